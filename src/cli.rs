@@ -1,0 +1,160 @@
+//! The command line, as types. Every flag has an environment twin; a flag beats its twin.
+
+use std::path::PathBuf;
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use crate::report::ReportSpec;
+
+/// Decides whether a freshly deployed canary may take all the traffic.
+///
+/// Exit codes: 0 pass, with or without warnings; 1 fail; 2 usage or checks-file error, before any request; 3 the verdict
+/// could not be reached. Only 0 promotes.
+#[derive(Debug, Parser)]
+#[command(name = "canary-gate", version, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Verify a canary: readiness, health, metrics and front end; the gate itself.
+    Verify(Verify),
+    /// Evaluate one PromQL expression over a live scrape or a saved exposition.
+    Query(Query),
+    /// Print the embedded default plan as a checks file to start from.
+    Checks,
+}
+
+/// `canary-gate verify`
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// The canary's address, such as https://canary---app-abc123-ew.a.run.app
+    #[arg(long, env = "CANARY_GATE_URL", value_name = "URL")]
+    pub url: Option<String>,
+    /// A checks file (YAML) over the embedded default plan; `canary-gate checks` prints that one
+    #[arg(long, env = "CANARY_GATE_CHECKS", value_name = "FILE")]
+    pub checks: Option<PathBuf>,
+    /// The limit for everything, reports included [default: 10m, by the checks file]
+    #[arg(long, env = "CANARY_GATE_TIMEOUT", value_name = "DURATION")]
+    pub timeout: Option<String>,
+    /// Write a report: json=PATH, or json=- for standard output; may be repeated (the environment twin takes one a line)
+    #[arg(long, env = "CANARY_GATE_REPORT", value_name = "FORMAT=PATH")]
+    pub report: Vec<String>,
+    /// One more blocking threshold, a PromQL comparison; may be repeated (the environment twin takes one a line)
+    #[arg(long, env = "CANARY_GATE_THRESHOLD", value_name = "EXPR")]
+    pub threshold: Vec<String>,
+    /// One more warning threshold, a PromQL comparison; may be repeated (the environment twin takes one a line)
+    #[arg(long, env = "CANARY_GATE_WARN", value_name = "EXPR")]
+    pub warn: Vec<String>,
+    /// A file of CA certificates in PEM that are trusted besides the public ones
+    #[arg(long, env = "CANARY_GATE_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Verify {
+    /// The reports asked for.
+    ///
+    /// # Errors
+    /// The first one that is malformed, or a second one for standard output.
+    pub fn reports(&self) -> Result<Vec<ReportSpec>, String> {
+        let specs: Vec<ReportSpec> = self
+            .report
+            .iter()
+            .map(|written| written.parse().map_err(|error| format!("--report {error}")))
+            .collect::<Result<_, _>>()?;
+        for (index, spec) in specs.iter().enumerate() {
+            if specs[..index].iter().any(|other| other.path == spec.path) {
+                let place = spec
+                    .path
+                    .as_ref()
+                    .map_or("standard output".into(), |path| path.display().to_string());
+                return Err(format!("--report: two reports go to {place}"));
+            }
+        }
+        Ok(specs)
+    }
+}
+
+/// `canary-gate query`
+#[derive(Args, Debug)]
+pub struct Query {
+    /// The PromQL expression
+    #[arg(value_name = "EXPR")]
+    pub expr: String,
+    /// Scrape this URL once; the metrics' own, with its path
+    #[arg(
+        long,
+        env = "CANARY_GATE_URL",
+        value_name = "URL",
+        conflicts_with = "file",
+        required_unless_present = "file"
+    )]
+    pub url: Option<String>,
+    /// Read a saved exposition; with timestamps it may hold several points of a series
+    #[arg(long, env = "CANARY_GATE_FILE", value_name = "PATH")]
+    pub file: Option<PathBuf>,
+    /// How the file is written; by its last line (# EOF) where this is left out
+    #[arg(long, env = "CANARY_GATE_EXPOSITION", value_name = "FORMAT")]
+    pub exposition: Option<ExpositionFormat>,
+    /// The evaluation time in seconds since the Unix epoch [default: the newest timestamp of the file, else now]
+    #[arg(long, env = "CANARY_GATE_TIME", value_name = "SECONDS", allow_hyphen_values = true)]
+    pub time: Option<String>,
+    /// How to write the result
+    #[arg(long, env = "CANARY_GATE_FORMAT", value_name = "FORMAT", default_value = "table")]
+    pub format: QueryFormat,
+    /// A file of CA certificates in PEM that are trusted besides the public ones
+    #[arg(long, env = "CANARY_GATE_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+}
+
+/// The formats of `query`'s result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum QueryFormat {
+    /// Lines for a person.
+    Table,
+    /// What Prometheus's HTTP API answers.
+    Json,
+}
+
+/// The exposition formats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExpositionFormat {
+    /// The Prometheus text format.
+    Prometheus,
+    /// OpenMetrics 1.0.
+    Openmetrics,
+}
+
+impl Cli {
+    /// Reads the process's arguments and environment; on a usage error it prints and exits with 2.
+    #[must_use]
+    pub fn read() -> Self {
+        let mut command = Self::command();
+        let matches = command.get_matches_mut();
+        let read = Self::from_arg_matches(&matches).map(|cli| cli.split_lines(&matches));
+        read.unwrap_or_else(|error| error.format(&mut command).exit())
+    }
+
+    /// A list in an environment variable stands one a line. (Expressions hold commas, so clap's own delimiter is no help.)
+    fn split_lines(mut self, matches: &ArgMatches) -> Self {
+        if let (Command::Verify(verify), Some(("verify", matches))) = (&mut self.command, matches.subcommand()) {
+            let lists = [
+                ("report", &mut verify.report),
+                ("threshold", &mut verify.threshold),
+                ("warn", &mut verify.warn),
+            ];
+            for (name, list) in lists {
+                if matches.value_source(name) == Some(ValueSource::EnvVariable) {
+                    let lines = list.iter().flat_map(|value| value.lines()).map(str::trim);
+                    *list = lines.filter(|line| !line.is_empty()).map(str::to_owned).collect();
+                }
+            }
+        }
+        self
+    }
+}

@@ -1,0 +1,277 @@
+//! The functions of the language: names, arguments, and what computes each.
+
+use std::fmt;
+
+use super::ast::Type;
+use super::eval::{dates, maths, over_time};
+
+/// A function of the language.
+pub struct Function {
+    /// As it is written.
+    pub name: &'static str,
+    /// The types of its arguments.
+    pub args: &'static [Type],
+    /// How many of the last arguments may be left out.
+    pub optional: usize,
+    /// Whether the last argument may be repeated.
+    pub repeats: bool,
+    /// The type of its result.
+    pub returns: Type,
+    pub(super) body: Body,
+}
+
+impl PartialEq for Function {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl fmt::Debug for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// What computes a function.
+#[derive(Clone, Copy)]
+pub(super) enum Body {
+    /// Each value of a vector on its own.
+    Map(fn(f64) -> f64),
+    /// Each value of a vector, or the evaluation time, as seconds since the epoch.
+    Date(fn(i64) -> i64),
+    /// The points of each series of a range.
+    Range(over_time::RangeFunction),
+    /// One of its own.
+    Special(Special),
+}
+
+/// The functions that are unlike the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Special {
+    Absent,
+    AbsentOverTime,
+    Clamp,
+    ClampMax,
+    ClampMin,
+    HistogramQuantile,
+    LabelJoin,
+    LabelReplace,
+    LastOverTime,
+    Pi,
+    PredictLinear,
+    QuantileOverTime,
+    Round,
+    Scalar,
+    Sort,
+    SortDesc,
+    Time,
+    Timestamp,
+    Vector,
+}
+
+const V: Type = Type::Vector;
+const S: Type = Type::Scalar;
+const M: Type = Type::Matrix;
+const T: Type = Type::String;
+
+const fn map(name: &'static str, function: fn(f64) -> f64) -> Function {
+    Function {
+        name,
+        args: &[V],
+        optional: 0,
+        repeats: false,
+        returns: V,
+        body: Body::Map(function),
+    }
+}
+
+const fn date(name: &'static str, function: fn(i64) -> i64) -> Function {
+    Function {
+        name,
+        args: &[V],
+        optional: 1,
+        repeats: false,
+        returns: V,
+        body: Body::Date(function),
+    }
+}
+
+const fn range(name: &'static str, function: over_time::RangeFunction) -> Function {
+    Function {
+        name,
+        args: &[M],
+        optional: 0,
+        repeats: false,
+        returns: V,
+        body: Body::Range(function),
+    }
+}
+
+const fn special(name: &'static str, args: &'static [Type], returns: Type, special: Special) -> Function {
+    Function {
+        name,
+        args,
+        optional: 0,
+        repeats: false,
+        returns,
+        body: Body::Special(special),
+    }
+}
+
+/// Sorted by name.
+static FUNCTIONS: &[Function] = &[
+    map("abs", f64::abs),
+    special("absent", &[V], V, Special::Absent),
+    special("absent_over_time", &[M], V, Special::AbsentOverTime),
+    map("acos", f64::acos),
+    map("acosh", f64::acosh),
+    map("asin", f64::asin),
+    map("asinh", f64::asinh),
+    map("atan", f64::atan),
+    map("atanh", f64::atanh),
+    range("avg_over_time", over_time::avg),
+    map("ceil", f64::ceil),
+    range("changes", over_time::changes),
+    special("clamp", &[V, S, S], V, Special::Clamp),
+    special("clamp_max", &[V, S], V, Special::ClampMax),
+    special("clamp_min", &[V, S], V, Special::ClampMin),
+    map("cos", f64::cos),
+    map("cosh", f64::cosh),
+    range("count_over_time", over_time::count),
+    date("day_of_month", dates::day_of_month),
+    date("day_of_week", dates::day_of_week),
+    date("day_of_year", dates::day_of_year),
+    date("days_in_month", dates::days_in_month),
+    map("deg", maths::deg),
+    range("delta", over_time::delta),
+    range("deriv", over_time::deriv),
+    map("exp", f64::exp),
+    map("floor", f64::floor),
+    special("histogram_quantile", &[S, V], V, Special::HistogramQuantile),
+    date("hour", dates::hour),
+    range("idelta", over_time::idelta),
+    range("increase", over_time::increase),
+    range("irate", over_time::irate),
+    Function {
+        repeats: true,
+        ..special("label_join", &[V, T, T, T], V, Special::LabelJoin)
+    },
+    special("label_replace", &[V, T, T, T, T], V, Special::LabelReplace),
+    special("last_over_time", &[M], V, Special::LastOverTime),
+    map("ln", f64::ln),
+    map("log10", f64::log10),
+    map("log2", f64::log2),
+    range("max_over_time", over_time::max),
+    range("min_over_time", over_time::min),
+    date("minute", dates::minute),
+    date("month", dates::month),
+    special("pi", &[], S, Special::Pi),
+    special("predict_linear", &[M, S], V, Special::PredictLinear),
+    range("present_over_time", over_time::present),
+    special("quantile_over_time", &[S, M], V, Special::QuantileOverTime),
+    map("rad", maths::rad),
+    range("rate", over_time::rate),
+    range("resets", over_time::resets),
+    Function {
+        optional: 1,
+        ..special("round", &[V, S], V, Special::Round)
+    },
+    special("scalar", &[V], S, Special::Scalar),
+    map("sgn", maths::sgn),
+    map("sin", f64::sin),
+    map("sinh", f64::sinh),
+    special("sort", &[V], V, Special::Sort),
+    special("sort_desc", &[V], V, Special::SortDesc),
+    map("sqrt", f64::sqrt),
+    range("stddev_over_time", over_time::stddev),
+    range("stdvar_over_time", over_time::stdvar),
+    range("sum_over_time", over_time::sum),
+    map("tan", f64::tan),
+    map("tanh", f64::tanh),
+    special("time", &[], S, Special::Time),
+    special("timestamp", &[V], V, Special::Timestamp),
+    special("vector", &[S], V, Special::Vector),
+    date("year", dates::year),
+];
+
+/// Functions of Prometheus that this language leaves out, with the reason.
+const REFUSED: &[(&str, &[&str])] = &[
+    (
+        "works on native histograms, which a text exposition cannot carry",
+        &[
+            "histogram_avg",
+            "histogram_count",
+            "histogram_fraction",
+            "histogram_quantiles",
+            "histogram_stddev",
+            "histogram_stdvar",
+            "histogram_sum",
+        ],
+    ),
+    (
+        "is experimental in Prometheus",
+        &[
+            "double_exponential_smoothing",
+            "first_over_time",
+            "holt_winters",
+            "info",
+            "mad_over_time",
+            "max_of",
+            "min_of",
+            "range",
+            "end",
+            "sort_by_label",
+            "sort_by_label_desc",
+            "start",
+            "step",
+            "ts_of_first_over_time",
+            "ts_of_last_over_time",
+            "ts_of_max_over_time",
+            "ts_of_min_over_time",
+        ],
+    ),
+];
+
+/// The function of a name.
+///
+/// # Errors
+/// Why there is none, with the most similar name.
+pub(super) fn find(name: &str) -> Result<&'static Function, String> {
+    if let Some(function) = FUNCTIONS.iter().find(|function| function.name == name) {
+        return Ok(function);
+    }
+    if let Some((reason, _)) = REFUSED.iter().find(|(_, names)| names.contains(&name)) {
+        return Err(format!("the function {name} {reason}; it is not supported here"));
+    }
+    let names = FUNCTIONS.iter().map(|function| function.name);
+    let hint = similar(name, names)
+        .into_iter()
+        .next()
+        .map_or(String::new(), |other| format!("; did you mean {other}?"));
+    Err(format!("there is no function {name}{hint}"))
+}
+
+/// The names most similar to a given one, best first; none where nothing is close.
+pub fn similar<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
+    const CLOSE: f64 = 0.8;
+    let mut scored: Vec<(f64, &str)> = names
+        .map(|other| (strsim::jaro_winkler(name, other), other))
+        .filter(|(score, _)| *score >= CLOSE)
+        .collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+    scored.into_iter().map(|(_, other)| other).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_refusals_are_not_in_it() {
+        assert!(FUNCTIONS.is_sorted_by_key(|function| function.name));
+        for name in REFUSED.iter().flat_map(|(_, names)| *names) {
+            assert!(find(name).is_err_and(|error| error.contains("not supported")), "{name}");
+        }
+        assert_eq!(find("rat").unwrap_err(), "there is no function rat; did you mean rate?");
+    }
+}
