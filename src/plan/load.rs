@@ -87,7 +87,7 @@ fn parse(text: &str) -> Result<File, PlanError> {
         budget.max_nodes = 20_000;
         budget.max_events = 100_000;
         budget.max_depth = 32;
-        budget.max_documents = 1;
+        budget.max_documents = 8;
         budget.max_aliases = 1_000;
     }
     options.alias_limits.max_total_replayed_events = 20_000;
@@ -122,6 +122,9 @@ fn yaml_error(error: &YamlError) -> PlanError {
         YamlError::SerdeMissingField { field, .. } => format!("the key {field:?} is missing"),
         YamlError::DuplicateMappingKey { key: Some(key), .. } => format!("the key {key:?} stands twice"),
         YamlError::MultipleDocuments { .. } => "the file holds several YAML documents; want one".into(),
+        YamlError::Budget { breach, .. } => {
+            format!("the file is larger, deeper or more repetitive than a checks file may be ({breach:?})")
+        }
         other => without_position(&other.to_string()),
     };
     PlanError::new(place, message)

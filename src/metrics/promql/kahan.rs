@@ -61,13 +61,8 @@ pub(super) fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
             // An infinite mean stays as it is: subtracting infinities would make a NaN of it.
             continue;
         }
-        let keep = (count - 1.0) / count;
-        let mut next = Sum {
-            sum: sum.sum * keep,
-            compensation: sum.compensation * keep,
-        };
-        next.add(value / count);
-        sum = next;
+        // Both sides are divided before they are subtracted, so that nothing overflows.
+        sum.add(value / count - sum.value() / count);
     }
     if incremental {
         sum.value()

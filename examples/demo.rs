@@ -1,0 +1,55 @@
+//! A sample canary on loopback, verified by the gate: the first thing to run.
+//!
+//! `cargo run --release --example demo` verifies a healthy canary and exits 0. `-- --fault NAME` shows a failure, `--list`
+//! names them all, and what follows `--` once more goes to the gate: `-- --fault failures-3 -- --timeout 20s`.
+
+#[path = "canary/mod.rs"]
+mod canary;
+
+use std::process::ExitCode;
+
+use canary::{FAULTS, Fault};
+use canary_gate::cli::Cli;
+use canary_gate::run::run;
+use clap::Parser;
+
+/// Verifies a sample canary.
+#[derive(Parser)]
+struct Demo {
+    /// How the canary misbehaves
+    #[arg(long, value_name = "NAME", default_value = "none")]
+    fault: String,
+    /// Name all faults and stop
+    #[arg(long)]
+    list: bool,
+    /// Only serve, until the process is ended; the address is printed first
+    #[arg(long)]
+    serve: bool,
+    /// Arguments for the gate
+    #[arg(last = true)]
+    gate: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let demo = Demo::parse();
+    if demo.list {
+        for fault in FAULTS {
+            println!("{:26} {}", fault.name, fault.about);
+        }
+        return ExitCode::SUCCESS;
+    }
+    let Some(fault) = Fault::named(&demo.fault) else {
+        eprintln!("there is no fault {:?}; --list names them", demo.fault);
+        return ExitCode::from(2);
+    };
+    let canary = fault.start();
+    if demo.serve {
+        println!("{}", canary.url());
+        loop {
+            std::thread::park();
+        }
+    }
+    println!("The sample canary ({}) is at {}; this is what the gate says of it:\n", fault.about, canary.url());
+    let arguments = ["canary-gate", "verify", "--url", &canary.url()].map(str::to_owned);
+    run(Cli::parse_from(arguments.into_iter().chain(demo.gate))).into()
+}

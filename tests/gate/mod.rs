@@ -1,0 +1,132 @@
+//! Runs the real binary and reads what it says.
+
+#![allow(dead_code, reason = "each of the tests uses a part of it")]
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::thread;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The default plan with waits short enough for tests. What is tested of the waits themselves sets its own.
+pub const FAST: &str = "\
+ready: {timeout: 2s, request_timeout: 500ms, backoff: {initial: 20ms, max: 50ms}}
+health: {timeout: 5s, request_timeout: 500ms, backoff: {initial: 10ms, max: 20ms}}
+readiness: {timeout: 1s, request_timeout: 500ms, backoff: {initial: 20ms, max: 50ms}}
+metrics: {timeout: 2s, request_timeout: 1s, max_body: 8MiB, backoff: {initial: 20ms, max: 50ms}}
+smoke: {timeout: 2s, request_timeout: 1s, backoff: {initial: 20ms, max: 50ms}}
+";
+
+/// What a run came to.
+pub struct Ran {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+    /// The JSON report, where one was written.
+    pub report: Value,
+}
+
+impl Ran {
+    pub fn check(&self, name: &str) -> &Value {
+        let checks = self.report["checks"].as_array().unwrap_or_else(|| panic!("no report: {}", self.stderr));
+        checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("no check {name}"))
+    }
+
+    pub fn status(&self, name: &str) -> &str {
+        self.check(name)["status"].as_str().unwrap()
+    }
+
+    pub fn detail(&self, name: &str) -> &str {
+        self.check(name)["detail"].as_str().unwrap()
+    }
+
+    /// Everything that the run wrote.
+    pub fn everything(&self) -> String {
+        format!("{}{}{}", self.stdout, self.stderr, self.report)
+    }
+}
+
+/// A run of the binary, with an environment of its own.
+pub struct Gate {
+    command: Command,
+    folder: TempDir,
+}
+
+impl Gate {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_canary-gate"));
+        command.env_clear().current_dir(folder.path()).stdin(Stdio::null());
+        Self { command, folder }
+    }
+
+    /// `verify` of a URL with a checks file and a report.
+    pub fn verify(url: &str, checks: &str) -> Self {
+        let mut gate = Self::new();
+        gate.file("checks.yaml", checks);
+        gate.args(["verify", "--url", url, "--checks", "checks.yaml", "--report", "json=report.json"])
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Writes a file into the folder that the gate runs in.
+    pub fn file(&mut self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    pub fn args<'a>(mut self, args: impl IntoIterator<Item = &'a str>) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub fn command(&mut self) -> &mut Command {
+        &mut self.command
+    }
+
+    pub fn run(mut self) -> Ran {
+        let output = self.command.output().unwrap();
+        self.ran(&output)
+    }
+
+    pub fn ran(&self, output: &std::process::Output) -> Ran {
+        let report = std::fs::read(self.folder.path().join("report.json")).unwrap_or_default();
+        Ran {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            report: serde_json::from_slice(&report).unwrap_or(Value::Null),
+        }
+    }
+}
+
+/// Runs a test for each case, several at a time, and fails with all that failed.
+pub fn each<C: Sync>(cases: &[C], test: impl Fn(&C) -> Result<(), String> + Sync) {
+    const SIDE_BY_SIDE: usize = 8;
+    let (next, failures) = (Mutex::new(0..cases.len()), Mutex::new(String::new()));
+    thread::scope(|scope| {
+        for _ in 0..SIDE_BY_SIDE {
+            scope.spawn(|| {
+                loop {
+                    let Some(index) = next.lock().unwrap().next() else { return };
+                    if let Err(failure) = test(&cases[index]) {
+                        writeln!(failures.lock().unwrap(), "{failure}").unwrap();
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "\n{failures}");
+}
