@@ -40,7 +40,12 @@ pub struct Verify {
     #[arg(long, env = "CANARY_GATE_CHECKS", value_name = "FILE")]
     pub checks: Option<PathBuf>,
     /// The limit for everything, reports included [default: 10m, by the checks file]
-    #[arg(long, env = "CANARY_GATE_TIMEOUT", value_name = "DURATION", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        env = "CANARY_GATE_TIMEOUT",
+        value_name = "DURATION",
+        allow_hyphen_values = true
+    )]
     pub timeout: Option<String>,
     /// Write a report: json=PATH, or json=- for standard output; may be repeated (the environment twin takes one a line)
     #[arg(long, env = "CANARY_GATE_REPORT", value_name = "FORMAT=PATH")]

@@ -87,7 +87,12 @@ impl Failure {
         {
             return Self::new(FailureKind::Dns, format!("the host name does not resolve: {last}"));
         }
+        let handshake = error.is_connect() && error.url().is_some_and(|url| url.scheme() == "https");
         match found_io {
+            Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) if handshake => Self::new(
+                FailureKind::Tls,
+                "TLS failed: the connection was closed during the handshake; does the port speak plain http?",
+            ),
             Some(io::ErrorKind::ConnectionRefused) => Self::new(
                 FailureKind::Refused,
                 "the connection was refused: nothing listens there",

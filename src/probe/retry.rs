@@ -57,11 +57,18 @@ pub async fn until<T>(
     let why = loop {
         attempts += 1;
         let (cause, after) = match attempt(attempts).await {
-            Attempt::Done(result) => return Tried { result: Ok(result), attempts },
+            Attempt::Done(result) => {
+                return Tried {
+                    result: Ok(result),
+                    attempts,
+                };
+            }
             Attempt::Again { cause, after } => (cause, after),
         };
         let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() && let Some(before) = before {
+        if left.is_zero()
+            && let Some(before) = before
+        {
             // The attempt was cut off in the middle: what the one before saw says more.
             break format!("{before} (time ran out during attempt {attempts})");
         }
@@ -71,15 +78,25 @@ pub async fn until<T>(
         };
         let asked = after.unwrap_or_default();
         if asked >= left.max(SHORTEST) {
-            break format!("{cause} (the server asks to wait {}, and {} are left)", shown(asked), shown(left));
+            break format!(
+                "{cause} (the server asks to wait {}, and {} are left)",
+                shown(asked),
+                shown(left)
+            );
         }
         if left < SHORTEST {
-            break format!("{cause} (time ran out after {attempts} attempt{})", if attempts == 1 { "" } else { "s" });
+            break format!(
+                "{cause} (time ran out after {attempts} attempt{})",
+                if attempts == 1 { "" } else { "s" }
+            );
         }
         // A wait longer than what is left is cut in half of that, so that the end of the time is not slept away.
         let delay = if delay >= left { left / 2 } else { delay };
         tokio::time::sleep(delay.max(asked)).await;
         before = Some(cause);
     };
-    Tried { result: Err(why), attempts }
+    Tried {
+        result: Err(why),
+        attempts,
+    }
 }

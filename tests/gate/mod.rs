@@ -31,8 +31,13 @@ pub struct Ran {
 
 impl Ran {
     pub fn check(&self, name: &str) -> &Value {
-        let checks = self.report["checks"].as_array().unwrap_or_else(|| panic!("no report: {}", self.stderr));
-        checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("no check {name}"))
+        let checks = self.report["checks"]
+            .as_array()
+            .unwrap_or_else(|| panic!("no report: {}", self.stderr));
+        checks
+            .iter()
+            .find(|check| check["name"] == name)
+            .unwrap_or_else(|| panic!("no check {name}"))
     }
 
     pub fn status(&self, name: &str) -> &str {
@@ -67,7 +72,15 @@ impl Gate {
     pub fn verify(url: &str, checks: &str) -> Self {
         let mut gate = Self::new();
         gate.file("checks.yaml", checks);
-        gate.args(["verify", "--url", url, "--checks", "checks.yaml", "--report", "json=report.json"])
+        gate.args([
+            "verify",
+            "--url",
+            url,
+            "--checks",
+            "checks.yaml",
+            "--report",
+            "json=report.json",
+        ])
     }
 
     pub fn folder(&self) -> &Path {
@@ -119,7 +132,9 @@ pub fn each<C: Sync>(cases: &[C], test: impl Fn(&C) -> Result<(), String> + Sync
         for _ in 0..SIDE_BY_SIDE {
             scope.spawn(|| {
                 loop {
-                    let Some(index) = next.lock().unwrap().next() else { return };
+                    let Some(index) = next.lock().unwrap().next() else {
+                        return;
+                    };
                     if let Err(failure) = test(&cases[index]) {
                         writeln!(failures.lock().unwrap(), "{failure}").unwrap();
                     }

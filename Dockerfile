@@ -1,0 +1,22 @@
+# One static binary in an empty image. BUILDER is any image with a Rust toolchain, gcc and libc's static archive.
+ARG BUILDER=rust:1.95-slim-bookworm
+FROM ${BUILDER} AS build
+WORKDIR /src
+COPY Cargo.toml Cargo.lock ./
+COPY src src
+# The examples, tests and benches stay outside: the manifest finds them by itself, and their dependencies are not built.
+# A target is named so that the flags are for the binary only, not for build scripts and macros.
+RUN target="$(rustc -vV | sed -n 's/^host: //p')" \
+    && RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/src=canary-gate --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo" \
+       cargo build --release --locked --bin canary-gate --target "$target" \
+    && cp "target/$target/release/canary-gate" /canary-gate
+
+FROM scratch
+LABEL org.opencontainers.image.title="canary-gate" \
+      org.opencontainers.image.description="Decides whether a freshly deployed canary may take all the traffic." \
+      org.opencontainers.image.licenses="Apache-2.0 OR MIT"
+COPY --from=build /canary-gate /canary-gate
+# Numeric: an empty image has no /etc/passwd. No ENV and no CMD: whoever runs the gate replaces the one and adds arguments
+# behind the entry point.
+USER 65532:65532
+ENTRYPOINT ["/canary-gate"]

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Builds the image on a Docker Engine and runs it against the sample canary, healthy and faulty, as tightly as it can be
+# run: read-only, without capabilities, with an empty environment. Asserts on exit codes, on what is said, and on the size.
+#
+# Usage: scripts/image.sh [BUILDER]      BUILDER: the image with the Rust toolchain (default: the Dockerfile's own)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+limit=$((8 * 1024 * 1024))
+work=$(mktemp -d)
+canaries=()
+trap 'for pid in "${canaries[@]}"; do kill "$pid" 2>/dev/null || true; done; rm -rf "$work"' EXIT
+fail() { echo "image: $*" >&2; exit 1; }
+
+docker build --network host ${1:+--build-arg "BUILDER=$1"} --tag canary-gate . >"$work/build.log" 2>&1 ||
+  { tail -30 "$work/build.log" >&2; fail "the build failed"; }
+size=$(docker image inspect --format '{{.Size}}' canary-gate)
+[ "$size" -le "$limit" ] || fail "the image has $size bytes, over $limit"
+[ "$(docker image inspect --format '{{json .Config.Cmd}}' canary-gate)" = null ] || fail "the image has a CMD"
+[ "$(docker image inspect --format '{{.Config.User}}' canary-gate)" = 65532:65532 ] || fail "the image runs as another user"
+
+cargo build --quiet --example demo
+serve() { # NAME: starts the sample canary with a fault; its address is in $url
+  ./target/debug/examples/demo --serve --fault "$1" >"$work/url" &
+  canaries+=($!)
+  for _ in $(seq 100); do [ -s "$work/url" ] && break; sleep 0.1; done
+  url=$(cat "$work/url"); : >"$work/url"
+}
+gate() { docker run --rm --pull=never --network host --read-only --cap-drop ALL --security-opt no-new-privileges canary-gate "$@"; }
+expect() { # CODE PIECE ARGS...: runs the gate and wants the exit code, and the piece in what it says
+  local wanted=$1 piece=$2 code=0; shift 2
+  gate "$@" >"$work/out" 2>&1 || code=$?
+  [ "$code" = "$wanted" ] && grep -qF -- "$piece" "$work/out" || { cat "$work/out" >&2; fail "exit $code, want $wanted with \"$piece\": $*"; }
+  echo "image: exit $code as wanted: $*"
+}
+
+expect 0 "canary-gate" --version
+expect 2 "pass --url URL" verify
+serve none
+expect 0 "PASS in" verify --url "$url"
+# A name, resolved in an image that has no name service configuration of its own.
+expect 0 "PASS in" verify --url "${url/127.0.0.1/localhost}"
+expect 0 '"verdict": "pass"' verify --url "$url" --report json=-
+serve failures-split
+expect 1 "analysis failures: 3, want <= 2" verify --url "$url"
+serve script-fallback
+expect 1 "the page is answered for a file that is missing" verify --url "$url"
+expect 1 "does not resolve" verify --url http://no-such-host.invalid --timeout 2s
+echo "image: $size bytes (limit $limit)"
