@@ -49,11 +49,7 @@ fn main() -> ExitCode {
             std::thread::park();
         }
     }
-    println!(
-        "The sample canary ({}) is at {}; this is what the gate says of it:\n",
-        fault.about,
-        canary.url()
-    );
+    println!("The sample canary ({}) is at {}; this is what the gate says of it:\n", fault.about, canary.url());
     let arguments = ["canary-gate", "verify", "--url", &canary.url()].map(str::to_owned);
     run(Cli::parse_from(arguments.into_iter().chain(demo.gate))).into()
 }

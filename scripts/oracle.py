@@ -6,7 +6,8 @@ is fixed, so that a run can be repeated; expressions that Prometheus refuses mus
 
 Debian's Prometheus is 2.42, the gate follows 3: the windows of the one are closed on the left, those of the other open.
 Samples and steps therefore never fall on the edge of a window, and counters are scraped without gaps, because the two
-extrapolate over a gap at a window's start differently.
+extrapolate over a gap at a window's start differently. For the same reasons subqueries are not nested (their steps fall on
+whole minutes), the name that 2.42 keeps after atan2 is not compared, nor its deviation of infinities.
 
 Usage: oracle.py GATE [CASES] [SEED]
 """
@@ -128,13 +129,19 @@ def over_range(depth):
         return f"{call}({shifted(pick(*COUNTERS) + matchers() + '[' + duration() + ']')})"
     inner = pick(*GAUGES, *GAUGES, "odd") + matchers() + f"[{duration()}]"
     if roll > 0.8 and depth > 0:
-        inner = f"({vector(depth - 1)})[{pick('5m', '10m', '12m')}:{pick('', '30s', '1m', '45s')}]"
+        inner = f"({without_subqueries(depth - 1)})[{pick('5m', '10m', '12m')}:{pick('', '30s', '1m', '45s')}]"
     inner = shifted(inner)
     call = pick("avg", "sum", "min", "max", "count", "stddev", "stdvar", "last", "present", "absent", "quantile")
     if call == "quantile":
         return f"quantile_over_time({pick('0', '0.5', '0.9', '1', '-1', '2', 'NaN')}, {inner})"
     return pick(f"{call}_over_time({inner})", f"{call}_over_time({inner})", f"changes({inner})", f"idelta({inner})",
                 f"predict_linear({inner}, {pick('60', '3600', '-100')})", f"deriv({inner})", f"delta({inner})")
+
+
+def without_subqueries(depth):
+    while ":" in (text := vector(depth)):
+        pass
+    return text
 
 
 def scalar(depth):
@@ -153,11 +160,15 @@ def grouping():
 def aggregate(depth):
     op = pick("sum", "avg", "min", "max", "count", "group", "stddev", "stdvar", "topk", "bottomk", "quantile", "count_values")
     inner = vector(depth - 1)
+    while op in ("stddev", "stdvar") and any(word in inner for word in ("odd", "Inf", "NaN", "quantile", "/", "^", "ln", "log", "exp", "sinh", "cosh", "acos", "asin", "atanh", "sqrt", "%")):
+        inner = vector(depth - 1)
     if op in ("topk", "bottomk"):
         inner = f"{pick('1', '2', '3', '0', '-1')}, {inner}"
     elif op == "quantile":
         inner = f"{pick('0', '0.25', '0.5', '0.99', '1', '1.5', '-0.5')}, {inner}"
     elif op == "count_values":
+        # Of whole numbers only: a label shows the last digit of a sum, which the two versions round differently.
+        inner = pick("queue_length", "requests_total", "odd") + matchers()
         inner = f'"{pick("value", "job", "code")}", {inner}'
     group = grouping()
     return pick(f"{op} {group} ({inner})", f"{op}({inner}) {group}")
@@ -217,6 +228,9 @@ def vector(depth):
 def expression():
     roll = dice.random()
     text = scalar(2) if roll < 0.04 else vector(dice.randint(0, 3))
+    while "predict_linear" in text and "@" in text:
+        # Prometheus moves the window of such a range along with the steps of a subquery around it.
+        text = vector(3)
     if roll > 0.97:
         # A slip of the pen: mostly refused, and then by both.
         at = dice.randint(0, len(text))
@@ -260,6 +274,11 @@ def flat(data):
 
 
 def alike(text, mine, real):
+    if "atan2" in text:
+        for row in real["result"] if real["resultType"] == "vector" else []:
+            row["metric"].pop("__name__", None)
+        for row in mine["result"] if mine["resultType"] == "vector" else []:
+            row["metric"].pop("__name__", None)
     if mine["resultType"] != real["resultType"]:
         return False
     a, b = flat(mine), flat(real)
@@ -305,7 +324,10 @@ def main():
     agreed = refused = empty = 0
     differing = []
     for text, (found, why), (wanted, reason) in zip(texts, mine, real):
-        if found is None or wanted is None:
+        if any(f"invalid {kind}label name" in reason for kind in ("", "source ", "destination ")):
+            # Any text is a label name in Prometheus 3.
+            same = True
+        elif found is None or wanted is None:
             same = found is None and wanted is None
             refused += same
         else:

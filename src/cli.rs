@@ -40,12 +40,7 @@ pub struct Verify {
     #[arg(long, env = "CANARY_GATE_CHECKS", value_name = "FILE")]
     pub checks: Option<PathBuf>,
     /// The limit for everything, reports included [default: 10m, by the checks file]
-    #[arg(
-        long,
-        env = "CANARY_GATE_TIMEOUT",
-        value_name = "DURATION",
-        allow_hyphen_values = true
-    )]
+    #[arg(long, env = "CANARY_GATE_TIMEOUT", value_name = "DURATION", allow_hyphen_values = true)]
     pub timeout: Option<String>,
     /// Write a report: json=PATH, or json=- for standard output; may be repeated (the environment twin takes one a line)
     #[arg(long, env = "CANARY_GATE_REPORT", value_name = "FORMAT=PATH")]
@@ -74,10 +69,7 @@ impl Verify {
             .collect::<Result<_, _>>()?;
         for (index, spec) in specs.iter().enumerate() {
             if specs[..index].iter().any(|other| other.path == spec.path) {
-                let place = spec
-                    .path
-                    .as_ref()
-                    .map_or("standard output".into(), |path| path.display().to_string());
+                let place = spec.path.as_ref().map_or("standard output".into(), |path| path.display().to_string());
                 return Err(format!("--report: two reports go to {place}"));
             }
         }
@@ -148,11 +140,8 @@ impl Cli {
     /// A list in an environment variable stands one a line. (Expressions hold commas, so clap's own delimiter is no help.)
     fn split_lines(mut self, matches: &ArgMatches) -> Self {
         if let (Command::Verify(verify), Some(("verify", matches))) = (&mut self.command, matches.subcommand()) {
-            let lists = [
-                ("report", &mut verify.report),
-                ("threshold", &mut verify.threshold),
-                ("warn", &mut verify.warn),
-            ];
+            let lists =
+                [("report", &mut verify.report), ("threshold", &mut verify.threshold), ("warn", &mut verify.warn)];
             for (name, list) in lists {
                 if matches.value_source(name) == Some(ValueSource::EnvVariable) {
                     let lines = list.iter().flat_map(|value| value.lines()).map(str::trim);

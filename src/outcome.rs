@@ -200,24 +200,13 @@ impl Summary {
             match check.status {
                 Status::Pass | Status::Warn | Status::Skipped => {}
                 Status::Fail => {
-                    return if self.interrupted.is_some() {
-                        Verdict::Error
-                    } else {
-                        Verdict::Fail
-                    };
+                    return if self.interrupted.is_some() { Verdict::Error } else { Verdict::Fail };
                 }
                 Status::Error => verdict = Verdict::Error,
             }
         }
-        let seen = self
-            .checks
-            .iter()
-            .any(|check| matches!(check.status, Status::Pass | Status::Warn));
-        if self.interrupted.is_some() || !seen {
-            Verdict::Error
-        } else {
-            verdict
-        }
+        let seen = self.checks.iter().any(|check| matches!(check.status, Status::Pass | Status::Warn));
+        if self.interrupted.is_some() || !seen { Verdict::Error } else { verdict }
     }
 
     /// How many warnings there are: checks and observations in them that are warnings.
@@ -226,11 +215,7 @@ impl Summary {
         let mut warnings = Vec::new();
         for check in &self.checks {
             let before = warnings.len();
-            for observation in check
-                .observations
-                .iter()
-                .filter(|observation| observation.status == Status::Warn)
-            {
+            for observation in check.observations.iter().filter(|observation| observation.status == Status::Warn) {
                 warnings.push(format!("{}: {}: {}", check.name, observation.name, observation.detail));
             }
             if check.status == Status::Warn && warnings.len() == before {
@@ -279,11 +264,7 @@ mod tests {
             (&[Pass, Pass], Some("SIGTERM"), Verdict::Error),
             (&[Pass, Fail], Some("SIGTERM"), Verdict::Error),
         ] {
-            assert_eq!(
-                summary(statuses, interrupted).verdict(),
-                wanted,
-                "{statuses:?} {interrupted:?}"
-            );
+            assert_eq!(summary(statuses, interrupted).verdict(), wanted, "{statuses:?} {interrupted:?}");
         }
     }
 }

@@ -27,9 +27,7 @@ pub fn run(cli: Cli) -> u8 {
 
 /// Writes to standard output. A reader that has gone away wants no more and is no error.
 fn print(text: &str) -> u8 {
-    let written = std::io::stdout()
-        .write_all(text.as_bytes())
-        .and_then(|()| std::io::stdout().flush());
+    let written = std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush());
     match written {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             fail(NO_VERDICT, &format!("standard output: {error}"))

@@ -70,10 +70,7 @@ fn a_bad_checks_file_is_named_with_its_place() {
         {
             return Ok(());
         }
-        Err(format!(
-            "{checks:?}: exit {}, want {piece:?}, got {:?}",
-            ran.code, ran.stderr
-        ))
+        Err(format!("{checks:?}: exit {}, want {piece:?}, got {:?}", ran.code, ran.stderr))
     });
 }
 
@@ -91,15 +88,9 @@ fn a_checks_file_that_is_no_text_is_named() {
         (path("nul"), "is binary"),
         (path("large"), "over 1 MiB"),
     ] {
-        let ran = Gate::new()
-            .args(["verify", "--url", "http://127.0.0.1:1", "--checks", &path])
-            .run();
+        let ran = Gate::new().args(["verify", "--url", "http://127.0.0.1:1", "--checks", &path]).run();
         assert_eq!(ran.code, 2, "{path}: {}", ran.stderr);
-        assert!(
-            ran.stderr.contains(piece) && ran.stderr.contains(&path),
-            "{path}: {}",
-            ran.stderr
-        );
+        assert!(ran.stderr.contains(piece) && ran.stderr.contains(&path), "{path}: {}", ran.stderr);
     }
 }
 
@@ -134,24 +125,15 @@ fn a_bad_command_line_is_named() {
         if ran.code == 2 && ran.stderr.contains(piece) && !leaked {
             return Ok(());
         }
-        Err(format!(
-            "{args:?}: exit {}, want {piece:?}, got {:?}",
-            ran.code, ran.stderr
-        ))
+        Err(format!("{args:?}: exit {}, want {piece:?}, got {:?}", ran.code, ran.stderr))
     });
 }
 
 #[test]
 fn a_report_that_cannot_be_written_stops_the_run_before_it_starts() {
     let canary = Fault::named("none").unwrap().start();
-    let ran = Gate::new()
-        .args(["verify", "--url", &canary.url(), "--report", "json=/proc/report.json"])
-        .run();
+    let ran = Gate::new().args(["verify", "--url", &canary.url(), "--report", "json=/proc/report.json"]).run();
     assert_eq!(ran.code, 2, "{}", ran.stderr);
-    assert!(
-        ran.stderr.contains("the report /proc/report.json cannot be written"),
-        "{}",
-        ran.stderr
-    );
+    assert!(ran.stderr.contains("the report /proc/report.json cannot be written"), "{}", ran.stderr);
     assert!(canary.seen().is_empty());
 }

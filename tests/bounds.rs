@@ -21,12 +21,7 @@ fn the_limit_for_the_whole_run_cuts_everything_and_leaves_time_for_the_report() 
     let ran = Gate::verify(&canary.url(), "timeout: 1s").run();
     assert!(began.elapsed() < Duration::from_millis(1500), "{:?}", began.elapsed());
     assert_eq!((ran.code, ran.status("health")), (1, "fail"), "{}", ran.stderr);
-    assert!(
-        ran.detail("health")
-            .contains("the limit of 1s for the whole run was used up"),
-        "{}",
-        ran.detail("health")
-    );
+    assert!(ran.detail("health").contains("the limit of 1s for the whole run was used up"), "{}", ran.detail("health"));
     assert!(ran.report["duration_ms"].as_u64().unwrap() < 1000);
 }
 
@@ -60,12 +55,7 @@ fn a_signal_ends_the_run_at_once_with_what_was_seen() {
     for (signal, name) in [("-INT", "SIGINT"), ("-TERM", "SIGTERM")] {
         let canary = Fault::named("health-degraded").unwrap().start();
         let mut gate = Gate::verify(&canary.url(), "timeout: 1m");
-        let mut child = gate
-            .command()
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = gate.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
         while !line.contains("health: attempt 1") {
@@ -73,28 +63,15 @@ fn a_signal_ends_the_run_at_once_with_what_was_seen() {
             assert!(stderr.read_line(&mut line).unwrap() > 0, "the gate ended early");
         }
         let began = Instant::now();
-        assert!(
-            Command::new("kill")
-                .args([signal, &child.id().to_string()])
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
         let mut rest = String::new();
         stderr.read_to_string(&mut rest).unwrap();
         let output = child.wait_with_output().unwrap();
         assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
         let ran = gate.ran(&output);
         assert_eq!((ran.code, &ran.report["verdict"]), (3, &"error".into()), "{rest}");
-        assert_eq!(
-            (ran.status("ready"), ran.status("health"), ran.status("smoke")),
-            ("pass", "error", "error")
-        );
-        assert!(
-            ran.detail("health").contains("$.status is \"degraded\""),
-            "{}",
-            ran.detail("health")
-        );
+        assert_eq!((ran.status("ready"), ran.status("health"), ran.status("smoke")), ("pass", "error", "error"));
+        assert!(ran.detail("health").contains("$.status is \"degraded\""), "{}", ran.detail("health"));
         assert!(ran.stdout.contains(&format!("interrupted by {name}")), "{}", ran.stdout);
     }
 }
@@ -113,10 +90,7 @@ fn authority(name: &str) -> Authority {
     let pem = ca.self_signed(&ca_key).unwrap().pem();
     let key = KeyPair::generate().unwrap();
     let issuer = Issuer::new(ca, ca_key);
-    let certificate = CertificateParams::new(vec![name.to_owned()])
-        .unwrap()
-        .signed_by(&key, &issuer)
-        .unwrap();
+    let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let server = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -124,20 +98,11 @@ fn authority(name: &str) -> Authority {
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], key.serialize_der().try_into().unwrap())
         .unwrap();
-    Authority {
-        pem,
-        server: Arc::new(server),
-    }
+    Authority { pem, server: Arc::new(server) }
 }
 
 fn serve_tls(server: Arc<rustls::ServerConfig>) -> Canary {
-    Canary::start_with(
-        Arc::new(answer),
-        Start {
-            tls: Some(server),
-            ..Start::default()
-        },
-    )
+    Canary::start_with(Arc::new(answer), Start { tls: Some(server), ..Start::default() })
 }
 
 #[test]
@@ -187,18 +152,12 @@ fn what_never_comes_up_is_named_by_its_last_cause() {
 #[test]
 fn the_report_may_take_standard_output() {
     let canary = Fault::named("none").unwrap().start();
-    let ran = Gate::new()
-        .args(["verify", "--url", &canary.url(), "--report", "json=-"])
-        .run();
+    let ran = Gate::new().args(["verify", "--url", &canary.url(), "--report", "json=-"]).run();
     let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!((&report["schema"], &report["verdict"]), (&1.into(), &"pass".into()));
     assert!(ran.stderr.contains("PASS in"), "{}", ran.stderr);
-    let names: Vec<&str> = report["checks"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|check| check["name"].as_str().unwrap())
-        .collect();
+    let names: Vec<&str> =
+        report["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["ready", "health", "readiness", "metrics", "smoke"]);
 }
 
@@ -208,10 +167,7 @@ fn a_report_replaces_an_older_one_whole_and_leaves_nothing_beside_it() {
     let mut gate = Gate::verify(&canary.url(), FAST);
     gate.file("report.json", "an older report");
     let output = gate.command().output().unwrap();
-    let mut names: Vec<_> = std::fs::read_dir(gate.folder())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
+    let mut names: Vec<_> = std::fs::read_dir(gate.folder()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(gate.ran(&output).report["verdict"], "pass");
     assert_eq!(names, ["checks.yaml", "report.json"]);
@@ -231,9 +187,7 @@ fn assets_are_fetched_side_by_side_but_not_all_at_once() {
     static MOST: AtomicUsize = AtomicUsize::new(0);
     let canary = Canary::start(Arc::new(|request| {
         if request.path == "/" {
-            let scripts: String = (0..20)
-                .map(|index| format!("<script src=/assets/{index}.js></script>"))
-                .collect();
+            let scripts: String = (0..20).map(|index| format!("<script src=/assets/{index}.js></script>")).collect();
             return canary::server::Reply::new(200, "text/html", format!("<!doctype html>{scripts}"));
         }
         if request.path.ends_with(".js") {
@@ -249,9 +203,5 @@ fn assets_are_fetched_side_by_side_but_not_all_at_once() {
     assert!(ran.detail("smoke").contains("20 assets loaded"));
     assert!((2..=4).contains(&MOST.load(Ordering::SeqCst)), "{MOST:?}");
     let ran = Gate::verify(&canary.url(), "smoke: {max_assets: 10}").run();
-    assert!(
-        ran.detail("smoke").contains("names 20 assets, over the 10"),
-        "{}",
-        ran.detail("smoke")
-    );
+    assert!(ran.detail("smoke").contains("names 20 assets, over the 10"), "{}", ran.detail("smoke"));
 }

@@ -245,13 +245,15 @@ fn exposition() -> impl Strategy<Value = String> {
         let mut seen = std::collections::HashSet::new();
         let mut text = String::from("# TYPE zz_histogram histogram\n# HELP zz_histogram a \\\\ b\n");
         for (name, labels, value, time) in samples {
-            let labels: Vec<_> = labels.into_iter().filter(|(name, value)| name != "__name__" && !value.is_empty()).collect();
+            let labels: Vec<_> =
+                labels.into_iter().filter(|(name, value)| name != "__name__" && !value.is_empty()).collect();
             if !seen.insert((name.clone(), labels.clone(), time)) {
                 continue;
             }
             let value = if value.is_finite() { value.to_string() } else { "NaN".into() };
             let quote = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-            let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", quote(value))).collect();
+            let labels: Vec<String> =
+                labels.iter().map(|(name, value)| format!("{name}=\"{}\"", quote(value))).collect();
             let time = time.map_or(String::new(), |time| format!(" {time}"));
             text.push_str(&format!("{name}{{{}}} {value}{time}\n", labels.join(",")));
         }

@@ -32,14 +32,7 @@ const fn case(
     attempts: Attempts,
     detail: &'static str,
 ) -> Case {
-    Case {
-        fault,
-        exit,
-        check,
-        status,
-        detail,
-        attempts,
-    }
+    Case { fault, exit, check, status, detail, attempts }
 }
 
 #[rustfmt::skip]
@@ -118,9 +111,7 @@ const CASES: &[Case] = &[
 #[test]
 fn every_fault_gets_its_verdict() {
     each(CASES, |case| {
-        let canary = Fault::named(case.fault)
-            .ok_or_else(|| format!("there is no fault {}", case.fault))?
-            .start();
+        let canary = Fault::named(case.fault).ok_or_else(|| format!("there is no fault {}", case.fault))?.start();
         let ran = Gate::verify(&canary.url(), FAST).run();
         let problem = |what: &str| Err(format!("{}: {what}\n{}{}", case.fault, ran.stdout, ran.stderr));
         let verdict = match case.exit {

@@ -29,9 +29,7 @@ fn the_default_printed_and_fed_back_changes_nothing() {
         report
     };
     let with = Gate::verify(&canary.url(), &printed.stdout).run();
-    let without = Gate::new()
-        .args(["verify", "--url", &canary.url(), "--report", "json=report.json"])
-        .run();
+    let without = Gate::new().args(["verify", "--url", &canary.url(), "--report", "json=report.json"]).run();
     assert_eq!(strip(with.report), strip(without.report));
 }
 
@@ -47,11 +45,7 @@ fn checks_can_be_switched_off() {
 #[test]
 fn a_failure_of_a_check_that_only_warns_passes_with_a_warning() {
     let canary = Fault::named("not-ready").unwrap().start();
-    let ran = Gate::verify(
-        &canary.url(),
-        &FAST.replace("readiness: {", "readiness: {severity: warn, "),
-    )
-    .run();
+    let ran = Gate::verify(&canary.url(), &FAST.replace("readiness: {", "readiness: {severity: warn, ")).run();
     assert_eq!((ran.code, ran.status("readiness")), (0, "warn"), "{}", ran.stderr);
     assert_eq!(ran.report["warnings"].as_array().unwrap().len(), 1);
     assert!(ran.stdout.contains("PASS in") && ran.stdout.contains("with 1 warning"));
@@ -65,10 +59,8 @@ fn added_checks_send_what_they_say_and_want_what_they_say() {
                 && request.body == b"{\"ping\":1}"
                 && request.headers.get("x-team").is_some_and(|team| team == "blue")
                 && request.query == "deep=1";
-            let answer = Reply::json(
-                if sound { 201 } else { 400 },
-                r#"{"pong":{"values":[1,{"name":"ada"}]},"none":null}"#,
-            );
+            let answer =
+                Reply::json(if sound { 201 } else { 400 }, r#"{"pong":{"values":[1,{"name":"ada"}]},"none":null}"#);
             answer.header("X-Version", "v42")
         }
         _ => answer(request),
@@ -93,12 +85,7 @@ http:
   - {name: absent, path: /nowhere, severity: warn}
 "#;
     let ran = Gate::verify(&canary.url(), checks).run();
-    assert_eq!(
-        (ran.code, ran.status("echo"), ran.status("absent")),
-        (0, "pass", "warn"),
-        "{}",
-        ran.stderr
-    );
+    assert_eq!((ran.code, ran.status("echo"), ran.status("absent")), (0, "pass", "warn"), "{}", ran.stderr);
     assert!(ran.detail("absent").contains("404, want 200"));
     for (from, to, piece) in [
         ("equals: ada", "equals: bob", "is \"ada\", want \"bob\""),
@@ -134,19 +121,10 @@ fn secrets_are_sent_and_shown_nowhere() {
     let ran = gate.run();
     assert_eq!(ran.code, 1);
     let seen = canary.seen();
-    assert!(
-        seen.iter()
-            .all(|request| request.headers["authorization"] == "Bearer t0ps3cret")
-    );
-    assert!(
-        seen.iter()
-            .all(|request| request.headers["x-api-key"] == "k3y-from-file")
-    );
+    assert!(seen.iter().all(|request| request.headers["authorization"] == "Bearer t0ps3cret"));
+    assert!(seen.iter().all(|request| request.headers["x-api-key"] == "k3y-from-file"));
     let written = ran.everything();
-    assert!(
-        !written.contains("t0ps3cret") && !written.contains("k3y-from-file"),
-        "{written}"
-    );
+    assert!(!written.contains("t0ps3cret") && !written.contains("k3y-from-file"), "{written}");
     assert!(written.contains("***"));
 }
 
@@ -156,22 +134,16 @@ fn flags_beat_the_environment_and_both_beat_the_file() {
     let run = |gate: Gate| gate.run().report;
     let thresholds = |report: &serde_json::Value| -> Vec<String> {
         let seen = report["checks"][3]["observations"].as_array().unwrap().iter();
-        seen.filter_map(|seen| seen["expression"].as_str().map(str::to_owned))
-            .collect()
+        seen.filter_map(|seen| seen["expression"].as_str().map(str::to_owned)).collect()
     };
     let file = "metrics: {thresholds: [{expr: memory_analysis_cache_size > 1}]}";
     let from_file = run(Gate::verify(&canary.url(), file));
     assert_eq!(thresholds(&from_file), ["memory_analysis_cache_size > 1"]);
     let lines = "memory_analysis_cache_size > 2\n\n memory_analysis_cache_size > 3 ";
     let from_env = run(Gate::verify(&canary.url(), file).env("CANARY_GATE_THRESHOLD", lines));
-    assert_eq!(
-        thresholds(&from_env)[1..],
-        ["memory_analysis_cache_size > 2", "memory_analysis_cache_size > 3"]
-    );
+    assert_eq!(thresholds(&from_env)[1..], ["memory_analysis_cache_size > 2", "memory_analysis_cache_size > 3"]);
     let flag = ["--threshold", "memory_analysis_cache_size > 4"];
-    let from_flag = run(Gate::verify(&canary.url(), file)
-        .env("CANARY_GATE_THRESHOLD", lines)
-        .args(flag));
+    let from_flag = run(Gate::verify(&canary.url(), file).env("CANARY_GATE_THRESHOLD", lines).args(flag));
     assert_eq!(thresholds(&from_flag)[1..], ["memory_analysis_cache_size > 4"]);
     let mut gate = Gate::new()
         .args(["verify"])
@@ -190,20 +162,12 @@ fn thresholds_of_the_command_line_block_and_warn() {
     blocked.file("checks.yaml", "timeout: 1m");
     let blocked = blocked.run();
     assert_eq!((blocked.code, blocked.status("metrics")), (1, "fail"));
-    assert!(
-        blocked.detail("metrics").contains("42, want < 1"),
-        "{}",
-        blocked.detail("metrics")
-    );
+    assert!(blocked.detail("metrics").contains("42, want < 1"), "{}", blocked.detail("metrics"));
     let mut warned = with("--warn", "memory_analysis_cache_sizes < 1");
     warned.file("checks.yaml", "timeout: 1m");
     let warned = warned.run();
     assert_eq!((warned.code, warned.status("metrics")), (0, "warn"));
-    assert!(
-        warned.detail("metrics").contains("similar: memory_analysis_cache_size"),
-        "{}",
-        warned.detail("metrics")
-    );
+    assert!(warned.detail("metrics").contains("similar: memory_analysis_cache_size"), "{}", warned.detail("metrics"));
 }
 
 #[test]
@@ -212,12 +176,7 @@ fn required_families_default_to_those_that_blocking_thresholds_name() {
     let checks = "metrics: {require: null, thresholds: [{expr: (sum(lost_total) or vector(0)) < 1}, {expr: other > 1, severity: warn}]}";
     let ran = Gate::verify(&canary.url(), checks).run();
     assert_eq!((ran.code, ran.status("metrics")), (1, "fail"));
-    assert!(
-        ran.detail("metrics")
-            .starts_with("lost_total: the family is not declared"),
-        "{}",
-        ran.detail("metrics")
-    );
+    assert!(ran.detail("metrics").starts_with("lost_total: the family is not declared"), "{}", ran.detail("metrics"));
     let without = checks.replace("null", "[]");
     assert_eq!(Gate::verify(&canary.url(), &without).run().code, 0);
 }
@@ -230,9 +189,6 @@ fn no_data_comes_to_what_the_threshold_says() {
         let ran = Gate::verify(&canary.url(), &checks).run();
         assert_eq!((ran.code, ran.status("metrics")), (code, status), "{on_no_data}");
         let seen = &ran.check("metrics")["observations"][0];
-        assert_eq!(
-            (&seen["verdict"], &seen["value"]),
-            (&"no_data".into(), &serde_json::Value::Null)
-        );
+        assert_eq!((&seen["verdict"], &seen["value"]), (&"no_data".into(), &serde_json::Value::Null));
     }
 }

@@ -30,12 +30,7 @@ pub struct Traffic {
 
 impl Default for Traffic {
     fn default() -> Self {
-        Self {
-            failures: vec![("openai", "timeout", 1)],
-            cache_hits: 90,
-            cache_misses: 10,
-            analyses: 100,
-        }
+        Self { failures: vec![("openai", "timeout", 1)], cache_hits: 90, cache_misses: 10, analyses: 100 }
     }
 }
 
@@ -51,10 +46,9 @@ pub fn answer_with(request: &Request, traffic: &Traffic) -> Reply {
         "/assets/" => Reply::new(200, "text/html; charset=utf-8", "<!doctype html><title>assets</title>"),
         SCRIPT | VENDOR => Reply::new(200, "text/javascript; charset=utf-8", "export const app = 1;\n"),
         STYLE => Reply::new(200, "text/css; charset=utf-8", "body { margin: 0 }\n"),
-        "/api/health" => Reply::json(
-            200,
-            r#"{"status":"ok","version":"2026.11.1","checks":{"database":{"status":"ok"}}}"#,
-        ),
+        "/api/health" => {
+            Reply::json(200, r#"{"status":"ok","version":"2026.11.1","checks":{"database":{"status":"ok"}}}"#)
+        }
         "/health/readiness" => Reply::json(200, r#"{"ready":true}"#),
         "/api/metrics" => Reply::new(200, TEXT, metrics(traffic)),
         _ => Reply::json(404, r#"{"detail":"Not Found"}"#),
@@ -76,22 +70,14 @@ pub fn metrics(traffic: &Traffic) -> String {
     let registry = Registry::new();
     fill(&registry, traffic).expect("the metrics are well-formed");
     let mut text = Vec::new();
-    TextEncoder::new()
-        .encode(&registry.gather(), &mut text)
-        .expect("the metrics can be written");
+    TextEncoder::new().encode(&registry.gather(), &mut text).expect("the metrics can be written");
     let text = String::from_utf8(text).expect("the metrics are text");
     // This library leaves out families that have no sample yet; the application's own declares every one.
-    let undeclared = [
-        ("memory_analysis_failure_total", "Failed analyses."),
-        ("memory_analysis_success_total", "Analyses."),
-    ];
+    let undeclared =
+        [("memory_analysis_failure_total", "Failed analyses."), ("memory_analysis_success_total", "Analyses.")];
     undeclared.iter().fold(text, |text, (name, help)| {
         let declared = text.contains(&format!("# TYPE {name} "));
-        if declared {
-            text
-        } else {
-            format!("# HELP {name} {help}\n# TYPE {name} counter\n{text}")
-        }
+        if declared { text } else { format!("# HELP {name} {help}\n# TYPE {name} counter\n{text}") }
     })
 }
 
@@ -111,32 +97,16 @@ fn fill(registry: &Registry, traffic: &Traffic) -> prometheus::Result<()> {
         values.iter().for_each(|value| family.observe(*value));
         registry.register(Box::new(family))
     };
-    let success = counters(
-        "memory_analysis_success_total",
-        "Analyses that succeeded.",
-        &["provider"],
-    )?;
+    let success = counters("memory_analysis_success_total", "Analyses that succeeded.", &["provider"])?;
     if traffic.analyses > 0 {
         success.with_label_values(&["openai"]).inc_by(traffic.analyses);
     }
-    let failure = counters(
-        "memory_analysis_failure_total",
-        "Analyses that failed.",
-        &["provider", "error_type"],
-    )?;
+    let failure = counters("memory_analysis_failure_total", "Analyses that failed.", &["provider", "error_type"])?;
     for (provider, error, count) in &traffic.failures {
         failure.with_label_values(&[provider, error]).inc_by(*count);
     }
-    counter(
-        "memory_analysis_cache_hits_total",
-        "Analyses that came from the cache.",
-        traffic.cache_hits,
-    )?;
-    counter(
-        "memory_analysis_cache_misses_total",
-        "Analyses that did not.",
-        traffic.cache_misses,
-    )?;
+    counter("memory_analysis_cache_hits_total", "Analyses that came from the cache.", traffic.cache_hits)?;
+    counter("memory_analysis_cache_misses_total", "Analyses that did not.", traffic.cache_misses)?;
     let size = Gauge::new("memory_analysis_cache_size", "Entries in the cache.")?;
     size.set(42.0);
     registry.register(Box::new(size))?;
@@ -151,33 +121,14 @@ fn fill(registry: &Registry, traffic: &Traffic) -> prometheus::Result<()> {
     counter("concept_recall_detections_total", "Concepts detected.", 12)?;
     counter("concept_recall_events_emitted_total", "Events emitted.", 11)?;
     counter("concept_recall_false_positives_total", "Detections taken back.", 1)?;
-    let interactions = counters(
-        "concept_recall_interactions_total",
-        "Interactions with recalls.",
-        &["action"],
-    )?;
+    let interactions = counters("concept_recall_interactions_total", "Interactions with recalls.", &["action"])?;
     interactions.with_label_values(&["dismissed"]).inc_by(3);
     interactions.with_label_values(&["opened"]).inc_by(8);
-    histogram(
-        "concept_recall_similarity_score",
-        "Similarity of what was recalled.",
-        &[0.71, 0.83, 0.94],
-    )?;
-    histogram(
-        "concept_recall_detection_latency_seconds",
-        "Time to detect.",
-        &[0.02, 0.03],
-    )?;
-    histogram(
-        "concept_recall_vector_search_duration_seconds",
-        "Time to search.",
-        &[0.004, 0.006],
-    )?;
+    histogram("concept_recall_similarity_score", "Similarity of what was recalled.", &[0.71, 0.83, 0.94])?;
+    histogram("concept_recall_detection_latency_seconds", "Time to detect.", &[0.02, 0.03])?;
+    histogram("concept_recall_vector_search_duration_seconds", "Time to search.", &[0.004, 0.006])?;
     let labels = ["collection_name", "threshold", "max_recalls"];
-    let info = GaugeVec::new(
-        Opts::new("concept_recall_system_info", "How recall is set up."),
-        &labels,
-    )?;
+    let info = GaugeVec::new(Opts::new("concept_recall_system_info", "How recall is set up."), &labels)?;
     info.with_label_values(&["concepts", "0.7", "3"]).set(1.0);
     registry.register(Box::new(info))
 }
@@ -190,17 +141,14 @@ pub fn openmetrics(traffic: &Traffic) -> String {
     let mut registry = prometheus_client::registry::Registry::default();
     let failures: Family<Vec<(String, String)>, Counter> = Family::default();
     for (provider, error, count) in &traffic.failures {
-        let labels = vec![
-            ("provider".to_owned(), (*provider).to_owned()),
-            ("error_type".to_owned(), (*error).to_owned()),
-        ];
+        let labels =
+            vec![("provider".to_owned(), (*provider).to_owned()), ("error_type".to_owned(), (*error).to_owned())];
         failures.get_or_create(&labels).inc_by(*count);
     }
     registry.register("memory_analysis_failure", "Analyses that failed", failures);
-    for (name, value) in [
-        ("memory_analysis_cache_hits", traffic.cache_hits),
-        ("memory_analysis_cache_misses", traffic.cache_misses),
-    ] {
+    for (name, value) in
+        [("memory_analysis_cache_hits", traffic.cache_hits), ("memory_analysis_cache_misses", traffic.cache_misses)]
+    {
         let counter: Counter = Counter::default();
         counter.inc_by(value);
         registry.register(name, "Looked up in the cache", counter);
@@ -215,8 +163,5 @@ pub fn openmetrics(traffic: &Traffic) -> String {
 
 pub fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    encoder
-        .write_all(body)
-        .and_then(|()| encoder.finish())
-        .expect("memory can be written to")
+    encoder.write_all(body).and_then(|()| encoder.finish()).expect("memory can be written to")
 }

@@ -21,21 +21,13 @@ impl Fault {
     /// Starts a canary with this fault.
     pub fn start(&self) -> Canary {
         let reply = self.reply;
-        let start = Start {
-            listen_after: self.listen_after,
-            tls: None,
-        };
+        let start = Start { listen_after: self.listen_after, tls: None };
         Canary::start_with(std::sync::Arc::new(reply), start)
     }
 }
 
 const fn fault(name: &'static str, about: &'static str, reply: fn(&Request) -> Reply) -> Fault {
-    Fault {
-        name,
-        about,
-        reply,
-        listen_after: Duration::ZERO,
-    }
+    Fault { name, about, reply, listen_after: Duration::ZERO }
 }
 
 const DRIP: Duration = Duration::from_millis(20);
@@ -51,9 +43,7 @@ fn health(request: &Request, body: &str) -> Reply {
 
 /// The metrics as text, edited.
 fn metrics(request: &Request, edit: impl FnOnce(String) -> String) -> Reply {
-    at("/api/metrics", request, || {
-        Reply::new(200, app::TEXT, edit(app::metrics(&Traffic::default())))
-    })
+    at("/api/metrics", request, || Reply::new(200, app::TEXT, edit(app::metrics(&Traffic::default()))))
 }
 
 fn traffic(request: &Request, change: impl FnOnce(&mut Traffic)) -> Reply {
@@ -74,10 +64,7 @@ fn without_family(text: &str, name: &str) -> String {
     let of_family = |line: &&str| {
         line.contains(&format!("# TYPE {name} ")) || line.contains(&format!("# HELP {name} ")) || line.starts_with(name)
     };
-    text.lines()
-        .filter(|line| !of_family(line))
-        .map(|line| format!("{line}\n"))
-        .collect()
+    text.lines().filter(|line| !of_family(line)).map(|line| format!("{line}\n")).collect()
 }
 
 /// 20 MB of labelled counters behind the application's own metrics.
@@ -108,62 +95,32 @@ pub static FAULTS: &[Fault] = &[
             answer(request)
         }
     }),
-    fault("never-up", "answers 503 to everything for ever", |_| {
-        Reply::new(503, "text/plain", "no instance")
+    fault("never-up", "answers 503 to everything for ever", |_| Reply::new(503, "text/plain", "no instance")),
+    fault("bad-gateway", "answers 502 to everything for ever", |_| Reply::new(502, "text/plain", "bad gateway")),
+    fault("hanging", "accepts connections and answers nothing", |_| Reply::new(200, "", "").body(Body::Hang)),
+    fault("closing", "accepts connections and closes them", |_| Reply::new(200, "", "").body(Body::Close)),
+    fault("root-404", "answers 404 for /: it serves, and has no front end", |request| {
+        at("/", request, || Reply::json(404, "{}"))
     }),
-    fault("bad-gateway", "answers 502 to everything for ever", |_| {
-        Reply::new(502, "text/plain", "bad gateway")
+    fault("root-redirects", "redirects / to a page of the same origin", |request| match &*request.path {
+        "/" => Reply::new(302, "", "").header("Location", "/app/"),
+        "/app/" => html(app::page()),
+        _ => answer(request),
     }),
-    fault("hanging", "accepts connections and answers nothing", |_| {
-        Reply::new(200, "", "").body(Body::Hang)
-    }),
-    fault("closing", "accepts connections and closes them", |_| {
-        Reply::new(200, "", "").body(Body::Close)
-    }),
-    fault(
-        "root-404",
-        "answers 404 for /: it serves, and has no front end",
-        |request| at("/", request, || Reply::json(404, "{}")),
-    ),
-    fault(
-        "root-redirects",
-        "redirects / to a page of the same origin",
-        |request| match &*request.path {
-            "/" => Reply::new(302, "", "").header("Location", "/app/"),
-            "/app/" => html(app::page()),
-            _ => answer(request),
-        },
-    ),
     // health
-    fault("health-degraded", "says that its status is degraded", |request| {
-        health(request, r#"{"status":"degraded"}"#)
+    fault("health-degraded", "says that its status is degraded", |request| health(request, r#"{"status":"degraded"}"#)),
+    fault("health-nested-ok", "fails, with an ok deeper in the answer", |request| {
+        health(request, r#"{"status":"fail","db":{"status":"ok"}}"#)
     }),
-    fault(
-        "health-nested-ok",
-        "fails, with an ok deeper in the answer",
-        |request| health(request, r#"{"status":"fail","db":{"status":"ok"}}"#),
-    ),
-    fault(
-        "health-plain-text",
-        "answers \"status\":\"ok\" inside plain text",
-        |request| {
-            at("/api/health", request, || {
-                Reply::new(200, "text/plain", "all well: \"status\":\"ok\"")
-            })
-        },
-    ),
-    fault("health-array", "answers an array", |request| {
-        health(request, r#"[{"status":"ok"}]"#)
+    fault("health-plain-text", "answers \"status\":\"ok\" inside plain text", |request| {
+        at("/api/health", request, || Reply::new(200, "text/plain", "all well: \"status\":\"ok\""))
     }),
-    fault("health-almost-ok", "says that its status is ok!", |request| {
-        health(request, r#"{"status":"ok!"}"#)
-    }),
+    fault("health-array", "answers an array", |request| health(request, r#"[{"status":"ok"}]"#)),
+    fault("health-almost-ok", "says that its status is ok!", |request| health(request, r#"{"status":"ok!"}"#)),
     fault("health-500", "answers 500 with an ok body", |request| {
         at("/api/health", request, || Reply::json(500, r#"{"status":"ok"}"#))
     }),
-    fault("health-404", "has no health endpoint", |request| {
-        at("/api/health", request, || Reply::json(404, "{}"))
-    }),
+    fault("health-404", "has no health endpoint", |request| at("/api/health", request, || Reply::json(404, "{}"))),
     fault("health-flapping", "fails three times, then is well", |request| {
         if request.path == "/api/health" && request.before < 3 {
             return Reply::json(503, r#"{"status":"starting"}"#);
@@ -186,29 +143,17 @@ pub static FAULTS: &[Fault] = &[
         at("/api/health", request, || Reply::new(200, "", "").body(Body::Hang))
     }),
     fault("health-drips", "answers a byte at a time, without end", |request| {
-        at("/api/health", request, || {
-            Reply::json(200, "").body(Body::Drip(b" ".to_vec(), DRIP))
-        })
+        at("/api/health", request, || Reply::json(200, "").body(Body::Drip(b" ".to_vec(), DRIP)))
     }),
-    fault(
-        "health-redirects",
-        "redirects the health check to a login page",
-        |request| {
-            at("/api/health", request, || {
-                Reply::new(302, "", "").header("Location", "/login")
-            })
-        },
-    ),
-    fault(
-        "rate-limited",
-        "answers 429 with Retry-After once, then is well",
-        |request| {
-            if request.path == "/api/health" && request.before == 0 {
-                return Reply::json(429, "{}").header("Retry-After", "1");
-            }
-            answer(request)
-        },
-    ),
+    fault("health-redirects", "redirects the health check to a login page", |request| {
+        at("/api/health", request, || Reply::new(302, "", "").header("Location", "/login"))
+    }),
+    fault("rate-limited", "answers 429 with Retry-After once, then is well", |request| {
+        if request.path == "/api/health" && request.before == 0 {
+            return Reply::json(429, "{}").header("Retry-After", "1");
+        }
+        answer(request)
+    }),
     // readiness
     fault("not-ready", "answers 503 on readiness for ever", |request| {
         at("/health/readiness", request, || Reply::json(503, r#"{"ready":false}"#))
@@ -223,19 +168,11 @@ pub static FAULTS: &[Fault] = &[
         at("/health/readiness", request, || Reply::new(204, "", ""))
     }),
     fault("readiness-redirects", "redirects readiness", |request| {
-        at("/health/readiness", request, || {
-            Reply::new(301, "", "").header("Location", "/health/readiness/")
-        })
+        at("/health/readiness", request, || Reply::new(301, "", "").header("Location", "/health/readiness/"))
     }),
-    fault(
-        "readiness-rate-limited",
-        "asks for a longer wait than there is time",
-        |request| {
-            at("/health/readiness", request, || {
-                Reply::json(429, "{}").header("Retry-After", "3600")
-            })
-        },
-    ),
+    fault("readiness-rate-limited", "asks for a longer wait than there is time", |request| {
+        at("/health/readiness", request, || Reply::json(429, "{}").header("Retry-After", "3600"))
+    }),
     // metrics
     fault("failures-2", "exactly two failures: the limit holds", |request| {
         traffic(request, |traffic| traffic.failures = vec![("openai", "timeout", 2)])
@@ -243,44 +180,23 @@ pub static FAULTS: &[Fault] = &[
     fault("failures-3", "three failures of one kind", |request| {
         traffic(request, |traffic| traffic.failures = vec![("openai", "timeout", 3)])
     }),
-    fault(
-        "failures-split",
-        "three failures, split over labels as 2 and 1",
-        |request| {
-            traffic(request, |traffic| {
-                traffic.failures = vec![("openai", "timeout", 2), ("anthropic", "rate_limit", 1)]
-            })
-        },
-    ),
-    fault(
-        "failures-odd-label",
-        "five failures under a label value with comma, brace and quote",
-        |request| {
-            traffic(request, |traffic| {
-                traffic.failures = vec![("openai", "a, b} \"c\" 0", 5)]
-            })
-        },
-    ),
+    fault("failures-split", "three failures, split over labels as 2 and 1", |request| {
+        traffic(request, |traffic| traffic.failures = vec![("openai", "timeout", 2), ("anthropic", "rate_limit", 1)])
+    }),
+    fault("failures-odd-label", "five failures under a label value with comma, brace and quote", |request| {
+        traffic(request, |traffic| traffic.failures = vec![("openai", "a, b} \"c\" 0", 5)])
+    }),
     fault("hit-rate-80", "a cache hit rate of exactly 80 %", |request| {
         traffic(request, |traffic| (traffic.cache_hits, traffic.cache_misses) = (80, 20))
     }),
     fault("hit-rate-low", "a cache hit rate of 50 %", |request| {
         traffic(request, |traffic| (traffic.cache_hits, traffic.cache_misses) = (50, 50))
     }),
-    fault(
-        "no-traffic",
-        "a fresh canary: no failure yet, no cache look-up yet",
-        |request| {
-            traffic(request, |traffic| {
-                *traffic = Traffic {
-                    failures: vec![],
-                    cache_hits: 0,
-                    cache_misses: 0,
-                    analyses: 0,
-                };
-            })
-        },
-    ),
+    fault("no-traffic", "a fresh canary: no failure yet, no cache look-up yet", |request| {
+        traffic(request, |traffic| {
+            *traffic = Traffic { failures: vec![], cache_hits: 0, cache_misses: 0, analyses: 0 };
+        })
+    }),
     fault("family-missing", "lost the instrumentation of failures", |request| {
         metrics(request, |text| without_family(&text, "memory_analysis_failure_total"))
     }),
@@ -302,21 +218,13 @@ pub static FAULTS: &[Fault] = &[
     fault("metrics-html", "answers a page instead of metrics", |request| {
         at("/api/metrics", request, || html(app::page()))
     }),
-    fault("metrics-html-as-text", "answers a page as text/plain", |request| {
-        metrics(request, |_| app::page())
-    }),
+    fault("metrics-html-as-text", "answers a page as text/plain", |request| metrics(request, |_| app::page())),
     fault("metrics-json", "answers JSON instead of metrics", |request| {
-        at("/api/metrics", request, || {
-            Reply::json(200, r#"{"memory_analysis_failure_total":0}"#)
-        })
+        at("/api/metrics", request, || Reply::json(200, r#"{"memory_analysis_failure_total":0}"#))
     }),
-    fault("metrics-empty", "answers an empty body", |request| {
-        metrics(request, |_| String::new())
-    }),
+    fault("metrics-empty", "answers an empty body", |request| metrics(request, |_| String::new())),
     fault("metrics-untyped", "sends metrics without a content type", |request| {
-        at("/api/metrics", request, || {
-            Reply::new(200, "", app::metrics(&Traffic::default()))
-        })
+        at("/api/metrics", request, || Reply::new(200, "", app::metrics(&Traffic::default())))
     }),
     fault("metrics-gzip", "compresses its metrics", |request| {
         at("/api/metrics", request, || {
@@ -335,125 +243,70 @@ pub static FAULTS: &[Fault] = &[
         })
     }),
     fault("metrics-openmetrics", "speaks OpenMetrics", |request| {
+        at("/api/metrics", request, || Reply::new(200, app::OPENMETRICS, app::openmetrics(&Traffic::default())))
+    }),
+    fault("metrics-openmetrics-cut", "speaks OpenMetrics and leaves out its end", |request| {
         at("/api/metrics", request, || {
-            Reply::new(200, app::OPENMETRICS, app::openmetrics(&Traffic::default()))
+            let text = app::openmetrics(&Traffic::default());
+            Reply::new(200, app::OPENMETRICS, text.trim_end_matches("# EOF\n"))
         })
     }),
-    fault(
-        "metrics-openmetrics-cut",
-        "speaks OpenMetrics and leaves out its end",
-        |request| {
-            at("/api/metrics", request, || {
-                let text = app::openmetrics(&Traffic::default());
-                Reply::new(200, app::OPENMETRICS, text.trim_end_matches("# EOF\n"))
-            })
-        },
-    ),
-    fault("metrics-large", "exposes 20 MB of metrics", |request| {
-        metrics(request, large)
-    }),
+    fault("metrics-large", "exposes 20 MB of metrics", |request| metrics(request, large)),
     fault("metrics-endless", "sends metrics without end", |request| {
-        at("/api/metrics", request, || {
-            Reply::new(200, app::TEXT, "").body(Body::Endless(vec![b'#'; 65536]))
-        })
+        at("/api/metrics", request, || Reply::new(200, app::TEXT, "").body(Body::Endless(vec![b'#'; 65536])))
     }),
     fault("metrics-drip", "sends metrics a byte at a time", |request| {
         at("/api/metrics", request, || {
             Reply::new(200, app::TEXT, "").body(Body::Drip(app::metrics(&Traffic::default()).into_bytes(), DRIP))
         })
     }),
-    fault(
-        "metrics-reset",
-        "resets the connection in mid-body, every time",
-        |request| {
-            at("/api/metrics", request, || {
-                Reply::new(200, app::TEXT, "").body(Body::Reset(app::metrics(&Traffic::default()).into_bytes()))
-            })
-        },
-    ),
-    fault(
-        "metrics-reset-once",
-        "resets the connection in mid-body once",
-        |request| {
-            if request.path == "/api/metrics" && request.before == 0 {
-                return Reply::new(200, app::TEXT, "")
-                    .body(Body::Reset(app::metrics(&Traffic::default()).into_bytes()));
-            }
-            answer(request)
-        },
-    ),
-    fault(
-        "metrics-short-body",
-        "sends fewer bytes than it promised, at a line's end",
-        |request| {
-            at("/api/metrics", request, || {
-                let text = app::metrics(&Traffic::default());
-                let length = text.len() + 500;
-                Reply::new(200, app::TEXT, "").body(Body::Cut(text.into_bytes(), length))
-            })
-        },
-    ),
-    fault("metrics-401", "wants a password for its metrics", |request| {
+    fault("metrics-reset", "resets the connection in mid-body, every time", |request| {
         at("/api/metrics", request, || {
-            Reply::json(401, r#"{"detail":"unauthorized"}"#)
+            Reply::new(200, app::TEXT, "").body(Body::Reset(app::metrics(&Traffic::default()).into_bytes()))
         })
     }),
-    fault("metrics-500-once", "answers 500 for metrics once", |request| {
+    fault("metrics-reset-once", "resets the connection in mid-body once", |request| {
         if request.path == "/api/metrics" && request.before == 0 {
-            Reply::json(500, "{}")
-        } else {
-            answer(request)
+            return Reply::new(200, app::TEXT, "").body(Body::Reset(app::metrics(&Traffic::default()).into_bytes()));
         }
+        answer(request)
+    }),
+    fault("metrics-short-body", "sends fewer bytes than it promised, at a line's end", |request| {
+        at("/api/metrics", request, || {
+            let text = app::metrics(&Traffic::default());
+            let length = text.len() + 500;
+            Reply::new(200, app::TEXT, "").body(Body::Cut(text.into_bytes(), length))
+        })
+    }),
+    fault("metrics-401", "wants a password for its metrics", |request| {
+        at("/api/metrics", request, || Reply::json(401, r#"{"detail":"unauthorized"}"#))
+    }),
+    fault("metrics-500-once", "answers 500 for metrics once", |request| {
+        if request.path == "/api/metrics" && request.before == 0 { Reply::json(500, "{}") } else { answer(request) }
     }),
     // smoke
-    fault("page-empty", "answers an empty page", |request| {
-        at("/", request, || html("  \n"))
+    fault("page-empty", "answers an empty page", |request| at("/", request, || html("  \n"))),
+    fault("page-json", "answers JSON for the page", |request| at("/", request, || Reply::json(200, "{}"))),
+    fault("assets-404", "has no /assets/", |request| at("/assets/", request, || Reply::json(404, "{}"))),
+    fault("script-missing", "lacks a script that the page names", |request| script(request, || Reply::json(404, "{}"))),
+    fault("script-fallback", "answers the page for a script that is missing", |request| {
+        script(request, || html(app::page()))
     }),
-    fault("page-json", "answers JSON for the page", |request| {
-        at("/", request, || Reply::json(200, "{}"))
+    fault("script-fallback-as-script", "answers the page, labelled as a script", |request| {
+        script(request, || Reply::new(200, "text/javascript", app::page()))
     }),
-    fault("assets-404", "has no /assets/", |request| {
-        at("/assets/", request, || Reply::json(404, "{}"))
-    }),
-    fault("script-missing", "lacks a script that the page names", |request| {
-        script(request, || Reply::json(404, "{}"))
-    }),
-    fault(
-        "script-fallback",
-        "answers the page for a script that is missing",
-        |request| script(request, || html(app::page())),
-    ),
-    fault(
-        "script-fallback-as-script",
-        "answers the page, labelled as a script",
-        |request| script(request, || Reply::new(200, "text/javascript", app::page())),
-    ),
-    fault("script-empty", "has an empty script", |request| {
-        script(request, || Reply::new(200, "text/javascript", ""))
-    }),
+    fault("script-empty", "has an empty script", |request| script(request, || Reply::new(200, "text/javascript", ""))),
     fault("style-wrong-type", "serves the style sheet as text/plain", |request| {
         at(app::STYLE, request, || Reply::new(200, "text/plain", "body {}"))
     }),
-    fault("module-missing", "lacks a preloaded module", |request| {
-        at(app::VENDOR, request, || Reply::json(404, "{}"))
-    }),
+    fault("module-missing", "lacks a preloaded module", |request| at(app::VENDOR, request, || Reply::json(404, "{}"))),
     fault("script-503-once", "answers 503 for a script once", |request| {
-        if request.path == app::SCRIPT && request.before == 0 {
-            Reply::json(503, "{}")
-        } else {
-            answer(request)
-        }
+        if request.path == app::SCRIPT && request.before == 0 { Reply::json(503, "{}") } else { answer(request) }
     }),
     fault("redirect-loop", "redirects the page to itself", |request| {
         at("/", request, || Reply::new(302, "", "").header("Location", "/?again"))
     }),
-    fault(
-        "redirect-elsewhere",
-        "redirects the page to another origin",
-        |request| {
-            at("/", request, || {
-                Reply::new(302, "", "").header("Location", "https://login.example.com/")
-            })
-        },
-    ),
+    fault("redirect-elsewhere", "redirects the page to another origin", |request| {
+        at("/", request, || Reply::new(302, "", "").header("Location", "https://login.example.com/"))
+    }),
 ];

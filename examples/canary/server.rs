@@ -52,16 +52,8 @@ pub enum Body {
 
 impl Reply {
     pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        let headers = if content_type.is_empty() {
-            vec![]
-        } else {
-            vec![("Content-Type".into(), content_type.into())]
-        };
-        Self {
-            status,
-            headers,
-            body: Body::Whole(body.into()),
-        }
+        let headers = if content_type.is_empty() { vec![] } else { vec![("Content-Type".into(), content_type.into())] };
+        Self { status, headers, body: Body::Whole(body.into()) }
     }
 
     pub fn json(status: u16, body: &str) -> Self {
@@ -107,23 +99,12 @@ impl Canary {
     pub fn start_with(handler: Handler, start: Start) -> Self {
         // Bound at once, so that the port is this server's own, and listening when it is time.
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        socket
-            .bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())
-            .expect("a port");
-        let address = socket
-            .local_addr()
-            .expect("an address")
-            .as_socket()
-            .expect("an IP address");
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a port");
+        let address = socket.local_addr().expect("an address").as_socket().expect("an IP address");
         let scheme = if start.tls.is_some() { "https" } else { "http" };
         let seen = Arc::new(Mutex::new(Vec::new()));
         let stop = Arc::new(AtomicBool::new(false));
-        let shared = Shared {
-            handler,
-            seen: seen.clone(),
-            began: Instant::now(),
-            tls: start.tls,
-        };
+        let shared = Shared { handler, seen: seen.clone(), began: Instant::now(), tls: start.tls };
         let stopped = stop.clone();
         if start.listen_after.is_zero() {
             socket.listen(128).expect("listening");
@@ -135,12 +116,7 @@ impl Canary {
             }
             accept(&socket.into(), &shared, &stopped);
         });
-        Self {
-            address,
-            scheme,
-            seen,
-            stop,
-        }
+        Self { address, scheme, seen, stop }
     }
 
     pub fn url(&self) -> String {
@@ -206,10 +182,7 @@ fn read_request(stream: &mut impl BufRead, shared: &Shared) -> std::io::Result<O
         return Ok(None);
     }
     let mut words = line.split_whitespace();
-    let (method, target) = (
-        words.next().unwrap_or_default().to_owned(),
-        words.next().unwrap_or_default(),
-    );
+    let (method, target) = (words.next().unwrap_or_default().to_owned(), words.next().unwrap_or_default());
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let (path, query) = (path.to_owned(), query.to_owned());
     let mut headers = HashMap::new();
@@ -222,23 +195,12 @@ fn read_request(stream: &mut impl BufRead, shared: &Shared) -> std::io::Result<O
             headers.insert(name.trim().to_ascii_lowercase(), value.trim().to_owned());
         }
     }
-    let length = headers
-        .get("content-length")
-        .and_then(|length| length.parse().ok())
-        .unwrap_or(0_u64);
+    let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0_u64);
     let mut body = Vec::new();
     stream.take(length).read_to_end(&mut body)?;
     let mut seen = shared.seen.lock().expect("a lock");
     let before = seen.iter().filter(|other| other.path == path).count();
-    let request = Request {
-        method,
-        path,
-        query,
-        headers,
-        body,
-        before,
-        uptime: shared.began.elapsed(),
-    };
+    let request = Request { method, path, query, headers, body, before, uptime: shared.began.elapsed() };
     seen.push(request.clone());
     Ok(Some(request))
 }

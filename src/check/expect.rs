@@ -9,12 +9,7 @@ use crate::probe::Answer;
 pub(super) fn judge(expect: &Expect, answer: &Answer) -> Result<String, String> {
     let status = answer.status;
     if !expect.status.contains(&status) {
-        let wanted = expect
-            .status
-            .iter()
-            .map(u16::to_string)
-            .collect::<Vec<_>>()
-            .join(" or ");
+        let wanted = expect.status.iter().map(u16::to_string).collect::<Vec<_>>().join(" or ");
         let redirect = match answer.header("location") {
             Some(location) if (300..400).contains(&status) => {
                 format!(" to {location:?} (redirects are not followed here)")
@@ -22,26 +17,16 @@ pub(super) fn judge(expect: &Expect, answer: &Answer) -> Result<String, String> 
             _ => String::new(),
         };
         let body = answer.excerpt();
-        let body = if body.is_empty() || !redirect.is_empty() {
-            String::new()
-        } else {
-            format!(": {body}")
-        };
+        let body = if body.is_empty() || !redirect.is_empty() { String::new() } else { format!(": {body}") };
         return Err(format!("{status}{redirect}, want {wanted}{body}"));
     }
     for (name, pattern) in &expect.headers {
         match answer.header(name) {
             None => {
-                return Err(format!(
-                    "{status}, but there is no header {name}, want {:?}",
-                    pattern.source
-                ));
+                return Err(format!("{status}, but there is no header {name}, want {:?}", pattern.source));
             }
             Some(value) if !pattern.regex.is_match(value) => {
-                return Err(format!(
-                    "{status}, but the header {name} is {value:?}, want {:?}",
-                    pattern.source
-                ));
+                return Err(format!("{status}, but the header {name} is {value:?}, want {:?}", pattern.source));
             }
             Some(_) => {}
         }
@@ -85,11 +70,9 @@ fn judge_json(expect: &JsonExpect, document: &Value) -> Result<String, String> {
         (JsonWanted::Matches(pattern), Some(Value::String(text))) if pattern.regex.is_match(text) => {
             Ok(format!("{path} is {text:?}"))
         }
-        (JsonWanted::Matches(pattern), Some(value)) => Err(format!(
-            "{path} is {}, want a string like {:?}",
-            shown(value),
-            pattern.source
-        )),
+        (JsonWanted::Matches(pattern), Some(value)) => {
+            Err(format!("{path} is {}, want a string like {:?}", shown(value), pattern.source))
+        }
         (JsonWanted::Matches(pattern), None) => {
             Err(format!("{path} is not there, want a string like {:?}", pattern.source))
         }

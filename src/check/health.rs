@@ -12,25 +12,18 @@ pub(super) async fn check(context: &Context<'_>, check: &HttpCheck) -> Finding {
     let attempt = async |_| match context.probe.ask(request, check.bounds.request, context.deadline).await {
         Ok(answer) => match judge(&check.expect, &answer) {
             Ok(seen) => Attempt::Done(Ok(format!("{what}: {seen}"))),
-            Err(cause) if check.retry_everything || answer.may_pass_by_itself() => Attempt::Again {
-                cause: format!("{what}: {cause}"),
-                after: answer.retry_after(),
-            },
+            Err(cause) if check.retry_everything || answer.may_pass_by_itself() => {
+                Attempt::Again { cause: format!("{what}: {cause}"), after: answer.retry_after() }
+            }
             Err(cause) => Attempt::Done(Err(format!("{what}: {cause}"))),
         },
-        Err(failure) if check.retry_everything || failure.may_pass_by_itself() => Attempt::Again {
-            cause: format!("{what}: {failure}"),
-            after: None,
-        },
+        Err(failure) if check.retry_everything || failure.may_pass_by_itself() => {
+            Attempt::Again { cause: format!("{what}: {failure}"), after: None }
+        }
         Err(failure) => Attempt::Done(Err(format!("{what}: {failure}"))),
     };
-    let tried = until(
-        check.bounds.retry,
-        context.deadline,
-        |attempt, cause| context.note(attempt, cause),
-        attempt,
-    )
-    .await;
+    let tried =
+        until(check.bounds.retry, context.deadline, |attempt, cause| context.note(attempt, cause), attempt).await;
     match tried.result {
         Ok(Ok(detail)) => Finding::new(Status::Pass, tried.attempts, detail),
         Ok(Err(cause)) | Err(cause) => Finding::new(Status::Fail, tried.attempts, cause),

@@ -30,15 +30,9 @@ enum State {
 impl Ledger {
     /// A ledger with every check of the plan waiting. `progress` hears of what happens, a line at a time.
     pub fn new(plan: &Plan, progress: impl Fn(&str) + 'static) -> Self {
-        let names = CHECK_NAMES
-            .into_iter()
-            .chain(plan.http.iter().map(|check| &*check.name));
+        let names = CHECK_NAMES.into_iter().chain(plan.http.iter().map(|check| &*check.name));
         let entries = names.zip(plan.bounds()).map(|(name, bounds)| Entry::new(name, bounds));
-        Self {
-            entries: RefCell::new(entries.collect()),
-            redactor: plan.redactor.clone(),
-            progress: Box::new(progress),
-        }
+        Self { entries: RefCell::new(entries.collect()), redactor: plan.redactor.clone(), progress: Box::new(progress) }
     }
 
     /// The outcomes so far. What still ran or waited is an error: it was not seen.
@@ -52,11 +46,7 @@ impl Ledger {
                 State::Running { since, last } => {
                     outcome.status = Status::Error;
                     outcome.duration = since.elapsed();
-                    let last = if last.is_empty() {
-                        String::new()
-                    } else {
-                        format!("; the last attempt: {last}")
-                    };
+                    let last = if last.is_empty() { String::new() } else { format!("; the last attempt: {last}") };
                     outcome.detail = format!("interrupted{last}");
                 }
             }
@@ -66,12 +56,7 @@ impl Ledger {
     }
 
     pub(super) fn start(&self, name: &str) {
-        self.edit(name, |entry| {
-            entry.state = State::Running {
-                since: Instant::now(),
-                last: String::new(),
-            }
-        });
+        self.edit(name, |entry| entry.state = State::Running { since: Instant::now(), last: String::new() });
     }
 
     pub(super) fn attempted(&self, name: &str, attempt: u32, cause: &str) {
@@ -117,23 +102,13 @@ impl Ledger {
     }
 
     pub(super) fn skip_waiting(&self, why: &str) {
-        for entry in self
-            .entries
-            .borrow_mut()
-            .iter_mut()
-            .filter(|entry| matches!(entry.state, State::Waiting))
-        {
+        for entry in self.entries.borrow_mut().iter_mut().filter(|entry| matches!(entry.state, State::Waiting)) {
             entry.skip(why);
         }
     }
 
     fn edit(&self, name: &str, edit: impl FnOnce(&mut Entry)) {
-        if let Some(entry) = self
-            .entries
-            .borrow_mut()
-            .iter_mut()
-            .find(|entry| entry.outcome.name == name)
-        {
+        if let Some(entry) = self.entries.borrow_mut().iter_mut().find(|entry| entry.outcome.name == name) {
             edit(entry);
         }
     }
@@ -151,10 +126,7 @@ impl Entry {
             detail: String::new(),
             observations: Vec::new(),
         };
-        Self {
-            outcome,
-            state: State::Waiting,
-        }
+        Self { outcome, state: State::Waiting }
     }
 
     fn skip(&mut self, why: &str) {

@@ -19,21 +19,12 @@ const ACCEPT: &str = "application/openmetrics-text;version=1.0.0;q=0.6,text/plai
 
 pub(super) async fn check(context: &Context<'_>, metrics: &Metrics) -> Finding {
     let mut request = metrics.request.clone();
-    if !request
-        .headers
-        .iter()
-        .any(|header| header.name.eq_ignore_ascii_case("accept"))
-    {
+    if !request.headers.iter().any(|header| header.name.eq_ignore_ascii_case("accept")) {
         request.headers.push(Header::plain("Accept", ACCEPT));
     }
     let attempt = async |_| scrape(context, metrics, &request).await;
-    let tried = until(
-        metrics.bounds.retry,
-        context.deadline,
-        |attempt, cause| context.note(attempt, cause),
-        attempt,
-    )
-    .await;
+    let tried =
+        until(metrics.bounds.retry, context.deadline, |attempt, cause| context.note(attempt, cause), attempt).await;
     let fail = |cause| Finding::new(Status::Fail, tried.attempts, cause);
     let (answer, scraped_at) = match tried.result {
         Ok(Ok(scraped)) => scraped,
@@ -51,16 +42,8 @@ pub(super) async fn check(context: &Context<'_>, metrics: &Metrics) -> Finding {
 /// Why there is no whole answer that can be metrics.
 pub async fn scrape_once(probe: &Probe) -> Result<(Vec<u8>, Option<Format>), String> {
     let accept = vec![Header::plain("Accept", ACCEPT)];
-    let request = Request {
-        method: "GET".into(),
-        path: String::new(),
-        headers: accept,
-        body: None,
-    };
-    let limits = RequestLimits {
-        time: Duration::from_secs(30),
-        body: 64 * 1024 * 1024,
-    };
+    let request = Request { method: "GET".into(), path: String::new(), headers: accept, body: None };
+    let limits = RequestLimits { time: Duration::from_secs(30), body: 64 * 1024 * 1024 };
     let url = probe.target().url.clone();
     let answer = probe
         .ask_url(&url, &request, limits, Instant::now() + limits.time)
@@ -78,36 +61,26 @@ type Scraped = Result<(Answer, i64), String>;
 async fn scrape(context: &Context<'_>, metrics: &Metrics, request: &Request) -> Attempt<Scraped> {
     let what = format!("GET {}", request.path);
     let scraped_at = now();
-    match context
-        .probe
-        .ask(request, metrics.bounds.request, context.deadline)
-        .await
-    {
+    match context.probe.ask(request, metrics.bounds.request, context.deadline).await {
         Ok(answer) if answer.status == 200 => Attempt::Done(Ok((answer, scraped_at))),
         Ok(answer) => {
             let cause = format!("{what}: {}, want 200: {}", answer.status, answer.excerpt());
             if answer.may_pass_by_itself() {
-                Attempt::Again {
-                    cause,
-                    after: answer.retry_after(),
-                }
+                Attempt::Again { cause, after: answer.retry_after() }
             } else {
                 Attempt::Done(Err(cause))
             }
         }
-        Err(failure) if failure.may_pass_by_itself() => Attempt::Again {
-            cause: format!("{what}: {failure}"),
-            after: None,
-        },
+        Err(failure) if failure.may_pass_by_itself() => {
+            Attempt::Again { cause: format!("{what}: {failure}"), after: None }
+        }
         Err(failure) => Attempt::Done(Err(format!("{what}: {failure}"))),
     }
 }
 
 /// Milliseconds since the Unix epoch.
 fn now() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// The format that the answer says it has; nothing where it says nothing.
@@ -133,15 +106,8 @@ fn judge(metrics: &Metrics, answer: &Answer, scraped_at: i64) -> Result<(Status,
     let mut inventory = Inventory::default();
     inventory.add(&exposition);
     let mut storage = Storage::default();
-    let thresholds = || {
-        metrics
-            .thresholds
-            .iter()
-            .flat_map(|threshold| threshold.comparison.expr().selectors())
-    };
-    storage.ingest(&exposition, scraped_at, true, &[], |name| {
-        thresholds().any(|selector| selector.wants(name))
-    });
+    let thresholds = || metrics.thresholds.iter().flat_map(|threshold| threshold.comparison.expr().selectors());
+    storage.ingest(&exposition, scraped_at, true, &[], |name| thresholds().any(|selector| selector.wants(name)));
     let mut observations = missing_families(metrics, &inventory);
     observations.extend(evaluate(metrics, &storage, &inventory, scraped_at));
     if format.is_none() {
@@ -163,18 +129,12 @@ fn summary(observations: &[Observation], inventory: &Inventory) -> (Status, Stri
         let mut bad = observations.iter().filter(|observation| observation.status == status);
         if let Some(first) = bad.next() {
             let more = bad.count();
-            let more = if more > 0 {
-                format!(" (and {more} more)")
-            } else {
-                String::new()
-            };
+            let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
             return (status, format!("{}: {}{more}", first.name, first.detail));
         }
     }
-    let thresholds: Vec<&Observation> = observations
-        .iter()
-        .filter(|observation| observation.threshold.is_some())
-        .collect();
+    let thresholds: Vec<&Observation> =
+        observations.iter().filter(|observation| observation.threshold.is_some()).collect();
     let seen = format!("{} samples of {} metrics", inventory.samples(), inventory.names());
     let held = match thresholds.as_slice() {
         [] => "no thresholds".into(),

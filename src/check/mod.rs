@@ -34,12 +34,7 @@ pub(crate) struct Finding {
 
 impl Finding {
     fn new(status: Status, attempts: u32, detail: impl Into<String>) -> Self {
-        Self {
-            status,
-            detail: detail.into(),
-            attempts,
-            observations: Vec::new(),
-        }
+        Self { status, detail: detail.into(), attempts, observations: Vec::new() }
     }
 
     fn seeing(mut self, observations: Vec<Observation>) -> Self {
@@ -73,43 +68,25 @@ fn reserve(timeout: Duration) -> Duration {
 
 /// Runs the plan. What was found stands in the ledger, also if this future is dropped before its end.
 pub async fn run(plan: &Plan, probe: &Probe, ledger: &Ledger) {
-    let runner = Runner {
-        plan,
-        probe,
-        ledger,
-        deadline: Instant::now() + plan.timeout.saturating_sub(reserve(plan.timeout)),
-    };
-    if !runner
-        .run("ready", &plan.ready.bounds, async |context| {
-            ready::check(&context, &plan.ready).await
-        })
-        .await
-    {
+    let runner =
+        Runner { plan, probe, ledger, deadline: Instant::now() + plan.timeout.saturating_sub(reserve(plan.timeout)) };
+    if !runner.run("ready", &plan.ready.bounds, async |context| ready::check(&context, &plan.ready).await).await {
         return runner.skip_rest("ready");
     }
-    if !runner
-        .run("health", &plan.health.bounds, async |context| {
-            health::check(&context, &plan.health).await
-        })
-        .await
-    {
+    if !runner.run("health", &plan.health.bounds, async |context| health::check(&context, &plan.health).await).await {
         return runner.skip_rest("health");
     }
-    let readiness = runner.run("readiness", &plan.readiness.bounds, async |context| {
-        health::check(&context, &plan.readiness).await
-    });
-    let metrics = runner.run("metrics", &plan.metrics.bounds, async |context| {
-        metrics::check(&context, &plan.metrics).await
-    });
-    let smoke = runner.run("smoke", &plan.smoke.bounds, async |context| {
-        smoke::check(&context, &plan.smoke).await
-    });
+    let readiness =
+        runner.run("readiness", &plan.readiness.bounds, async |context| health::check(&context, &plan.readiness).await);
+    let metrics =
+        runner.run("metrics", &plan.metrics.bounds, async |context| metrics::check(&context, &plan.metrics).await);
+    let smoke = runner.run("smoke", &plan.smoke.bounds, async |context| smoke::check(&context, &plan.smoke).await);
     let mut side_by_side: Vec<Pin<Box<dyn Future<Output = bool>>>> =
         vec![Box::pin(readiness), Box::pin(metrics), Box::pin(smoke)];
     for check in &plan.http {
-        side_by_side.push(Box::pin(runner.run(&check.name, &check.bounds, async |context| {
-            health::check(&context, check).await
-        })));
+        side_by_side.push(Box::pin(
+            runner.run(&check.name, &check.bounds, async |context| health::check(&context, check).await),
+        ));
     }
     join_all(side_by_side).await;
 }
@@ -134,20 +111,13 @@ impl<'r> Runner<'r> {
         let mut finding = if self.deadline <= Instant::now() {
             Finding::new(Status::Fail, 0, "not tried")
         } else {
-            check(Context {
-                probe: self.probe,
-                ledger: self.ledger,
-                name,
-                deadline,
-            })
-            .await
+            check(Context { probe: self.probe, ledger: self.ledger, name, deadline }).await
         };
         let failed = finding.status == Status::Fail;
         if failed && self.deadline < own && self.deadline <= Instant::now() + Duration::from_millis(100) {
-            finding.detail.push_str(&format!(
-                "; the limit of {} for the whole run was used up",
-                shown(self.plan.timeout)
-            ));
+            finding
+                .detail
+                .push_str(&format!("; the limit of {} for the whole run was used up", shown(self.plan.timeout)));
         }
         if failed && !bounds.blocking {
             finding.status = Status::Warn;

@@ -104,9 +104,7 @@ fn attribute(tag: &StartTag<()>, name: &[u8]) -> Option<String> {
 
 /// Whether a body is a page: what a single-page application answers for everything that it does not have.
 pub(super) fn looks_like_html(body: &[u8]) -> bool {
-    let start = String::from_utf8_lossy(&body[..body.len().min(256)])
-        .trim_start()
-        .to_ascii_lowercase();
+    let start = String::from_utf8_lossy(&body[..body.len().min(256)]).trim_start().to_ascii_lowercase();
     start.starts_with("<!doctype html") || start.starts_with("<html")
 }
 
@@ -116,11 +114,7 @@ mod tests {
 
     fn found(html: &str) -> Vec<(String, AssetKind)> {
         let page = Url::parse("https://example.com/app/").unwrap();
-        assets(html.as_bytes(), &page)
-            .unwrap()
-            .into_iter()
-            .map(|asset| (asset.url.to_string(), asset.kind))
-            .collect()
+        assets(html.as_bytes(), &page).unwrap().into_iter().map(|asset| (asset.url.to_string(), asset.kind)).collect()
     }
 
     #[test]
@@ -157,12 +151,9 @@ mod tests {
 
     #[test]
     fn a_page_is_known_by_its_start() {
-        for (body, wanted) in [
-            ("<!DOCTYPE html><p>", true),
-            ("\n <HTML lang=en>", true),
-            ("console.log(1)", false),
-            ("", false),
-        ] {
+        for (body, wanted) in
+            [("<!DOCTYPE html><p>", true), ("\n <HTML lang=en>", true), ("console.log(1)", false), ("", false)]
+        {
             assert_eq!(looks_like_html(body.as_bytes()), wanted, "{body}");
         }
     }

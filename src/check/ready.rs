@@ -6,39 +6,21 @@ use crate::plan::{Ready, Request};
 use crate::probe::{Attempt, FailureKind, until};
 
 pub(super) async fn check(context: &Context<'_>, ready: &Ready) -> Finding {
-    let request = Request {
-        method: "GET".into(),
-        path: ready.path.clone(),
-        headers: Vec::new(),
-        body: None,
-    };
+    let request = Request { method: "GET".into(), path: ready.path.clone(), headers: Vec::new(), body: None };
     let what = format!("GET {}", ready.path);
-    let attempt = async |_| match context
-        .probe
-        .ask(&request, ready.bounds.request, context.deadline)
-        .await
-    {
-        Ok(answer) if matches!(answer.status, 502..=504) => Attempt::Again {
-            cause: format!("{what}: {}, still starting", answer.status),
-            after: answer.retry_after(),
-        },
+    let attempt = async |_| match context.probe.ask(&request, ready.bounds.request, context.deadline).await {
+        Ok(answer) if matches!(answer.status, 502..=504) => {
+            Attempt::Again { cause: format!("{what}: {}, still starting", answer.status), after: answer.retry_after() }
+        }
         Ok(answer) => Attempt::Done(format!("{what}: {}", answer.status)),
         // The status line and the headers came, so it serves; what its body is worth is for the other checks to say.
         Err(failure) if matches!(failure.kind, FailureKind::TooLarge | FailureKind::Encoding) => {
             Attempt::Done(format!("{what}: an answer ({failure})"))
         }
-        Err(failure) => Attempt::Again {
-            cause: format!("{what}: {failure}"),
-            after: None,
-        },
+        Err(failure) => Attempt::Again { cause: format!("{what}: {failure}"), after: None },
     };
-    let tried = until(
-        ready.bounds.retry,
-        context.deadline,
-        |attempt, cause| context.note(attempt, cause),
-        attempt,
-    )
-    .await;
+    let tried =
+        until(ready.bounds.retry, context.deadline, |attempt, cause| context.note(attempt, cause), attempt).await;
     match tried.result {
         Ok(detail) => Finding::new(Status::Pass, tried.attempts, detail),
         Err(cause) => Finding::new(Status::Fail, tried.attempts, cause),

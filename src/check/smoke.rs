@@ -16,27 +16,14 @@ pub(super) async fn check(context: &Context<'_>, smoke: &Smoke) -> Finding {
     if let Some(page) = &smoke.page
         && !smoke.requests.iter().any(|(request, _)| request.path == *page)
     {
-        let request = Request {
-            method: "GET".into(),
-            path: page.clone(),
-            headers: Vec::new(),
-            body: None,
-        };
-        let expect = Expect {
-            status: vec![200],
-            json: Vec::new(),
-            headers: Vec::new(),
-            body: Vec::new(),
-        };
+        let request = Request { method: "GET".into(), path: page.clone(), headers: Vec::new(), body: None };
+        let expect = Expect { status: vec![200], json: Vec::new(), headers: Vec::new(), body: Vec::new() };
         pages.push((request, expect));
     }
     let requests = smoke.requests.iter().chain(&pages);
     let answered: Vec<(&Request, Fetched)> = stream::iter(requests.map(async |(request, expect)| {
         let url = context.probe.target().at(&request.path);
-        (
-            request,
-            fetch.get(url, &request.path, |answer| judge(expect, answer)).await,
-        )
+        (request, fetch.get(url, &request.path, |answer| judge(expect, answer)).await)
     }))
     .buffered(smoke.concurrency)
     .collect()
@@ -54,11 +41,7 @@ pub(super) async fn check(context: &Context<'_>, smoke: &Smoke) -> Finding {
             }
             Ok(seen)
         });
-        observations.push(observation(
-            ObservationKind::Request,
-            format!("GET {}", request.path),
-            result,
-        ));
+        observations.push(observation(ObservationKind::Request, format!("GET {}", request.path), result));
     }
     if let Some(page) = page.filter(|_| smoke.assets) {
         let (tries, seen) = load_assets(&fetch, &page).await;
@@ -86,10 +69,7 @@ impl Fetch<'_> {
         let attempt = async |_| match self.follow(&url).await {
             Ok(answer) => match judge(&answer) {
                 Ok(seen) => Attempt::Done(Ok((answer, seen))),
-                Err(cause) if answer.may_pass_by_itself() => Attempt::Again {
-                    cause,
-                    after: answer.retry_after(),
-                },
+                Err(cause) if answer.may_pass_by_itself() => Attempt::Again { cause, after: answer.retry_after() },
                 Err(cause) => Attempt::Done(Err(cause)),
             },
             Err((cause, true)) => Attempt::Again { cause, after: None },
@@ -97,62 +77,35 @@ impl Fetch<'_> {
         };
         let note = |attempt, cause: &str| self.context.note(attempt, &format!("GET {path}: {cause}"));
         let tried = until(self.smoke.bounds.retry, self.context.deadline, note, attempt).await;
-        Fetched {
-            result: tried.result.unwrap_or_else(Err),
-            attempts: tried.attempts,
-        }
+        Fetched { result: tried.result.unwrap_or_else(Err), attempts: tried.attempts }
     }
 
     /// The answer at the end of the redirects; or the cause, and whether it may pass by itself.
     async fn follow(&self, url: &Url) -> Result<Answer, (String, bool)> {
-        let request = Request {
-            method: "GET".into(),
-            path: String::new(),
-            headers: Vec::new(),
-            body: None,
-        };
+        let request = Request { method: "GET".into(), path: String::new(), headers: Vec::new(), body: None };
         let mut url = url.clone();
         for _ in 0..=self.smoke.max_redirects {
-            let asked = self
-                .context
-                .probe
-                .ask_url(&url, &request, self.smoke.bounds.request, self.context.deadline)
-                .await;
+            let asked =
+                self.context.probe.ask_url(&url, &request, self.smoke.bounds.request, self.context.deadline).await;
             let answer = asked.map_err(|failure| (failure.to_string(), failure.may_pass_by_itself()))?;
             let redirects = matches!(answer.status, 301 | 302 | 303 | 307 | 308);
             let Some(location) = answer.header("location").filter(|_| redirects) else {
                 return Ok(answer);
             };
-            let next = url
-                .join(location)
-                .map_err(|error| (format!("it redirects to {location:?}: {error}"), false))?;
+            let next = url.join(location).map_err(|error| (format!("it redirects to {location:?}: {error}"), false))?;
             if next.origin() != url.origin() {
-                return Err((
-                    format!("it redirects to another origin, {location:?}, which is not followed"),
-                    false,
-                ));
+                return Err((format!("it redirects to another origin, {location:?}, which is not followed"), false));
             }
             url = next;
         }
-        Err((
-            format!(
-                "it redirects over {} times, the last time to {}",
-                self.smoke.max_redirects,
-                url.path()
-            ),
-            false,
-        ))
+        Err((format!("it redirects over {} times, the last time to {}", self.smoke.max_redirects, url.path()), false))
     }
 }
 
 fn check_page(answer: &Answer) -> Result<(), String> {
     let media_type = answer.media_type();
     if !matches!(&*media_type, "text/html" | "application/xhtml+xml") {
-        let found = if media_type.is_empty() {
-            "without a content type"
-        } else {
-            &media_type
-        };
+        let found = if media_type.is_empty() { "without a content type" } else { &media_type };
         return Err(format!("{}, but the page is {found}, want text/html", answer.status));
     }
     if answer.body.iter().all(u8::is_ascii_whitespace) {
@@ -168,9 +121,8 @@ async fn load_assets(fetch: &Fetch<'_>, page: &Answer) -> (u32, Vec<Observation>
         Ok(found) => found,
         Err(cause) => return (1, failed(cause)),
     };
-    let (own, foreign): (Vec<Asset>, Vec<Asset>) = found
-        .into_iter()
-        .partition(|asset| asset.url.origin() == page.url.origin());
+    let (own, foreign): (Vec<Asset>, Vec<Asset>) =
+        found.into_iter().partition(|asset| asset.url.origin() == page.url.origin());
     if own.len() > fetch.smoke.max_assets {
         let cause = format!(
             "the page names {} assets, over the {} that are loaded (max_assets)",
@@ -180,11 +132,7 @@ async fn load_assets(fetch: &Fetch<'_>, page: &Answer) -> (u32, Vec<Observation>
         return (1, failed(cause));
     }
     let loaded: Vec<(Asset, Fetched)> = stream::iter(own.into_iter().map(async |asset| {
-        let fetched = fetch
-            .get(asset.url.clone(), asset.url.path(), |answer| {
-                check_asset(&asset, answer)
-            })
-            .await;
+        let fetched = fetch.get(asset.url.clone(), asset.url.path(), |answer| check_asset(&asset, answer)).await;
         (asset, fetched)
     }))
     .buffered(fetch.smoke.concurrency)
@@ -216,22 +164,13 @@ fn check_asset(asset: &Asset, answer: &Answer) -> Result<String, String> {
     let media_type = answer.media_type();
     let fallback = looks_like_html(&answer.body);
     if !asset.kind.media_types().contains(&&*media_type) {
-        let found = if media_type.is_empty() {
-            "without a content type".to_owned()
-        } else {
-            format!("of type {media_type}")
-        };
-        let cause = if fallback {
-            ": the page is answered for a file that is missing"
-        } else {
-            ""
-        };
+        let found =
+            if media_type.is_empty() { "without a content type".to_owned() } else { format!("of type {media_type}") };
+        let cause = if fallback { ": the page is answered for a file that is missing" } else { "" };
         return Err(format!("200, but it is {found}, want a {}{cause}", asset.kind.word()));
     }
     if fallback {
-        return Err(format!(
-            "200 and {media_type}, but the body is an HTML page: the file is missing"
-        ));
+        return Err(format!("200 and {media_type}, but the body is an HTML page: the file is missing"));
     }
     if answer.body.is_empty() {
         return Err("200, but it is empty".into());
@@ -244,37 +183,17 @@ fn observation(kind: ObservationKind, name: String, result: Result<String, Strin
         Ok(seen) => (Status::Pass, seen),
         Err(cause) => (Status::Fail, cause),
     };
-    Observation {
-        kind,
-        name,
-        status,
-        detail,
-        threshold: None,
-    }
+    Observation { kind, name, status, detail, threshold: None }
 }
 
 fn summary(observations: &[Observation]) -> (Status, String) {
-    let mut failed = observations
-        .iter()
-        .filter(|observation| observation.status == Status::Fail);
+    let mut failed = observations.iter().filter(|observation| observation.status == Status::Fail);
     if let Some(first) = failed.next() {
         let more = failed.count();
-        let more = if more > 0 {
-            format!(" (and {more} more)")
-        } else {
-            String::new()
-        };
+        let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
         return (Status::Fail, format!("{}: {}{more}", first.name, first.detail));
     }
-    let count = |kind| {
-        observations
-            .iter()
-            .filter(|observation| observation.kind == kind)
-            .count()
-    };
+    let count = |kind| observations.iter().filter(|observation| observation.kind == kind).count();
     let (requests, assets) = (count(ObservationKind::Request), count(ObservationKind::Asset));
-    (
-        Status::Pass,
-        format!("{requests} requests answered, {assets} assets loaded"),
-    )
+    (Status::Pass, format!("{requests} requests answered, {assets} assets loaded"))
 }

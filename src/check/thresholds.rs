@@ -15,11 +15,7 @@ pub(super) fn missing_families(metrics: &Metrics, inventory: &Inventory) -> Vec<
     let missing = |name: &&String| !inventory.declares(name);
     let observation = |name: &String| {
         let similar = inventory.similar(name);
-        let hint = if similar.is_empty() {
-            String::new()
-        } else {
-            format!("; similar: {}", similar.join(", "))
-        };
+        let hint = if similar.is_empty() { String::new() } else { format!("; similar: {}", similar.join(", ")) };
         Observation {
             kind: ObservationKind::Family,
             name: name.clone(),
@@ -33,11 +29,7 @@ pub(super) fn missing_families(metrics: &Metrics, inventory: &Inventory) -> Vec<
 
 /// One observation for each threshold, evaluated at a time in milliseconds since the epoch.
 pub(super) fn evaluate(metrics: &Metrics, storage: &Storage, inventory: &Inventory, time: i64) -> Vec<Observation> {
-    metrics
-        .thresholds
-        .iter()
-        .map(|threshold| one(threshold, storage, inventory, time))
-        .collect()
+    metrics.thresholds.iter().map(|threshold| one(threshold, storage, inventory, time)).collect()
 }
 
 fn one(threshold: &Threshold, storage: &Storage, inventory: &Inventory, time: i64) -> Observation {
@@ -57,16 +49,8 @@ fn one(threshold: &Threshold, storage: &Storage, inventory: &Inventory, time: i6
     };
     let swapped = limit_on_left(comparison.parts());
     let element = |element: &Compared| {
-        let (value, limit) = if swapped {
-            (element.right, element.left)
-        } else {
-            (element.left, element.right)
-        };
-        let labels = element
-            .labels
-            .iter()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
+        let (value, limit) = if swapped { (element.right, element.left) } else { (element.left, element.right) };
+        let labels = element.labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         ElementSeen { labels, value, limit }
     };
     let elements = decision.seen.iter().take(KEPT).map(element).collect();

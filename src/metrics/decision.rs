@@ -40,11 +40,7 @@ pub fn decide(expr: &Expr, parts: &Binary, storage: &Storage, inventory: &Invent
         Err(error) => {
             // What cannot be evaluated was not seen to hold.
             let why = format!("it cannot be evaluated: {error}");
-            return Decision {
-                answer: Answer::NoData,
-                seen: Vec::new(),
-                why,
-            };
+            return Decision { answer: Answer::NoData, seen: Vec::new(), why };
         }
     };
     let mut seen = comparison.compared;
@@ -70,53 +66,26 @@ pub fn decide(expr: &Expr, parts: &Binary, storage: &Storage, inventory: &Invent
     let incomparable = seen.iter().filter(|element| rank(element) == 1).count();
     if failed > 0 {
         let shown = values(parts, &seen[..failed.min(SHOWN)]);
-        let more = if failed > SHOWN {
-            format!(" and {} more", failed - SHOWN)
-        } else {
-            String::new()
-        };
-        return Decision {
-            answer: Answer::Fails,
-            why: format!("{shown}{more}"),
-            seen,
-        };
+        let more = if failed > SHOWN { format!(" and {} more", failed - SHOWN) } else { String::new() };
+        return Decision { answer: Answer::Fails, why: format!("{shown}{more}"), seen };
     }
     let why_not = if incomparable > 0 {
         Some(nan(parts, &seen[0]))
     } else if let Some(alone) = comparison.alone.first() {
         let more = comparison.alone.len() - 1;
-        let more = if more > 0 {
-            format!(" and {more} more")
-        } else {
-            String::new()
-        };
-        Some(format!(
-            "{}{more} meets nothing on the other side to be compared with",
-            alone.labels
-        ))
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        Some(format!("{}{more} meets nothing on the other side to be compared with", alone.labels))
     } else if seen.is_empty() {
         Some(empty(expr, storage, inventory))
     } else {
         None
     };
     match why_not {
-        Some(why) => Decision {
-            answer: Answer::NoData,
-            seen,
-            why,
-        },
+        Some(why) => Decision { answer: Answer::NoData, seen, why },
         None => {
             let shown = values(parts, &seen[..seen.len().min(SHOWN)]);
-            let more = if seen.len() > SHOWN {
-                format!(" and {} more", seen.len() - SHOWN)
-            } else {
-                String::new()
-            };
-            Decision {
-                answer: Answer::Holds,
-                why: format!("{shown}{more}"),
-                seen,
-            }
+            let more = if seen.len() > SHOWN { format!(" and {} more", seen.len() - SHOWN) } else { String::new() };
+            Decision { answer: Answer::Holds, why: format!("{shown}{more}"), seen }
         }
     }
 }
@@ -130,11 +99,7 @@ pub fn limit_on_left(parts: &Binary) -> bool {
 /// `3, want <= 2` for each element, with its labels.
 fn values(parts: &Binary, elements: &[Compared]) -> String {
     let one = |element: &Compared| {
-        let labels = if element.labels.is_empty() {
-            String::new()
-        } else {
-            format!("{} ", element.labels)
-        };
+        let labels = if element.labels.is_empty() { String::new() } else { format!("{} ", element.labels) };
         let (left, right) = (format_value(element.left), format_value(element.right));
         if limit_on_left(parts) {
             format!("{labels}{right}, want {left} {} it", parts.op.symbol())
@@ -146,28 +111,17 @@ fn values(parts: &Binary, elements: &[Compared]) -> String {
 }
 
 fn nan(parts: &Binary, element: &Compared) -> String {
-    let labels = if element.labels.is_empty() {
-        String::new()
-    } else {
-        format!("{} ", element.labels)
-    };
+    let labels = if element.labels.is_empty() { String::new() } else { format!("{} ", element.labels) };
     let side = if element.left.is_nan() { &parts.lhs } else { &parts.rhs };
     let divides = matches!(&side.unwrapped().kind, ExprKind::Binary(binary) if binary.op.symbol() == "/");
-    let cause = if divides {
-        " (0/0: there was no traffic to divide by)"
-    } else {
-        ""
-    };
+    let cause = if divides { " (0/0: there was no traffic to divide by)" } else { "" };
     format!("{labels}the value is NaN{cause}")
 }
 
 /// Why an expression has no element at all.
 fn empty(expr: &Expr, storage: &Storage, inventory: &Inventory) -> String {
-    let absences: Vec<String> = expr
-        .selectors()
-        .into_iter()
-        .filter_map(|selector| inventory.absence(selector, storage))
-        .collect();
+    let absences: Vec<String> =
+        expr.selectors().into_iter().filter_map(|selector| inventory.absence(selector, storage)).collect();
     if let Some(first) = absences.first() {
         return first.clone();
     }
@@ -206,9 +160,7 @@ zero 0
         storage.ingest(&exposition, 1000, true, &[], |_| true);
         inventory.add(&exposition);
         let expr = parse(source).unwrap();
-        let ExprKind::Binary(parts) = &expr.unwrapped().kind else {
-            panic!("{source} is no comparison")
-        };
+        let ExprKind::Binary(parts) = &expr.unwrapped().kind else { panic!("{source} is no comparison") };
         let decision = decide(&expr, parts, &storage, &inventory, 1000);
         (decision.answer, decision.why)
     }
@@ -219,46 +171,18 @@ zero 0
             ("sum(failure_total) <= 3", Answer::Holds, "3, want <= 3"),
             ("sum(failure_total) <= 2", Answer::Fails, "3, want <= 2"),
             ("2 >= sum(failure_total)", Answer::Fails, "3, want 2 >= it"),
-            (
-                "failure_total < 2",
-                Answer::Fails,
-                "failure_total{provider=\"a\"} 2, want < 2",
-            ),
-            (
-                "failure_total < bool 2",
-                Answer::Fails,
-                "failure_total{provider=\"a\"} 2, want < 2",
-            ),
-            (
-                "hits_total / (hits_total + misses_total) > 0.8",
-                Answer::Fails,
-                "0.8, want > 0.8",
-            ),
+            ("failure_total < 2", Answer::Fails, "failure_total{provider=\"a\"} 2, want < 2"),
+            ("failure_total < bool 2", Answer::Fails, "failure_total{provider=\"a\"} 2, want < 2"),
+            ("hits_total / (hits_total + misses_total) > 0.8", Answer::Fails, "0.8, want > 0.8"),
             ("zero / zero > 0.8", Answer::NoData, "0/0"),
             ("zero / zero != 0.8", Answer::NoData, "0/0"),
             ("idle_total < 1", Answer::NoData, "declared but has no sample"),
             ("(sum(idle_total) or vector(0)) < 1", Answer::Holds, "0, want < 1"),
-            (
-                "failures_total < 1",
-                Answer::NoData,
-                "no metric failures_total; similar: failure_total",
-            ),
-            (
-                "failure_total{provider=\"c\"} < 1",
-                Answer::NoData,
-                "its values are \"a\", \"b\"",
-            ),
+            ("failures_total < 1", Answer::NoData, "no metric failures_total; similar: failure_total"),
+            ("failure_total{provider=\"c\"} < 1", Answer::NoData, "its values are \"a\", \"b\""),
             ("rate(failure_total[5m]) < 1", Answer::NoData, "too few scrapes"),
-            (
-                "failure_total < on(provider) failure_total{provider=\"b\"}",
-                Answer::Fails,
-                "1, want < 1",
-            ),
-            (
-                "failure_total <= on(provider) failure_total{provider=\"b\"}",
-                Answer::NoData,
-                "meets nothing",
-            ),
+            ("failure_total < on(provider) failure_total{provider=\"b\"}", Answer::Fails, "1, want < 1"),
+            ("failure_total <= on(provider) failure_total{provider=\"b\"}", Answer::NoData, "meets nothing"),
             ("failure_total < on() failure_total", Answer::NoData, "many-to-many"),
         ] {
             let (found, sentence) = decided(source);
@@ -270,10 +194,7 @@ zero 0
     #[test]
     fn a_failure_counts_whatever_else_cannot_be_compared() {
         let (answer, why) = decided("(failure_total or (zero / zero)) <= 1");
-        assert_eq!(
-            (answer, &*why),
-            (Answer::Fails, "failure_total{provider=\"a\"} 2, want <= 1")
-        );
+        assert_eq!((answer, &*why), (Answer::Fails, "failure_total{provider=\"a\"} 2, want <= 1"));
         let (answer, _) = decided("(failure_total or (zero / zero)) <= 2");
         assert_eq!(answer, Answer::NoData);
     }

@@ -53,13 +53,8 @@ impl Inventory {
     #[must_use]
     pub fn similar(&self, name: &str) -> Vec<&str> {
         const SHOWN: usize = 3;
-        let names: BTreeSet<&str> = self
-            .sampled
-            .keys()
-            .chain(&self.declared)
-            .chain(&self.families)
-            .map(|name| &**name)
-            .collect();
+        let names: BTreeSet<&str> =
+            self.sampled.keys().chain(&self.declared).chain(&self.families).map(|name| &**name).collect();
         let mut found = similar(name, names.into_iter());
         found.truncate(SHOWN);
         found
@@ -69,10 +64,7 @@ impl Inventory {
     #[must_use]
     pub fn absence(&self, selector: &Selector, storage: &Storage) -> Option<String> {
         let Some(name) = selector.metric_name() else {
-            let any = storage
-                .series()
-                .iter()
-                .any(|series| selector.wants(series.labels.metric_name()));
+            let any = storage.series().iter().any(|series| selector.wants(series.labels.metric_name()));
             return (!any).then(|| "no metric name matches its pattern".to_owned());
         };
         if !self.sampled.contains_key(name) {
@@ -82,44 +74,25 @@ impl Inventory {
                 ));
             }
             let similar = self.similar(name);
-            let hint = if similar.is_empty() {
-                String::new()
-            } else {
-                format!("; similar: {}", similar.join(", "))
-            };
+            let hint = if similar.is_empty() { String::new() } else { format!("; similar: {}", similar.join(", ")) };
             return Some(format!("there is no metric {name}{hint}"));
         }
-        let others: Vec<&Matcher> = selector
-            .matchers
-            .iter()
-            .filter(|matcher| matcher.label != METRIC_NAME)
-            .collect();
+        let others: Vec<&Matcher> = selector.matchers.iter().filter(|matcher| matcher.label != METRIC_NAME).collect();
         let holds = |matcher: &Matcher, label: &str| matcher.test.holds(label);
-        let matched = storage.named(name).any(|series| {
-            others
-                .iter()
-                .all(|matcher| holds(matcher, series.labels.get(&matcher.label)))
-        });
+        let matched = storage
+            .named(name)
+            .any(|series| others.iter().all(|matcher| holds(matcher, series.labels.get(&matcher.label))));
         if matched {
             return None;
         }
-        let unmatched = others.iter().find(|matcher| {
-            !storage
-                .named(name)
-                .any(|series| holds(matcher, series.labels.get(&matcher.label)))
-        });
+        let unmatched = others
+            .iter()
+            .find(|matcher| !storage.named(name).any(|series| holds(matcher, series.labels.get(&matcher.label))));
         let Some(matcher) = unmatched else {
             return Some(format!("no series of {name} has all of the labels asked for together"));
         };
-        let values: BTreeSet<&str> = storage
-            .named(name)
-            .map(|series| series.labels.get(&matcher.label))
-            .collect();
-        Some(format!(
-            "no series of {name} has the wanted label {}; its values are {}",
-            matcher.label,
-            listed(&values)
-        ))
+        let values: BTreeSet<&str> = storage.named(name).map(|series| series.labels.get(&matcher.label)).collect();
+        Some(format!("no series of {name} has the wanted label {}; its values are {}", matcher.label, listed(&values)))
     }
 }
 

@@ -14,12 +14,7 @@ impl Labels {
     /// Makes a label set of pairs in any order. Of a name given twice, the last value stands.
     #[must_use]
     pub fn new<N: Into<Arc<str>>, V: Into<Arc<str>>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
-        let mut labels = Self(
-            pairs
-                .into_iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
-        );
+        let mut labels = Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         labels.0.sort_by(|a, b| a.0.cmp(&b.0));
         labels.0.reverse();
         labels.0.dedup_by(|a, b| a.0 == b.0);
@@ -57,8 +52,7 @@ impl Labels {
 
     /// Removes the named labels.
     pub fn remove(&mut self, names: &[String]) {
-        self.0
-            .retain(|(name, _)| !names.iter().any(|removed| **removed == **name));
+        self.0.retain(|(name, _)| !names.iter().any(|removed| **removed == **name));
     }
 
     /// The same labels without the metric's name.
@@ -96,11 +90,7 @@ impl fmt::Display for Labels {
             parts.push(quote(name));
         }
         for (label, value) in self.iter().filter(|(label, _)| *label != METRIC_NAME) {
-            let label = if is_legacy_label(label) {
-                label.to_owned()
-            } else {
-                quote(label)
-            };
+            let label = if is_legacy_label(label) { label.to_owned() } else { quote(label) };
             parts.push(format!("{label}={}", quote(value)));
         }
         if parts.is_empty() && plain {
@@ -163,15 +153,9 @@ mod tests {
     fn a_series_is_shown_as_promql_writes_it() {
         for (pairs, wanted) in [
             (vec![("__name__", "up")], "up"),
-            (
-                vec![("__name__", "up"), ("job", "a\"b\\c\nd")],
-                r#"up{job="a\"b\\c\nd"}"#,
-            ),
+            (vec![("__name__", "up"), ("job", "a\"b\\c\nd")], r#"up{job="a\"b\\c\nd"}"#),
             (vec![("job", "x")], r#"{job="x"}"#),
-            (
-                vec![("__name__", "my.metric"), ("a.b", "c")],
-                r#"{"my.metric", "a.b"="c"}"#,
-            ),
+            (vec![("__name__", "my.metric"), ("a.b", "c")], r#"{"my.metric", "a.b"="c"}"#),
             (vec![], "{}"),
         ] {
             assert_eq!(Labels::new(pairs).to_string(), wanted);

@@ -9,9 +9,7 @@ pub fn parse_float(text: &str) -> Option<f64> {
     let bytes = text.as_bytes();
     if !bytes.is_empty() && bytes.len() <= 15 && bytes.iter().all(u8::is_ascii_digit) {
         // Counters are mostly short integers, exact in a float: skipping the general parser is a third of the parse time.
-        let integer = bytes
-            .iter()
-            .fold(0_u64, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+        let integer = bytes.iter().fold(0_u64, |sum, digit| sum * 10 + u64::from(digit - b'0'));
         #[expect(clippy::cast_precision_loss, reason = "15 digits are exact")]
         return Some(integer as f64);
     }
@@ -89,9 +87,7 @@ mod tests {
             assert_eq!(parse_float(text), Some(wanted), "{text}");
         }
         assert!(parse_float("NaN").is_some_and(f64::is_nan));
-        for text in [
-            "", " 1", "1 ", "1_000", "0x1", "0x1p-3", "1e400", "-1e400", "1e", "e5", "--1", "1,5", "١",
-        ] {
+        for text in ["", " 1", "1 ", "1_000", "0x1", "0x1p-3", "1e400", "-1e400", "1e", "e5", "--1", "1,5", "١"] {
             assert_eq!(parse_float(text), None, "{text}");
         }
     }
@@ -120,12 +116,8 @@ mod tests {
 
     #[test]
     fn times_are_written_in_seconds() {
-        for (milliseconds, wanted) in [
-            (0, "0"),
-            (1500, "1.500"),
-            (1_435_781_451_781, "1435781451.781"),
-            (-1, "-0.001"),
-        ] {
+        for (milliseconds, wanted) in [(0, "0"), (1500, "1.500"), (1_435_781_451_781, "1435781451.781"), (-1, "-0.001")]
+        {
             assert_eq!(format_time(milliseconds), wanted);
         }
     }

@@ -38,15 +38,9 @@ impl Storage {
             Some(index) => *index,
             None => {
                 let index = self.series.len();
-                self.by_name
-                    .entry(labels.metric_name().to_owned())
-                    .or_default()
-                    .push(index);
+                self.by_name.entry(labels.metric_name().to_owned()).or_default().push(index);
                 self.by_labels.insert(labels.clone(), index);
-                self.series.push(Series {
-                    labels,
-                    points: Vec::new(),
-                });
+                self.series.push(Series { labels, points: Vec::new() });
                 index
             }
         };
@@ -72,26 +66,13 @@ impl Storage {
             if !wanted(&name) {
                 continue;
             }
-            let mut labels = Labels::new(
-                sample
-                    .labels()
-                    .map(|(name, value)| (name.into_owned(), value.into_owned())),
-            );
+            let mut labels = Labels::new(sample.labels().map(|(name, value)| (name.into_owned(), value.into_owned())));
             labels.set(METRIC_NAME, &name);
             for (name, value) in extra {
                 labels.set(name, value);
             }
-            let time = sample
-                .timestamp()
-                .filter(|_| own_times)
-                .map_or(scraped_at, milliseconds);
-            self.append(
-                labels,
-                Point {
-                    time,
-                    value: sample.value(),
-                },
-            );
+            let time = sample.timestamp().filter(|_| own_times).map_or(scraped_at, milliseconds);
+            self.append(labels, Point { time, value: sample.value() });
         }
     }
 
@@ -103,30 +84,19 @@ impl Storage {
 
     /// The series of a metric name.
     pub fn named(&self, name: &str) -> impl Iterator<Item = &Series> {
-        self.by_name
-            .get(name)
-            .into_iter()
-            .flatten()
-            .map(|index| &self.series[*index])
+        self.by_name.get(name).into_iter().flatten().map(|index| &self.series[*index])
     }
 
     /// The newest time of any point.
     #[must_use]
     pub fn newest(&self) -> Option<i64> {
-        self.series
-            .iter()
-            .filter_map(|series| series.points.last())
-            .map(|point| point.time)
-            .max()
+        self.series.iter().filter_map(|series| series.points.last()).map(|point| point.time).max()
     }
 }
 
 /// Seconds to whole milliseconds.
 #[must_use]
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a time outside i64 milliseconds is clamped"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "a time outside i64 milliseconds is clamped")]
 pub fn milliseconds(seconds: f64) -> i64 {
     (seconds * 1000.0).round() as i64
 }

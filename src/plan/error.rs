@@ -17,11 +17,7 @@ pub struct PlanError {
 
 impl PlanError {
     pub(super) fn new(place: Place, message: impl Into<String>) -> Self {
-        Self {
-            file: None,
-            place: (place != Place::default()).then_some(place),
-            message: message.into(),
-        }
+        Self { file: None, place: (place != Place::default()).then_some(place), message: message.into() }
     }
 
     pub(super) fn in_file(mut self, file: &str) -> Self {

@@ -24,10 +24,7 @@ pub struct Place {
 
 impl<T> At<T> {
     pub(super) fn nowhere(value: T) -> Self {
-        Self {
-            value,
-            place: Place::default(),
-        }
+        Self { value, place: Place::default() }
     }
 }
 
@@ -35,13 +32,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = serde_saphyr::Spanned::<T>::deserialize(deserializer)?;
         let location = spanned.referenced;
-        Ok(Self {
-            value: spanned.value,
-            place: Place {
-                line: location.line(),
-                column: location.column(),
-            },
-        })
+        Ok(Self { value: spanned.value, place: Place { line: location.line(), column: location.column() } })
     }
 }
 

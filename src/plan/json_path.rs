@@ -50,10 +50,7 @@ impl JsonPath {
             steps.push(step);
             rest = after;
         }
-        Ok(Self {
-            source: source.to_owned(),
-            steps,
-        })
+        Ok(Self { source: source.to_owned(), steps })
     }
 
     /// The value that the path leads to.

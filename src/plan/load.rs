@@ -66,11 +66,7 @@ impl Source {
         let default = parse(DEFAULT).map_err(|error| error.in_file("default.yaml"))?;
         let name = self.file.as_ref().map_or("default.yaml", |(name, _)| name);
         let in_file = |error: PlanError| {
-            if error.place.is_some() {
-                error.in_file(name)
-            } else {
-                error
-            }
+            if error.place.is_some() { error.in_file(name) } else { error }
         };
         let file = match &self.file {
             None => default,
@@ -103,10 +99,9 @@ fn parse(text: &str) -> Result<File, PlanError> {
 }
 
 fn yaml_error(error: &YamlError) -> PlanError {
-    let place = error.location().map_or(Place::default(), |location| Place {
-        line: location.line(),
-        column: location.column(),
-    });
+    let place = error
+        .location()
+        .map_or(Place::default(), |location| Place { line: location.line(), column: location.column() });
     let names = |expected: &[&str]| expected.join(", ");
     let message = match error.without_snippet() {
         YamlError::SerdeUnknownField { field, expected, .. } => {
@@ -133,9 +128,6 @@ fn yaml_error(error: &YamlError) -> PlanError {
 /// The reader's own sentence without the position that it puts into it: the place stands in front already.
 fn without_position(message: &str) -> String {
     let first = message.lines().next().unwrap_or(message);
-    let cut = first
-        .find(" at line ")
-        .or_else(|| first.find(", line "))
-        .unwrap_or(first.len());
+    let cut = first.find(" at line ").or_else(|| first.find(", line ")).unwrap_or(first.len());
     first[..cut].trim_start_matches("error: ").to_owned()
 }

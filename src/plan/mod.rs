@@ -57,13 +57,8 @@ pub struct Plan {
 impl Plan {
     /// What every check has, check by check.
     pub fn bounds(&self) -> impl Iterator<Item = &Bounds> {
-        let built_in = [
-            &self.ready.bounds,
-            &self.health.bounds,
-            &self.readiness.bounds,
-            &self.metrics.bounds,
-            &self.smoke.bounds,
-        ];
+        let built_in =
+            [&self.ready.bounds, &self.health.bounds, &self.readiness.bounds, &self.metrics.bounds, &self.smoke.bounds];
         built_in.into_iter().chain(self.http.iter().map(|check| &check.bounds))
     }
 }

@@ -14,17 +14,10 @@ pub(crate) fn compare(name: &str, schema: &Schema, title: &str) {
         std::fs::write(&path, &wanted).unwrap();
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        found == wanted,
-        "{name} is not what the code says: run UPDATE_SCHEMAS=1 cargo test"
-    );
+    assert!(found == wanted, "{name} is not what the code says: run UPDATE_SCHEMAS=1 cargo test");
 }
 
 #[test]
 fn the_schema_of_the_checks_file_is_that_of_the_code() {
-    compare(
-        "checks.schema.json",
-        &schemars::schema_for!(super::file::File),
-        "The checks file of canary-gate",
-    );
+    compare("checks.schema.json", &schemars::schema_for!(super::file::File), "The checks file of canary-gate");
 }

@@ -48,11 +48,7 @@ pub trait Lookup {
 impl Header {
     /// A header of the gate's own.
     pub(crate) fn plain(name: &str, value: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            value: value.to_owned(),
-            secret: false,
-        }
+        Self { name: name.to_owned(), value: value.to_owned(), secret: false }
     }
 
     /// Makes a header of a value as the checks file writes it: plain, or with a reference `env:NAME` or `file:PATH` alone
@@ -62,9 +58,7 @@ impl Header {
     /// A malformed name or value, a secret that stands inline, a reference that leads nowhere.
     pub(super) fn resolve(name: &str, written: &str, lookup: &dyn Lookup) -> Result<Self, String> {
         if name.is_empty()
-            || !name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+            || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
         {
             return Err(format!("{name:?} is no header name"));
         }
@@ -93,11 +87,7 @@ impl Header {
         if value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
             return Err(format!("the value of the header {name} holds a control character"));
         }
-        Ok(Self {
-            name: name.to_owned(),
-            value,
-            secret,
-        })
+        Ok(Self { name: name.to_owned(), value, secret })
     }
 }
 
@@ -141,13 +131,12 @@ impl Redactor {
     /// The text with every secret replaced.
     #[must_use]
     pub fn clean(&self, text: String) -> String {
-        self.secrets.iter().fold(text, |text, secret| {
-            if text.contains(&secret.0) {
-                text.replace(&secret.0, "***")
-            } else {
-                text
-            }
-        })
+        self.secrets.iter().fold(
+            text,
+            |text, secret| {
+                if text.contains(&secret.0) { text.replace(&secret.0, "***") } else { text }
+            },
+        )
     }
 }
 
@@ -159,18 +148,10 @@ mod tests {
 
     impl Lookup for Fixed {
         fn env(&self, name: &str) -> Result<String, String> {
-            if name == "TOKEN" {
-                Ok("s3cret-value".into())
-            } else {
-                Err(format!("{name} is not set"))
-            }
+            if name == "TOKEN" { Ok("s3cret-value".into()) } else { Err(format!("{name} is not set")) }
         }
         fn file(&self, path: &str) -> Result<String, String> {
-            if path == "/token" {
-                Ok("from-file".into())
-            } else {
-                Err(format!("{path} cannot be read"))
-            }
+            if path == "/token" { Ok("from-file".into()) } else { Err(format!("{path} cannot be read")) }
         }
     }
 
@@ -199,10 +180,7 @@ mod tests {
     fn a_secret_is_shown_nowhere() {
         let header = Header::resolve("Authorization", "Bearer env:TOKEN", &Fixed).unwrap();
         let redactor = Redactor::new([&header].into_iter());
-        assert_eq!(
-            redactor.clean("got Bearer s3cret-value and s3cret-value".into()),
-            "got *** and ***"
-        );
+        assert_eq!(redactor.clean("got Bearer s3cret-value and s3cret-value".into()), "got *** and ***");
         assert!(!format!("{header:?} {redactor:?}").contains("s3cret"));
     }
 }

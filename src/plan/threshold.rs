@@ -54,22 +54,14 @@ impl Comparison {
         let expr = parse(source)?;
         let found = expr.value_type();
         if found != Type::Vector {
-            let hint = if found == Type::Scalar {
-                "; wrap a scalar in vector(), or leave scalar() out"
-            } else {
-                ""
-            };
+            let hint = if found == Type::Scalar { "; wrap a scalar in vector(), or leave scalar() out" } else { "" };
             let message = format!("a threshold compares an instant vector, and this is a {found}{hint}");
             return Err(Error::new(message, expr.span));
         }
         match &expr.unwrapped().kind {
             ExprKind::Binary(parts) if parts.op.is_comparison() => {
                 let parts = (**parts).clone();
-                Ok(Self {
-                    source: source.to_owned(),
-                    expr,
-                    parts,
-                })
+                Ok(Self { source: source.to_owned(), expr, parts })
             }
             ExprKind::Binary(parts) if parts.op.is_set() => {
                 let message = format!(
@@ -101,12 +93,7 @@ impl Comparison {
     #[must_use]
     pub fn metric_names(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
-        for name in self
-            .expr
-            .selectors()
-            .into_iter()
-            .filter_map(|selector| selector.metric_name())
-        {
+        for name in self.expr.selectors().into_iter().filter_map(|selector| selector.metric_name()) {
             if !names.iter().any(|known| known == name) {
                 names.push(name.to_owned());
             }
@@ -121,14 +108,9 @@ mod tests {
 
     #[test]
     fn only_comparisons_of_vectors_are_thresholds() {
-        for source in [
-            "a <= 2",
-            "(sum(a) or vector(0)) <= 2",
-            "((a > bool 1))",
-            "2 > a",
-            "a > on(x) b",
-            "vector(1) > 0",
-        ] {
+        for source in
+            ["a <= 2", "(sum(a) or vector(0)) <= 2", "((a > bool 1))", "2 > a", "a > on(x) b", "vector(1) > 0"]
+        {
             assert!(Comparison::parse(source).is_ok(), "{source}");
         }
         for (source, piece) in [

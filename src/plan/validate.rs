@@ -26,19 +26,8 @@ pub(super) fn plan(file: File, source: &Source, lookup: &dyn Lookup) -> Result<P
     let readiness_keys = required(file.readiness)?;
     let mut defaults = readiness_keys.clone();
     // An added check starts from the built-in one's limits, not from what was changed about its request.
-    (
-        defaults.enabled,
-        defaults.severity,
-        defaults.method,
-        defaults.headers,
-        defaults.expect,
-    ) = (
-        Some(true),
-        Some(Severity::Block),
-        Some(At::nowhere("GET".into())),
-        None,
-        None,
-    );
+    (defaults.enabled, defaults.severity, defaults.method, defaults.headers, defaults.expect) =
+        (Some(true), Some(Severity::Block), Some(At::nowhere("GET".into())), None, None);
     (defaults.path, defaults.body, defaults.retries) = (None, None, None);
     let http = extra_checks(file.http.unwrap_or_default(), &defaults, lookup)?;
     let health = http_check("health", required(file.health)?, true, lookup)?;
@@ -46,28 +35,10 @@ pub(super) fn plan(file: File, source: &Source, lookup: &dyn Lookup) -> Result<P
     let ready = ready(required(file.ready)?)?;
     let metrics = metrics(required(file.metrics)?, source, lookup)?;
     let smoke = smoke(required(file.smoke)?)?;
-    let lists = [
-        &headers,
-        &health.request.headers,
-        &readiness.request.headers,
-        &metrics.request.headers,
-    ];
-    let secret_headers = lists
-        .into_iter()
-        .flatten()
-        .chain(http.iter().flat_map(|check| &check.request.headers));
+    let lists = [&headers, &health.request.headers, &readiness.request.headers, &metrics.request.headers];
+    let secret_headers = lists.into_iter().flatten().chain(http.iter().flat_map(|check| &check.request.headers));
     let redactor = Redactor::new(secret_headers);
-    let plan = Plan {
-        timeout,
-        headers,
-        ready,
-        health,
-        readiness,
-        metrics,
-        smoke,
-        http,
-        redactor,
-    };
+    let plan = Plan { timeout, headers, ready, health, readiness, metrics, smoke, http, redactor };
     if !plan.bounds().any(|bounds| bounds.enabled && bounds.blocking) {
         let message = "no enabled check blocks, so that the gate would pass whatever the canary does; enable one with severity: block";
         return Err(PlanError::new(Place::default(), message));
@@ -76,19 +47,13 @@ pub(super) fn plan(file: File, source: &Source, lookup: &dyn Lookup) -> Result<P
 }
 
 fn flag(name: &str, error: PlanError) -> PlanError {
-    PlanError {
-        message: format!("{name}: {}", error.message),
-        ..error
-    }
+    PlanError { message: format!("{name}: {}", error.message), ..error }
 }
 
 /// A key that the embedded default always has.
 fn required<T>(value: Option<T>) -> Result<T, PlanError> {
     value.ok_or_else(|| {
-        PlanError::new(
-            Place::default(),
-            "the embedded default plan lacks a key; this is a defect of the gate",
-        )
+        PlanError::new(Place::default(), "the embedded default plan lacks a key; this is a defect of the gate")
     })
 }
 
@@ -114,10 +79,7 @@ fn size(text: &Text) -> Result<u64, PlanError> {
         Ok(size) if size.as_u64() == 0 => fail(text.place, "the size must be greater than 0"),
         Ok(size) if size.as_u64() > 1 << 30 => fail(text.place, format!("the size {:?} is over 1GiB", text.value)),
         Ok(size) => Ok(size.as_u64()),
-        Err(_) => fail(
-            text.place,
-            format!("{:?} is no size; write it as 512KiB or 64MiB", text.value),
-        ),
+        Err(_) => fail(text.place, format!("{:?} is no size; write it as 512KiB or 64MiB", text.value)),
     }
 }
 
@@ -136,42 +98,21 @@ fn bounds(enabled: Option<bool>, severity: Option<Severity>, limits: Limits) -> 
     let (initial_text, max_text) = (required(backoff.initial)?, required(backoff.max)?);
     let (initial, max) = (duration(&initial_text)?, duration(&max_text)?);
     if initial > max {
-        let place = if initial_text.place.line > 0 {
-            initial_text.place
-        } else {
-            max_text.place
-        };
-        let message = format!(
-            "backoff.initial ({}) is longer than backoff.max ({})",
-            initial_text.value, max_text.value
-        );
+        let place = if initial_text.place.line > 0 { initial_text.place } else { max_text.place };
+        let message =
+            format!("backoff.initial ({}) is longer than backoff.max ({})", initial_text.value, max_text.value);
         return fail(place, message);
     }
-    let request = RequestLimits {
-        time: duration(&required(limits.request_timeout)?)?,
-        body: size(&required(limits.max_body)?)?,
-    };
-    let retry = Retry {
-        retries: limits.retries,
-        initial,
-        max,
-    };
-    Ok(Bounds {
-        enabled: enabled.unwrap_or(true),
-        blocking: severity != Some(Severity::Warn),
-        limit,
-        request,
-        retry,
-    })
+    let request =
+        RequestLimits { time: duration(&required(limits.request_timeout)?)?, body: size(&required(limits.max_body)?)? };
+    let retry = Retry { retries: limits.retries, initial, max };
+    Ok(Bounds { enabled: enabled.unwrap_or(true), blocking: severity != Some(Severity::Warn), limit, request, retry })
 }
 
 fn path(text: &Text) -> Result<String, PlanError> {
     let written = &text.value;
     if !written.starts_with('/') || written.starts_with("//") {
-        return fail(
-            text.place,
-            format!("the path {written:?} must start with one slash: the host is the canary's"),
-        );
+        return fail(text.place, format!("the path {written:?} must start with one slash: the host is the canary's"));
     }
     if written.contains('#') || written.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return fail(
@@ -194,10 +135,7 @@ fn method(text: &Text) -> Result<String, PlanError> {
     if METHODS.contains(&&*text.value) {
         return Ok(text.value.clone());
     }
-    fail(
-        text.place,
-        format!("unknown method {:?}; want one of {}", text.value, METHODS.join(", ")),
-    )
+    fail(text.place, format!("unknown method {:?}; want one of {}", text.value, METHODS.join(", ")))
 }
 
 fn pattern(text: &Text, anchored: bool) -> Result<Pattern, PlanError> {
@@ -205,11 +143,7 @@ fn pattern(text: &Text, anchored: bool) -> Result<Pattern, PlanError> {
     let error = |error| PlanError::new(text.place, format!("invalid pattern {source:?}: {error}"));
     // Alone first, so that an unbalanced parenthesis cannot pair with the anchors'.
     let alone = Regex::new(&source).map_err(error)?;
-    let regex = if anchored {
-        Regex::new(&format!("^(?s:{source})$")).map_err(error)?
-    } else {
-        alone
-    };
+    let regex = if anchored { Regex::new(&format!("^(?s:{source})$")).map_err(error)? } else { alone };
     Ok(Pattern { source, regex })
 }
 
@@ -218,44 +152,18 @@ fn expect(keys: Option<file::Expect>) -> Result<Expect, PlanError> {
     let mut status = Vec::new();
     for wanted in keys.status.unwrap_or_else(|| vec![At::nowhere(200)]) {
         if !(200..=599).contains(&wanted.value) {
-            return fail(
-                wanted.place,
-                format!("{} is no final HTTP status; want 200 to 599", wanted.value),
-            );
+            return fail(wanted.place, format!("{} is no final HTTP status; want 200 to 599", wanted.value));
         }
         status.push(wanted.value);
     }
     if status.is_empty() {
-        return fail(
-            Place::default(),
-            "expect.status is empty, so that no answer would do; name the good statuses",
-        );
+        return fail(Place::default(), "expect.status is empty, so that no answer would do; name the good statuses");
     }
-    let json = keys
-        .json
-        .unwrap_or_default()
-        .into_iter()
-        .map(json_expect)
-        .collect::<Result<_, _>>()?;
+    let json = keys.json.unwrap_or_default().into_iter().map(json_expect).collect::<Result<_, _>>()?;
     let header = |(name, text): (String, Text)| Ok((name, pattern(&text, true)?));
-    let headers = keys
-        .headers
-        .unwrap_or_default()
-        .into_iter()
-        .map(header)
-        .collect::<Result<_, PlanError>>()?;
-    let body = keys
-        .body
-        .unwrap_or_default()
-        .iter()
-        .map(|text| pattern(text, false))
-        .collect::<Result<_, _>>()?;
-    Ok(Expect {
-        status,
-        json,
-        headers,
-        body,
-    })
+    let headers = keys.headers.unwrap_or_default().into_iter().map(header).collect::<Result<_, PlanError>>()?;
+    let body = keys.body.unwrap_or_default().iter().map(|text| pattern(text, false)).collect::<Result<_, _>>()?;
+    Ok(Expect { status, json, headers, body })
 }
 
 fn json_expect(keys: file::Json) -> Result<JsonExpect, PlanError> {
@@ -266,10 +174,7 @@ fn json_expect(keys: file::Json) -> Result<JsonExpect, PlanError> {
         (None, Some(text), None) => JsonWanted::Matches(pattern(&text, true)?),
         (None, None, Some(exists)) => JsonWanted::Exists(exists),
         _ => {
-            return fail(
-                place,
-                format!("the JSON value {path} wants exactly one of equals, matches and exists"),
-            );
+            return fail(place, format!("the JSON value {path} wants exactly one of equals, matches and exists"));
         }
     };
     Ok(JsonExpect { path, wanted })
@@ -283,10 +188,7 @@ fn ready(keys: file::Ready) -> Result<Ready, PlanError> {
         backoff: keys.backoff,
         retries: None,
     };
-    Ok(Ready {
-        bounds: bounds(keys.enabled, None, limits)?,
-        path: path(&required(keys.path)?)?,
-    })
+    Ok(Ready { bounds: bounds(keys.enabled, None, limits)?, path: path(&required(keys.path)?)? })
 }
 
 fn http_check(
@@ -309,13 +211,7 @@ fn http_check(
         body: keys.body,
     };
     let bounds = bounds(keys.enabled, keys.severity, limits)?;
-    Ok(HttpCheck {
-        name: name.to_owned(),
-        bounds,
-        retry_everything,
-        request,
-        expect: expect(keys.expect)?,
-    })
+    Ok(HttpCheck { name: name.to_owned(), bounds, retry_everything, request, expect: expect(keys.expect)? })
 }
 
 fn extra_checks(
@@ -333,18 +229,10 @@ fn extra_checks(
         if !names.insert(name.value.clone()) {
             return fail(
                 name.place,
-                format!(
-                    "the check name {:?} is taken; give each check a name of its own",
-                    name.value
-                ),
+                format!("the check name {:?} is taken; give each check a name of its own", name.value),
             );
         }
-        all.push(http_check(
-            &name.value,
-            keys.unnamed().over(defaults.clone()),
-            false,
-            lookup,
-        )?);
+        all.push(http_check(&name.value, keys.unnamed().over(defaults.clone()), false, lookup)?);
     }
     Ok(all)
 }
@@ -354,10 +242,9 @@ fn metrics(keys: file::Metrics, source: &Source, lookup: &dyn Lookup) -> Result<
     for threshold in keys.thresholds.unwrap_or_default() {
         thresholds.push(from_file(threshold)?);
     }
-    for (name, expressions, blocking) in [
-        ("--threshold", &source.thresholds, true),
-        ("--warn", &source.warnings, false),
-    ] {
+    for (name, expressions, blocking) in
+        [("--threshold", &source.thresholds, true), ("--warn", &source.warnings, false)]
+    {
         for expression in expressions {
             let comparison = Comparison::parse(expression).map_err(|error| {
                 PlanError::new(
@@ -366,19 +253,12 @@ fn metrics(keys: file::Metrics, source: &Source, lookup: &dyn Lookup) -> Result<
                 )
             })?;
             let on_no_data = if blocking { NoData::Fail } else { NoData::Warn };
-            thresholds.push(Threshold {
-                name: None,
-                comparison,
-                blocking,
-                on_no_data,
-            });
+            thresholds.push(Threshold { name: None, comparison, blocking, on_no_data });
         }
     }
     let named = || {
         let blocking = thresholds.iter().filter(|threshold| threshold.blocking);
-        let mut names: Vec<String> = blocking
-            .flat_map(|threshold| threshold.comparison.metric_names())
-            .collect();
+        let mut names: Vec<String> = blocking.flat_map(|threshold| threshold.comparison.metric_names()).collect();
         names.sort();
         names.dedup();
         names
@@ -405,12 +285,7 @@ fn metrics(keys: file::Metrics, source: &Source, lookup: &dyn Lookup) -> Result<
         let message = "--threshold and --warn are given, but the checks file switches metrics off";
         return fail(Place::default(), message);
     }
-    Ok(Metrics {
-        bounds,
-        request,
-        require,
-        thresholds,
-    })
+    Ok(Metrics { bounds, request, require, thresholds })
 }
 
 fn from_file(keys: file::Threshold) -> Result<Threshold, PlanError> {
@@ -428,12 +303,7 @@ fn from_file(keys: file::Threshold) -> Result<Threshold, PlanError> {
         None if blocking => NoData::Fail,
         None => NoData::Warn,
     };
-    Ok(Threshold {
-        name: keys.name,
-        comparison,
-        blocking,
-        on_no_data,
-    })
+    Ok(Threshold { name: keys.name, comparison, blocking, on_no_data })
 }
 
 fn smoke(keys: file::Smoke) -> Result<Smoke, PlanError> {
@@ -472,10 +342,5 @@ fn smoke(keys: file::Smoke) -> Result<Smoke, PlanError> {
 }
 
 fn get(path: String) -> Request {
-    Request {
-        method: "GET".into(),
-        path,
-        headers: Vec::new(),
-        body: None,
-    }
+    Request { method: "GET".into(), path, headers: Vec::new(), body: None }
 }

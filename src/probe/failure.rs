@@ -36,30 +36,17 @@ pub enum FailureKind {
 
 impl Failure {
     pub(super) fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-        }
+        Self { kind, message: message.into() }
     }
 
     pub(super) fn timed_out(after: Duration, by_deadline: bool) -> Self {
-        let why = if by_deadline {
-            ", when the check's time was up"
-        } else {
-            ""
-        };
-        Self::new(
-            FailureKind::Timeout,
-            format!("no whole answer within {}{why}", shown(after)),
-        )
+        let why = if by_deadline { ", when the check's time was up" } else { "" };
+        Self::new(FailureKind::Timeout, format!("no whole answer within {}{why}", shown(after)))
     }
 
     pub(super) fn too_large(limit: u64) -> Self {
         let limit = bytesize::ByteSize(limit);
-        Self::new(
-            FailureKind::TooLarge,
-            format!("the body is larger than the {limit} that are read (decompressed)"),
-        )
+        Self::new(FailureKind::TooLarge, format!("the body is larger than the {limit} that are read (decompressed)"))
     }
 
     /// Whether the same request may do better later.
@@ -81,10 +68,7 @@ impl Failure {
         if source_of::<rustls::Error>(error).is_some() || chain.iter().any(|part| part.contains("certificate")) {
             return Self::new(FailureKind::Tls, format!("TLS failed: {last}"));
         }
-        if chain
-            .iter()
-            .any(|part| part.starts_with("dns error") || part.contains("failed to lookup"))
-        {
+        if chain.iter().any(|part| part.starts_with("dns error") || part.contains("failed to lookup")) {
             return Self::new(FailureKind::Dns, format!("the host name does not resolve: {last}"));
         }
         let handshake = error.is_connect() && error.url().is_some_and(|url| url.scheme() == "https");
@@ -93,10 +77,9 @@ impl Failure {
                 FailureKind::Tls,
                 "TLS failed: the connection was closed during the handshake; does the port speak plain http?",
             ),
-            Some(io::ErrorKind::ConnectionRefused) => Self::new(
-                FailureKind::Refused,
-                "the connection was refused: nothing listens there",
-            ),
+            Some(io::ErrorKind::ConnectionRefused) => {
+                Self::new(FailureKind::Refused, "the connection was refused: nothing listens there")
+            }
             Some(io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe) => {
                 Self::new(FailureKind::Closed, "the connection was reset before an answer came")
             }
@@ -107,10 +90,7 @@ impl Failure {
                 Self::new(FailureKind::Refused, format!("the host cannot be reached: {last}"))
             }
             _ if error.is_timeout() => Self::new(FailureKind::Timeout, "the connection timed out"),
-            _ if chain
-                .iter()
-                .any(|part| part.contains("connection closed") || part.contains("IncompleteMessage")) =>
-            {
+            _ if chain.iter().any(|part| part.contains("connection closed") || part.contains("IncompleteMessage")) => {
                 Self::new(FailureKind::Closed, "the connection was closed before an answer came")
             }
             _ if error.is_connect() => Self::new(FailureKind::Refused, format!("the connection failed: {last}")),
@@ -123,19 +103,11 @@ impl Failure {
         let chain = chain(error);
         let last = chain.last().cloned().unwrap_or_default();
         let compressed = ["gzip", "deflate", "corrupt", "invalid", "checksum"];
-        let reset = matches!(
-            source_of::<io::Error>(error).map(io::Error::kind),
-            Some(io::ErrorKind::ConnectionReset)
-        );
+        let reset = matches!(source_of::<io::Error>(error).map(io::Error::kind), Some(io::ErrorKind::ConnectionReset));
         if !reset
-            && chain
-                .iter()
-                .any(|part| compressed.iter().any(|word| part.contains(word)) && !part.contains("chunk"))
+            && chain.iter().any(|part| compressed.iter().any(|word| part.contains(word)) && !part.contains("chunk"))
         {
-            return Self::new(
-                FailureKind::Encoding,
-                format!("the body cannot be decompressed: {last}"),
-            );
+            return Self::new(FailureKind::Encoding, format!("the body cannot be decompressed: {last}"));
         }
         let how = if reset { "reset" } else { "closed" };
         Self::new(
@@ -148,11 +120,7 @@ impl Failure {
 /// A duration for a sentence, to the millisecond.
 pub(crate) fn shown(duration: Duration) -> String {
     let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let rounded = if milliseconds >= 10_000 {
-        milliseconds - milliseconds % 100
-    } else {
-        milliseconds
-    };
+    let rounded = if milliseconds >= 10_000 { milliseconds - milliseconds % 100 } else { milliseconds };
     humantime::format_duration(Duration::from_millis(rounded)).to_string()
 }
 

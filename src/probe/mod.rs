@@ -100,14 +100,8 @@ impl Probe {
             // A proxy for the world cannot reach this machine's own addresses.
             builder = builder.no_proxy();
         }
-        let client = builder
-            .build()
-            .map_err(|error| format!("the HTTP client cannot be set up: {error}"))?;
-        Ok(Self {
-            client,
-            target,
-            headers: header_map(headers)?,
-        })
+        let client = builder.build().map_err(|error| format!("the HTTP client cannot be set up: {error}"))?;
+        Ok(Self { client, target, headers: header_map(headers)? })
     }
 
     /// The target.
@@ -122,8 +116,7 @@ impl Probe {
     /// # Errors
     /// Why there is no whole answer.
     pub async fn ask(&self, request: &Request, limits: RequestLimits, deadline: Instant) -> Result<Answer, Failure> {
-        self.ask_url(&self.target.at(&request.path), request, limits, deadline)
-            .await
+        self.ask_url(&self.target.at(&request.path), request, limits, deadline).await
     }
 
     /// Sends a request to a URL of the target's origin.
@@ -158,22 +151,14 @@ impl Probe {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let mut body = Vec::new();
         loop {
-            let chunk = response
-                .chunk()
-                .await
-                .map_err(|error| Failure::of_body(&error, body.len()))?;
+            let chunk = response.chunk().await.map_err(|error| Failure::of_body(&error, body.len()))?;
             let Some(chunk) = chunk else { break };
             if (body.len() + chunk.len()) as u64 > max_body {
                 return Err(Failure::too_large(max_body));
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer {
-            url: url.clone(),
-            status,
-            headers,
-            body,
-        })
+        Ok(Answer { url: url.clone(), status, headers, body })
     }
 }
 

@@ -58,10 +58,7 @@ pub async fn until<T>(
         attempts += 1;
         let (cause, after) = match attempt(attempts).await {
             Attempt::Done(result) => {
-                return Tried {
-                    result: Ok(result),
-                    attempts,
-                };
+                return Tried { result: Ok(result), attempts };
             }
             Attempt::Again { cause, after } => (cause, after),
         };
@@ -78,25 +75,15 @@ pub async fn until<T>(
         };
         let asked = after.unwrap_or_default();
         if asked >= left.max(SHORTEST) {
-            break format!(
-                "{cause} (the server asks to wait {}, and {} are left)",
-                shown(asked),
-                shown(left)
-            );
+            break format!("{cause} (the server asks to wait {}, and {} are left)", shown(asked), shown(left));
         }
         if left < SHORTEST {
-            break format!(
-                "{cause} (time ran out after {attempts} attempt{})",
-                if attempts == 1 { "" } else { "s" }
-            );
+            break format!("{cause} (time ran out after {attempts} attempt{})", if attempts == 1 { "" } else { "s" });
         }
         // A wait longer than what is left is cut in half of that, so that the end of the time is not slept away.
         let delay = if delay >= left { left / 2 } else { delay };
         tokio::time::sleep(delay.max(asked)).await;
         before = Some(cause);
     };
-    Tried {
-        result: Err(why),
-        attempts,
-    }
+    Tried { result: Err(why), attempts }
 }

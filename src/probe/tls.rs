@@ -27,13 +27,9 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
 }
 
 pub(super) fn config(extra_ca: Option<&[u8]>) -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore {
-        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-    };
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     for certificate in extra_ca.map(certificates).transpose()?.unwrap_or_default() {
-        roots
-            .add(certificate)
-            .map_err(|error| format!("the CA file holds an unusable certificate: {error}"))?;
+        roots.add(certificate).map_err(|error| format!("the CA file holds an unusable certificate: {error}"))?;
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)

@@ -43,26 +43,14 @@ impl Style {
 #[must_use]
 pub fn render(summary: &Summary, style: Style) -> String {
     let mut text = format!("{}\n\n", summary.url);
-    let name_width = summary
-        .checks
-        .iter()
-        .map(|check| check.name.chars().count())
-        .max()
-        .unwrap_or(0)
-        .max(5);
-    let head = format!(
-        "{:name_width$}  {:7}  {:>8}  {:>9}  {}",
-        "check", "status", "attempts", "time", "why"
-    );
+    let name_width = summary.checks.iter().map(|check| check.name.chars().count()).max().unwrap_or(0).max(5);
+    let head = format!("{:name_width$}  {:7}  {:>8}  {:>9}  {}", "check", "status", "attempts", "time", "why");
     text.push_str(&style.paint(FAINT, head.trim_end()));
     text.push('\n');
     for check in &summary.checks {
         let (name, status) = (&check.name, style.status(check.status, 7));
         let (attempts, time) = (check.attempts, shown_time(check));
-        let line = format!(
-            "{name:name_width$}  {status}  {attempts:>8}  {time:>9}  {}",
-            one_line(&check.detail)
-        );
+        let line = format!("{name:name_width$}  {status}  {attempts:>8}  {time:>9}  {}", one_line(&check.detail));
         text.push_str(line.trim_end());
         text.push('\n');
     }
@@ -77,11 +65,7 @@ fn shown_time(check: &Outcome) -> String {
         return "-".into();
     }
     let milliseconds = check.duration.as_millis();
-    if milliseconds < 1000 {
-        format!("{milliseconds} ms")
-    } else {
-        format!("{:.1} s", check.duration.as_secs_f64())
-    }
+    if milliseconds < 1000 { format!("{milliseconds} ms") } else { format!("{:.1} s", check.duration.as_secs_f64()) }
 }
 
 fn one_line(text: &str) -> String {
@@ -103,11 +87,7 @@ fn observations(text: &mut String, summary: &Summary, style: Style) {
             let status = style.status(observation.status, 4);
             let name = one_line(&observation.name);
             let _ = writeln!(text, "  {status}  {name}: {}", one_line(&observation.detail));
-            if let Some(seen) = observation
-                .threshold
-                .as_ref()
-                .filter(|seen| one_line(&seen.expression) != name)
-            {
+            if let Some(seen) = observation.threshold.as_ref().filter(|seen| one_line(&seen.expression) != name) {
                 let _ = writeln!(text, "        {}", style.paint(FAINT, &one_line(&seen.expression)));
             }
         }
@@ -118,11 +98,7 @@ fn verdict(summary: &Summary, style: Style) -> String {
     let verdict = summary.verdict();
     let took = shown(summary.duration);
     let names = |wanted: Status| {
-        let named = summary
-            .checks
-            .iter()
-            .filter(|check| check.status == wanted)
-            .map(|check| &*check.name);
+        let named = summary.checks.iter().filter(|check| check.status == wanted).map(|check| &*check.name);
         named.collect::<Vec<_>>().join(", ")
     };
     let warnings = summary.warnings().len();
@@ -133,11 +109,7 @@ fn verdict(summary: &Summary, style: Style) -> String {
     };
     let (code, line, next) = match verdict {
         Verdict::Pass => {
-            let next = if warnings == 0 {
-                "promote the canary"
-            } else {
-                "promote the canary; look at the warnings"
-            };
+            let next = if warnings == 0 { "promote the canary" } else { "promote the canary; look at the warnings" };
             (GREEN, format!("PASS in {took}{warned}"), next.to_owned())
         }
         Verdict::Fail => {

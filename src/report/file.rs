@@ -26,9 +26,7 @@ impl FromStr for ReportSpec {
 
     fn from_str(written: &str) -> Result<Self, String> {
         let how = "write it as json=PATH, or json=- for standard output";
-        let (format, path) = written
-            .split_once('=')
-            .ok_or_else(|| format!("{written:?} names no file; {how}"))?;
+        let (format, path) = written.split_once('=').ok_or_else(|| format!("{written:?} names no file; {how}"))?;
         let format = match format {
             "json" => ReportFormat::Json,
             other => return Err(format!("unknown report format {other:?}; the format is json")),
@@ -36,10 +34,7 @@ impl FromStr for ReportSpec {
         match path {
             "" => Err(format!("{written:?} names no file; {how}")),
             "-" => Ok(Self { format, path: None }),
-            path => Ok(Self {
-                format,
-                path: Some(path.into()),
-            }),
+            path => Ok(Self { format, path: Some(path.into()) }),
         }
     }
 }
@@ -73,28 +68,15 @@ impl ReportFile {
         if path.is_dir() {
             return Err(fail("this is a folder; name a file in it".into()));
         }
-        let name = path
-            .file_name()
-            .ok_or_else(|| fail("the path names no file".into()))?
-            .to_string_lossy();
+        let name = path.file_name().ok_or_else(|| fail("the path names no file".into()))?.to_string_lossy();
         let folder = folder_of(path);
         if !folder.is_dir() {
             return Err(fail(format!("there is no folder {}", folder.display())));
         }
         let beside = folder.join(format!(".{name}.{}.partial", std::process::id()));
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&beside)
-            .map_err(|error| fail(error.to_string()))?;
-        Ok(Self {
-            spec,
-            staged: Some(Staged {
-                file,
-                path: beside,
-                named: false,
-            }),
-        })
+        let file =
+            OpenOptions::new().write(true).create_new(true).open(&beside).map_err(|error| fail(error.to_string()))?;
+        Ok(Self { spec, staged: Some(Staged { file, path: beside, named: false }) })
     }
 
     /// Writes the report: to standard output, or to its file as a whole.
@@ -108,11 +90,7 @@ impl ReportFile {
                 .map_err(|error| format!("standard output cannot be written: {error}"));
         };
         let fail = |error| format!("the report {} could not be written: {error}", path.display());
-        staged
-            .file
-            .write_all(text.as_bytes())
-            .and_then(|()| staged.file.sync_all())
-            .map_err(fail)?;
+        staged.file.write_all(text.as_bytes()).and_then(|()| staged.file.sync_all()).map_err(fail)?;
         std::fs::rename(&staged.path, path).map_err(fail)?;
         staged.named = true;
         Ok(())

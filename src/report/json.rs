@@ -122,11 +122,7 @@ enum Number {
 
 impl Number {
     fn of(value: f64) -> Self {
-        if value.is_finite() {
-            Self::Finite(value)
-        } else {
-            Self::Named(format_value(value))
-        }
+        if value.is_finite() { Self::Finite(value) } else { Self::Named(format_value(value)) }
     }
 }
 

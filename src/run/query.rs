@@ -44,16 +44,13 @@ pub(super) fn run(args: &Query) -> u8 {
     let exposition = match Exposition::parse(&body, format) {
         Ok(exposition) => exposition,
         Err(error) => {
-            let name = args.file.as_ref().map_or_else(
-                || args.url.clone().unwrap_or_default(),
-                |path| path.display().to_string(),
-            );
+            let name = args
+                .file
+                .as_ref()
+                .map_or_else(|| args.url.clone().unwrap_or_default(), |path| path.display().to_string());
             let caret = " ".repeat(error.column.min(121) - 1);
-            let excerpt = if error.column <= 120 {
-                format!("\n  {}\n  {caret}^", error.excerpt)
-            } else {
-                String::new()
-            };
+            let excerpt =
+                if error.column <= 120 { format!("\n  {}\n  {caret}^", error.excerpt) } else { String::new() };
             let message = format!("{name}:{}:{}: {}{excerpt}", error.line, error.column, error.cause);
             return fail(USAGE, &message);
         }
@@ -62,9 +59,7 @@ pub(super) fn run(args: &Query) -> u8 {
     let taken_at = time.or_else(|| newest(&exposition)).unwrap_or(scraped_at);
     let selectors = expr.selectors();
     let mut storage = Storage::default();
-    storage.ingest(&exposition, taken_at, true, &[], |name| {
-        selectors.iter().any(|selector| selector.wants(name))
-    });
+    storage.ingest(&exposition, taken_at, true, &[], |name| selectors.iter().any(|selector| selector.wants(name)));
     match Evaluator::new(&storage, taken_at).value(&expr) {
         Err(error) => rejected(args, &error),
         Ok(value) => match args.format {
@@ -83,31 +78,20 @@ pub(super) fn run(args: &Query) -> u8 {
 /// The expression with carets under what is wrong; as JSON too, where JSON is asked for.
 fn rejected(args: &Query, error: &Error) -> u8 {
     let caret = error.caret(&args.expr).replace('\n', "\n  ");
-    fail(
-        USAGE,
-        &format!("{error} (column {})\n  {caret}", error.column(&args.expr)),
-    )
+    fail(USAGE, &format!("{error} (column {})\n  {caret}", error.column(&args.expr)))
 }
 
 fn time(written: &str) -> Result<i64, String> {
     let seconds = parse_float(written).filter(|seconds| seconds.abs() < 9e15);
-    seconds
-        .map(milliseconds)
-        .ok_or_else(|| format!("--time {written:?} is no number of seconds since the Unix epoch"))
+    seconds.map(milliseconds).ok_or_else(|| format!("--time {written:?} is no number of seconds since the Unix epoch"))
 }
 
 fn now() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn newest(exposition: &Exposition<'_>) -> Option<i64> {
-    exposition
-        .samples()
-        .filter_map(|sample| sample.timestamp())
-        .map(milliseconds)
-        .max()
+    exposition.samples().filter_map(|sample| sample.timestamp()).map(milliseconds).max()
 }
 
 type Body = (Vec<u8>, Option<Format>);
@@ -130,12 +114,7 @@ fn scrape(url: &str, ca_file: Option<&Path>) -> Result<Body, (u8, String)> {
 fn as_json(value: &Value, time: i64) -> Json {
     let at = |time: i64, value: f64| json!([timestamp(time), format_value(value)]);
     let metric = |labels: &Labels| {
-        Json::Object(
-            labels
-                .iter()
-                .map(|(name, value)| (name.to_owned(), value.into()))
-                .collect::<Map<_, _>>(),
-        )
+        Json::Object(labels.iter().map(|(name, value)| (name.to_owned(), value.into())).collect::<Map<_, _>>())
     };
     let (kind, result) = match value {
         Value::Scalar(scalar) => ("scalar", at(time, *scalar)),
@@ -146,14 +125,10 @@ fn as_json(value: &Value, time: i64) -> Json {
         }
         Value::Matrix(series) => {
             let values = |points: &[crate::metrics::series::Point]| {
-                points
-                    .iter()
-                    .map(|point| at(point.time, point.value))
-                    .collect::<Vec<_>>()
+                points.iter().map(|point| at(point.time, point.value)).collect::<Vec<_>>()
             };
-            let all = series
-                .iter()
-                .map(|series| json!({"metric": metric(&series.labels), "values": values(&series.points)}));
+            let all =
+                series.iter().map(|series| json!({"metric": metric(&series.labels), "values": values(&series.points)}));
             ("matrix", all.collect())
         }
     };
@@ -165,9 +140,7 @@ fn timestamp(time: i64) -> Json {
     if time % 1000 == 0 {
         json!(time / 1000)
     } else {
-        format_time(time)
-            .parse::<f64>()
-            .map_or(Json::Null, |seconds| json!(seconds))
+        format_time(time).parse::<f64>().map_or(Json::Null, |seconds| json!(seconds))
     }
 }
 
@@ -176,10 +149,8 @@ fn as_table(value: &Value) -> String {
         Value::Scalar(scalar) => format!("{}\n", format_value(*scalar)),
         Value::String(text) => format!("{text}\n"),
         Value::Vector(elements) => {
-            let rows: Vec<(String, f64)> = elements
-                .iter()
-                .map(|element| (element.labels.to_string(), element.value))
-                .collect();
+            let rows: Vec<(String, f64)> =
+                elements.iter().map(|element| (element.labels.to_string(), element.value)).collect();
             let width = rows.iter().map(|(labels, _)| labels.chars().count()).max().unwrap_or(0);
             rows.iter().fold(String::new(), |mut text, (labels, value)| {
                 let _ = writeln!(text, "{labels:width$}  {}", format_value(*value));
@@ -208,11 +179,8 @@ fn is_empty(value: &Value) -> bool {
 fn explain(expr: &Expr, exposition: &Exposition<'_>, storage: &Storage) {
     let mut inventory = Inventory::default();
     inventory.add(exposition);
-    let absences: Vec<String> = expr
-        .selectors()
-        .into_iter()
-        .filter_map(|selector| inventory.absence(selector, storage))
-        .collect();
+    let absences: Vec<String> =
+        expr.selectors().into_iter().filter_map(|selector| inventory.absence(selector, storage)).collect();
     let why = match absences.as_slice() {
         [] => "no element is left".to_owned(),
         several => several.join("; "),

@@ -43,10 +43,7 @@ impl Prepared {
         };
         let target = Target::parse(url)?;
         let file = match &args.checks {
-            Some(path) => Some((
-                path.display().to_string(),
-                read_file(path).map_err(|error| error.to_string())?,
-            )),
+            Some(path) => Some((path.display().to_string(), read_file(path).map_err(|error| error.to_string())?)),
             None => None,
         };
         let source = Source {
@@ -59,11 +56,7 @@ impl Prepared {
         let ca = args.ca_file.as_deref().map(read_ca_file).transpose()?;
         let probe = Probe::new(target, &plan.headers, ca.as_deref())?;
         // Last, so that no other error leaves a file behind.
-        let reports = args
-            .reports()?
-            .into_iter()
-            .map(ReportFile::open)
-            .collect::<Result<_, _>>()?;
+        let reports = args.reports()?.into_iter().map(ReportFile::open).collect::<Result<_, _>>()?;
         Ok(Self { plan, probe, reports })
     }
 }
@@ -83,11 +76,7 @@ impl Lookup for Process {
     fn file(&self, path: &str) -> Result<String, String> {
         let text = std::fs::read_to_string(path).map_err(|error| format!("the file {path} cannot be read: {error}"))?;
         let text = text.trim_end_matches(['\n', '\r']);
-        if text.is_empty() {
-            Err(format!("the file {path} is empty"))
-        } else {
-            Ok(text.to_owned())
-        }
+        if text.is_empty() { Err(format!("the file {path} is empty")) } else { Ok(text.to_owned()) }
     }
 }
 
@@ -119,16 +108,8 @@ fn publish(summary: &Summary, reports: Vec<ReportFile>) -> u8 {
     // Where a report takes standard output, the summary for the person moves to standard error.
     let to_stdout = reports.iter().all(|report| report.spec.path.is_some());
     let colourless = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let terminal = if to_stdout {
-        std::io::stdout().is_terminal()
-    } else {
-        std::io::stderr().is_terminal()
-    };
-    let style = if terminal && !colourless {
-        Style::Coloured
-    } else {
-        Style::Plain
-    };
+    let terminal = if to_stdout { std::io::stdout().is_terminal() } else { std::io::stderr().is_terminal() };
+    let style = if terminal && !colourless { Style::Coloured } else { Style::Plain };
     let text = report::console(summary, style);
     let mut code = summary.verdict().exit_code();
     if to_stdout {

@@ -27,11 +27,7 @@ impl Target {
         };
         if !matches!(url.scheme(), "http" | "https") {
             let host_and_port = !written.contains("://");
-            let cause = if host_and_port {
-                "no scheme".to_owned()
-            } else {
-                format!("the scheme {:?}", url.scheme())
-            };
+            let cause = if host_and_port { "no scheme".to_owned() } else { format!("the scheme {:?}", url.scheme()) };
             return Err(format!("the URL {written:?} has {cause}; {how}"));
         }
         if !url.username().is_empty() || url.password().is_some() {
@@ -58,9 +54,7 @@ impl Target {
     #[must_use]
     pub fn at(&self, path: &str) -> Url {
         let base = self.url.path().trim_end_matches('/');
-        let (path, query) = path
-            .split_once('?')
-            .map_or((path, None), |(path, query)| (path, Some(query)));
+        let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
         let mut url = self.url.clone();
         url.set_path(&format!("{base}{path}"));
         url.set_query(query);
@@ -106,11 +100,7 @@ mod tests {
         for (written, path, wanted) in [
             ("https://example.com", "/api/health", "https://example.com/api/health"),
             ("https://example.com/", "/", "https://example.com/"),
-            (
-                "http://127.0.0.1:8080/base/",
-                "/a?b=c",
-                "http://127.0.0.1:8080/base/a?b=c",
-            ),
+            ("http://127.0.0.1:8080/base/", "/a?b=c", "http://127.0.0.1:8080/base/a?b=c"),
         ] {
             assert_eq!(Target::parse(written).unwrap().at(path).as_str(), wanted);
         }

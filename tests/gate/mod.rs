@@ -31,13 +31,8 @@ pub struct Ran {
 
 impl Ran {
     pub fn check(&self, name: &str) -> &Value {
-        let checks = self.report["checks"]
-            .as_array()
-            .unwrap_or_else(|| panic!("no report: {}", self.stderr));
-        checks
-            .iter()
-            .find(|check| check["name"] == name)
-            .unwrap_or_else(|| panic!("no check {name}"))
+        let checks = self.report["checks"].as_array().unwrap_or_else(|| panic!("no report: {}", self.stderr));
+        checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("no check {name}"))
     }
 
     pub fn status(&self, name: &str) -> &str {
@@ -72,15 +67,7 @@ impl Gate {
     pub fn verify(url: &str, checks: &str) -> Self {
         let mut gate = Self::new();
         gate.file("checks.yaml", checks);
-        gate.args([
-            "verify",
-            "--url",
-            url,
-            "--checks",
-            "checks.yaml",
-            "--report",
-            "json=report.json",
-        ])
+        gate.args(["verify", "--url", url, "--checks", "checks.yaml", "--report", "json=report.json"])
     }
 
     pub fn folder(&self) -> &Path {

@@ -15,10 +15,7 @@ pub(super) struct Seen {
 
 impl Seen {
     pub(super) fn new() -> Self {
-        Self {
-            table: HashTable::new(),
-            state: FixedState::default(),
-        }
+        Self { table: HashTable::new(), state: FixedState::default() }
     }
 
     /// Notes the newest sample of the exposition; answers with the index of an earlier one that has the same name, labels
@@ -29,9 +26,7 @@ impl Seen {
         let mut hasher = self.state.build_hasher();
         hasher.write(sample.name.text(exposition.text).as_bytes());
         hasher.write_u64(sample.timestamp.to_bits());
-        let hash = hasher
-            .finish()
-            .wrapping_add(self.labels_hash(exposition, sample, |_| true));
+        let hash = hasher.finish().wrapping_add(self.labels_hash(exposition, sample, |_| true));
         let same =
             |(other, index): &(u64, u32)| *other == hash && same_series(exposition, &samples[*index as usize], sample);
         if let Some((_, index)) = self.table.find(hash, same) {

@@ -24,20 +24,11 @@ impl ParseError {
         let (line, start) = line_of(text, offset);
         let offset = text.floor_char_boundary(offset);
         let whole = text[start..].lines().next().unwrap_or_default();
-        let mut excerpt: String = whole
-            .chars()
-            .take(EXCERPT)
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
+        let mut excerpt: String = whole.chars().take(EXCERPT).map(|c| if c.is_control() { ' ' } else { c }).collect();
         if whole.chars().nth(EXCERPT).is_some() {
             excerpt.push('…');
         }
-        Self {
-            line,
-            column: text[start..offset].chars().count() + 1,
-            cause: cause.into(),
-            excerpt,
-        }
+        Self { line, column: text[start..offset].chars().count() + 1, cause: cause.into(), excerpt }
     }
 }
 
@@ -50,11 +41,7 @@ pub(super) fn line_of(text: &str, offset: usize) -> (usize, usize) {
 
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "line {}, column {}: {}: {}",
-            self.line, self.column, self.cause, self.excerpt
-        )
+        write!(f, "line {}, column {}: {}: {}", self.line, self.column, self.cause, self.excerpt)
     }
 }
 

@@ -35,11 +35,7 @@ impl Format {
     pub fn of_file(text: &[u8]) -> Self {
         let text = text.strip_suffix(b"\n").unwrap_or(text);
         let last = text.rsplit(|byte| *byte == b'\n').next().unwrap_or(text);
-        if last == b"# EOF" {
-            Self::OpenMetrics
-        } else {
-            Self::Prometheus
-        }
+        if last == b"# EOF" { Self::OpenMetrics } else { Self::Prometheus }
     }
 }
 
@@ -206,14 +202,7 @@ impl<'a> Exposition<'a> {
     }
 
     fn new(text: &'a str, format: Format) -> Self {
-        Self {
-            text,
-            format,
-            families: Vec::new(),
-            samples: Vec::new(),
-            labels: Vec::new(),
-            exemplars: HashMap::new(),
-        }
+        Self { text, format, families: Vec::new(), samples: Vec::new(), labels: Vec::new(), exemplars: HashMap::new() }
     }
 
     /// The format that the text was parsed as.
@@ -234,21 +223,15 @@ impl<'a> Exposition<'a> {
             clippy::cast_possible_truncation,
             reason = "a text holds fewer samples than bytes, and under 2^31 of those"
         )]
-        (0..self.samples.len() as u32).map(|index| Sample {
-            exposition: self,
-            index,
-        })
+        (0..self.samples.len() as u32).map(|index| Sample { exposition: self, index })
     }
 
     /// The names that samples may have by what is declared: `a_bucket`, `a_count` and `a_sum` of a histogram `a`.
     pub fn declared_names(&self) -> impl Iterator<Item = String> {
-        self.families
-            .iter()
-            .filter(|family| family.kind.is_some())
-            .flat_map(|family| {
-                let suffixes = family.kind.map_or(&[][..], |kind| kind.suffixes(self.format));
-                suffixes.iter().map(|suffix| format!("{}{suffix}", family.name))
-            })
+        self.families.iter().filter(|family| family.kind.is_some()).flat_map(|family| {
+            let suffixes = family.kind.map_or(&[][..], |kind| kind.suffixes(self.format));
+            suffixes.iter().map(|suffix| format!("{}{suffix}", family.name))
+        })
     }
 
     fn label_pairs(&self, first: u32, count: u32) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> + use<'_> {

@@ -66,9 +66,7 @@ impl Parser<'_> {
         let rest = &self.cursor.text[text_at..];
         let Some(length) = memchr::memchr(b'\n', rest.as_bytes()) else {
             self.cursor.at = self.cursor.text.len();
-            return Err(self
-                .cursor
-                .error("the body is cut: the line does not end in a line feed"));
+            return Err(self.cursor.error("the body is cut: the line does not end in a line feed"));
         };
         self.cursor.at += length + 1;
         self.metadata(word, family, &rest[..length], start, text_at)?;
@@ -79,15 +77,9 @@ impl Parser<'_> {
     fn metadata_family(&mut self, start: usize) -> Result<usize, ParseError> {
         let text = self.cursor.text;
         let quoted = self.cursor.peek() == Some(b'"');
-        let name = if quoted {
-            Some(self.cursor.quoted("metric name")?)
-        } else {
-            self.cursor.name(true)
-        };
+        let name = if quoted { Some(self.cursor.quoted("metric name")?) } else { self.cursor.name(true) };
         let Some(name) = name.filter(|name| !name.raw(text).is_empty()) else {
-            return Err(self
-                .cursor
-                .error(format!("want a metric name, found {}", self.cursor.found())));
+            return Err(self.cursor.error(format!("want a metric name, found {}", self.cursor.found())));
         };
         if !self.cursor.eat(b' ') {
             let cause = format!("want a blank after the metric name, found {}", self.cursor.found());
@@ -96,11 +88,7 @@ impl Parser<'_> {
         let name = name.text(text).into_owned();
         if let Some(rules) = self.rules.as_ref().filter(|rules| rules.name == name) {
             if rules.has_samples() {
-                return Err(ParseError::at(
-                    text,
-                    start,
-                    format!("metadata for {name:?} after its samples"),
-                ));
+                return Err(ParseError::at(text, start, format!("metadata for {name:?} after its samples")));
             }
         } else {
             self.open_family(name, start)?;
@@ -133,11 +121,7 @@ impl Parser<'_> {
                     "unknown" => Kind::Unknown,
                     _ => {
                         let wanted = "counter, gauge, histogram, gaugehistogram, summary, info, stateset or unknown";
-                        return Err(ParseError::at(
-                            text,
-                            rest_at,
-                            format!("unknown type {rest:?}: want {wanted}"),
-                        ));
+                        return Err(ParseError::at(text, rest_at, format!("unknown type {rest:?}: want {wanted}")));
                     }
                 };
                 if let Some(rules) = &mut self.rules {
@@ -147,11 +131,7 @@ impl Parser<'_> {
             }
         };
         if twice {
-            return Err(ParseError::at(
-                text,
-                start,
-                format!("a second {word} line for {:?}", family.name),
-            ));
+            return Err(ParseError::at(text, start, format!("a second {word} line for {:?}", family.name)));
         }
         Ok(())
     }
@@ -162,24 +142,14 @@ impl Parser<'_> {
         #[expect(clippy::cast_possible_truncation, reason = "bounded by the text's length")]
         let first_sample = self.exposition.samples.len() as u32;
         self.rules = Some(FamilyRules::new(name.clone(), start));
-        self.exposition.families.push(Family {
-            name,
-            kind: None,
-            help: None,
-            unit: None,
-            first_sample,
-        });
+        self.exposition.families.push(Family { name, kind: None, help: None, unit: None, first_sample });
         Ok(())
     }
 
     fn close_family(&mut self) -> Result<(), ParseError> {
         let Some(rules) = self.rules.take() else { return Ok(()) };
         let start = rules.start;
-        let unit = self
-            .exposition
-            .families
-            .last()
-            .and_then(|family| family.unit.as_deref());
+        let unit = self.exposition.families.last().and_then(|family| family.unit.as_deref());
         let closed = rules.close(unit).and_then(|name| self.names.claim(name));
         closed.map_err(|cause| ParseError::at(self.cursor.text, start, cause))
     }
@@ -223,9 +193,7 @@ impl Parser<'_> {
         match self.cursor.peek() {
             Some(b'\n') => self.cursor.at += 1,
             None => {
-                return Err(self
-                    .cursor
-                    .error("the body is cut: the line does not end in a line feed"));
+                return Err(self.cursor.error("the body is cut: the line does not end in a line feed"));
             }
             Some(_) => return Err(self.cursor.error("text after the sample")),
         }
@@ -238,11 +206,7 @@ impl Parser<'_> {
         if seconds.is_finite() {
             return Ok(seconds);
         }
-        Err(ParseError::at(
-            self.cursor.text,
-            start,
-            "the timestamp is no finite number of seconds",
-        ))
+        Err(ParseError::at(self.cursor.text, start, "the timestamp is no finite number of seconds"))
     }
 
     fn exemplar(&mut self) -> Result<(), ParseError> {
@@ -253,9 +217,7 @@ impl Parser<'_> {
         self.cursor.at += 3;
         let set = self.cursor.label_set(&mut self.exposition, false)?;
         let pairs = self.exposition.label_pairs(set.first, set.count);
-        let length: usize = pairs
-            .map(|(name, value)| name.chars().count() + value.chars().count())
-            .sum();
+        let length: usize = pairs.map(|(name, value)| name.chars().count() + value.chars().count()).sum();
         if length > EXEMPLAR_LABELS {
             let cause = format!("the exemplar's labels have {length} characters, over {EXEMPLAR_LABELS}");
             return Err(ParseError::at(self.cursor.text, start, cause));
@@ -264,20 +226,11 @@ impl Parser<'_> {
             return Err(self.cursor.error("want a blank before the exemplar's value"));
         }
         let value = self.cursor.value("exemplar's value")?;
-        let timestamp = if self.cursor.eat(b' ') {
-            self.timestamp()?
-        } else {
-            f64::NAN
-        };
+        let timestamp = if self.cursor.eat(b' ') { self.timestamp()? } else { f64::NAN };
         // The sample that the exemplar belongs to was pushed just before.
         #[expect(clippy::cast_possible_truncation, reason = "bounded by the text's length")]
         let sample = (self.exposition.samples.len() - 1) as u32;
-        let exemplar = RawExemplar {
-            first_label: set.first,
-            label_count: set.count,
-            value,
-            timestamp,
-        };
+        let exemplar = RawExemplar { first_label: set.first, label_count: set.count, value, timestamp };
         self.exposition.exemplars.insert(sample, exemplar);
         Ok(())
     }
@@ -297,19 +250,10 @@ impl Parser<'_> {
         }
         let Some(rules) = &mut self.rules else { return Ok(()) };
         let grouping = rules.grouping_label(&name).map(str::to_owned);
-        let group = self
-            .seen
-            .labels_hash(&self.exposition, &sample, |label| Some(label) != grouping.as_deref());
+        let group = self.seen.labels_hash(&self.exposition, &sample, |label| Some(label) != grouping.as_deref());
         let labels = self.exposition.label_pairs(sample.first_label, sample.label_count);
-        let told = super::openmetrics_rules::Told {
-            group,
-            value: sample.value,
-            timestamp: sample.timestamp,
-            exemplar,
-        };
-        rules
-            .sample(&name, labels, &told)
-            .map_err(|cause| ParseError::at(text, start, cause))?;
+        let told = super::openmetrics_rules::Told { group, value: sample.value, timestamp: sample.timestamp, exemplar };
+        rules.sample(&name, labels, &told).map_err(|cause| ParseError::at(text, start, cause))?;
         if let Some(index) = self.seen.note(&self.exposition) {
             let first = line_of(text, self.exposition.samples[index as usize].name.start()).0;
             let cause = format!("the series stands on line {first} already, at the same timestamp");

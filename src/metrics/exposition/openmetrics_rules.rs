@@ -60,14 +60,7 @@ struct Buckets {
 
 impl FamilyRules {
     pub(super) fn new(name: String, start: usize) -> Self {
-        Self {
-            name,
-            kind: Kind::Unknown,
-            start,
-            groups: HashSet::new(),
-            group: None,
-            buckets: None,
-        }
+        Self { name, kind: Kind::Unknown, start, groups: HashSet::new(), group: None, buckets: None }
     }
 
     pub(super) fn has_samples(&self) -> bool {
@@ -101,9 +94,7 @@ impl FamilyRules {
         let marker = self.grouping_label(sample).map(str::to_owned);
         let marked = marker.and_then(|marker| {
             let mut labels = labels;
-            labels
-                .find(|(name, _)| *name == marker)
-                .map(|(_, value)| value.into_owned())
+            labels.find(|(name, _)| *name == marker).map(|(_, value)| value.into_owned())
         });
         let bound = self.check_marker(suffix, marked.as_deref())?;
         self.check_group(told)?;
@@ -246,37 +237,14 @@ impl Buckets {
         #[expect(clippy::float_cmp, reason = "both are whole numbers")]
         match self {
             Self { bound, .. } if bound != Some(f64::INFINITY) => fail("the +Inf bucket is missing"),
-            Self {
-                count: Some(count),
-                value,
-                ..
-            } if count != value => fail("the count differs from the +Inf bucket"),
-            Self {
-                sum: Some(_),
-                count: None,
-                ..
-            } => fail("there is a _sum without a _count"),
-            Self {
-                gauge_sum: Some(_),
-                count: None,
-                ..
-            } => fail("there is a _gsum without a _gcount"),
-            Self {
-                sum: None,
-                gauge_sum: None,
-                count: Some(_),
-                ..
-            } => fail("there is a count without a sum"),
-            Self {
-                negative: true,
-                sum: Some(_),
-                ..
-            } => fail("a histogram with negative buckets has no _sum"),
-            Self {
-                negative: false,
-                gauge_sum: Some(sum),
-                ..
-            } if sum < 0.0 => fail("the _gsum is negative and no bucket is"),
+            Self { count: Some(count), value, .. } if count != value => fail("the count differs from the +Inf bucket"),
+            Self { sum: Some(_), count: None, .. } => fail("there is a _sum without a _count"),
+            Self { gauge_sum: Some(_), count: None, .. } => fail("there is a _gsum without a _gcount"),
+            Self { sum: None, gauge_sum: None, count: Some(_), .. } => fail("there is a count without a sum"),
+            Self { negative: true, sum: Some(_), .. } => fail("a histogram with negative buckets has no _sum"),
+            Self { negative: false, gauge_sum: Some(sum), .. } if sum < 0.0 => {
+                fail("the _gsum is negative and no bucket is")
+            }
             _ => Ok(()),
         }
     }

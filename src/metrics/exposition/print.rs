@@ -11,17 +11,13 @@ impl fmt::Display for Exposition<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.format {
             Format::Prometheus => {
-                self.families
-                    .iter()
-                    .try_for_each(|family| self.print_family(f, family))?;
+                self.families.iter().try_for_each(|family| self.print_family(f, family))?;
                 self.print_samples(f, 0, self.samples.len())
             }
             Format::OpenMetrics => {
                 for (index, family) in self.families.iter().enumerate() {
-                    let end = self
-                        .families
-                        .get(index + 1)
-                        .map_or(self.samples.len(), |next| next.first_sample as usize);
+                    let end =
+                        self.families.get(index + 1).map_or(self.samples.len(), |next| next.first_sample as usize);
                     self.print_family(f, family)?;
                     self.print_samples(f, family.first_sample as usize, end)?;
                 }
@@ -33,11 +29,7 @@ impl fmt::Display for Exposition<'_> {
 
 impl Exposition<'_> {
     fn print_family(&self, f: &mut fmt::Formatter<'_>, family: &Family) -> fmt::Result {
-        let name = if is_legacy_name(&family.name) {
-            family.name.clone()
-        } else {
-            quote(&family.name)
-        };
+        let name = if is_legacy_name(&family.name) { family.name.clone() } else { quote(&family.name) };
         if let Some(kind) = family.kind {
             writeln!(f, "# TYPE {name} {}", kind.word(self.format))?;
         }
@@ -56,10 +48,7 @@ impl Exposition<'_> {
             #[expect(clippy::cast_possible_truncation, reason = "bounded by the text's length")]
             if let Some(exemplar) = self.exemplars.get(&(index as u32)) {
                 f.write_str(" # ")?;
-                let labels: Vec<_> = self
-                    .label_pairs(exemplar.first_label, exemplar.label_count)
-                    .map(label)
-                    .collect();
+                let labels: Vec<_> = self.label_pairs(exemplar.first_label, exemplar.label_count).map(label).collect();
                 write!(f, "{{{}}} {}", labels.join(","), format_value(exemplar.value))?;
                 if !exemplar.timestamp.is_nan() {
                     write!(f, " {}", exemplar.timestamp)?;
@@ -86,20 +75,13 @@ impl Exposition<'_> {
         match self.format {
             _ if sample.timestamp.is_nan() => Ok(()),
             Format::OpenMetrics => write!(f, " {}", sample.timestamp),
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "read from a whole number of milliseconds"
-            )]
+            #[expect(clippy::cast_possible_truncation, reason = "read from a whole number of milliseconds")]
             Format::Prometheus => write!(f, " {}", (sample.timestamp * 1000.0).round() as i64),
         }
     }
 }
 
 fn label((name, value): (Cow<'_, str>, Cow<'_, str>)) -> String {
-    let name = if is_legacy_label(&name) {
-        name.into_owned()
-    } else {
-        quote(&name)
-    };
+    let name = if is_legacy_label(&name) { name.into_owned() } else { quote(&name) };
     format!("{name}={}", quote(&value))
 }

@@ -123,10 +123,7 @@ impl<'a> Parser<'a> {
             return Err(self.cursor.error(cause));
         };
         if !matches!(self.cursor.peek(), Some(b' ' | b'\t' | b'\n') | None) {
-            let cause = format!(
-                "invalid metric name after {word}: {} may not be part of it",
-                self.cursor.found()
-            );
+            let cause = format!("invalid metric name after {word}: {} may not be part of it", self.cursor.found());
             return Err(self.cursor.error(cause));
         }
         self.cursor.skip_blanks();
@@ -134,13 +131,7 @@ impl<'a> Parser<'a> {
         let families = &mut self.exposition.families;
         let named = self.names.entry(name.clone()).or_default();
         let index = *named.family.get_or_insert_with(|| {
-            families.push(Family {
-                name: name.into_owned(),
-                kind: None,
-                help: None,
-                unit: None,
-                first_sample: 0,
-            });
+            families.push(Family { name: name.into_owned(), kind: None, help: None, unit: None, first_sample: 0 });
             families.len() - 1
         });
         Ok((start, index))
@@ -171,10 +162,7 @@ impl<'a> Parser<'a> {
             }
             self.cursor.skip_blanks();
         } else if name.is_some() && self.cursor.at == start + name.map_or(0, |name| name.raw(self.cursor.text).len()) {
-            let cause = format!(
-                "invalid metric name or missing value: {} follows the name",
-                self.cursor.found()
-            );
+            let cause = format!("invalid metric name or missing value: {} follows the name", self.cursor.found());
             return Err(self.cursor.error(cause));
         }
         let Some(name) = name else {
@@ -183,13 +171,7 @@ impl<'a> Parser<'a> {
         };
         let value = self.cursor.value("value")?;
         let timestamp = self.timestamp()?;
-        let sample = RawSample {
-            name,
-            first_label: labels.0,
-            label_count: labels.1,
-            value,
-            timestamp,
-        };
+        let sample = RawSample { name, first_label: labels.0, label_count: labels.1, value, timestamp };
         self.exposition.samples.push(sample);
         self.check(start, &sample)
     }

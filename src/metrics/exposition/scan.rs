@@ -21,10 +21,7 @@ impl Span {
     fn new(start: usize, end: usize, escaped: bool) -> Self {
         // `text_of` lets no text pass whose offsets do not fit in 31 bits.
         #[expect(clippy::cast_possible_truncation, reason = "checked when the text came in")]
-        Self {
-            start: start as u32,
-            length: (end - start) as u32 | if escaped { ESCAPED } else { 0 },
-        }
+        Self { start: start as u32, length: (end - start) as u32 | if escaped { ESCAPED } else { 0 } }
     }
 
     pub(super) fn start(self) -> usize {
@@ -38,11 +35,7 @@ impl Span {
 
     pub(super) fn text(self, text: &str) -> Cow<'_, str> {
         let raw = self.raw(text);
-        if self.length & ESCAPED == 0 {
-            Cow::Borrowed(raw)
-        } else {
-            Cow::Owned(unescape(raw))
-        }
+        if self.length & ESCAPED == 0 { Cow::Borrowed(raw) } else { Cow::Owned(unescape(raw)) }
     }
 }
 
@@ -65,19 +58,11 @@ pub(super) fn unescape(raw: &str) -> String {
 /// The body as text.
 pub(super) fn text_of(body: &[u8]) -> Result<&str, ParseError> {
     if body.len() >= ESCAPED as usize {
-        return Err(ParseError::at(
-            "",
-            0,
-            format!("the body has {} bytes, over the 2 GiB that are read", body.len()),
-        ));
+        return Err(ParseError::at("", 0, format!("the body has {} bytes, over the 2 GiB that are read", body.len())));
     }
     std::str::from_utf8(body).map_err(|error| {
         let valid = String::from_utf8_lossy(&body[..error.valid_up_to()]);
-        ParseError::at(
-            &valid,
-            valid.len(),
-            format!("byte {:#04x} is not UTF-8", body[error.valid_up_to()]),
-        )
+        ParseError::at(&valid, valid.len(), format!("byte {:#04x} is not UTF-8", body[error.valid_up_to()]))
     })
 }
 
@@ -155,9 +140,7 @@ impl<'a> Cursor<'a> {
         if !bytes.get(start).is_some_and(is_start) {
             return None;
         }
-        let rest = bytes[start..]
-            .iter()
-            .position(|byte| !is_start(byte) && !byte.is_ascii_digit());
+        let rest = bytes[start..].iter().position(|byte| !is_start(byte) && !byte.is_ascii_digit());
         self.at = rest.map_or(bytes.len(), |length| start + length);
         Some(Span::new(start, self.at, false))
     }
@@ -221,11 +204,7 @@ impl<'a> Cursor<'a> {
         }
         // A text has fewer labels than bytes, and `text_of` bounds those.
         #[expect(clippy::cast_possible_truncation, reason = "bounded by the text's length")]
-        Ok(LabelSet {
-            first: first as u32,
-            count: (into.labels.len() - first) as u32,
-            name,
-        })
+        Ok(LabelSet { first: first as u32, count: (into.labels.len() - first) as u32, name })
     }
 
     fn one_label(
@@ -239,8 +218,7 @@ impl<'a> Cursor<'a> {
         let name = if quoted {
             self.quoted("name")?
         } else {
-            self.name(false)
-                .ok_or_else(|| self.error(format!("want a label name, found {}", self.found())))?
+            self.name(false).ok_or_else(|| self.error(format!("want a label name, found {}", self.found())))?
         };
         let text = self.text;
         let fail = |cause: String| ParseError::at(text, start, cause);
@@ -257,10 +235,7 @@ impl<'a> Cursor<'a> {
             }
             return match metric.replace(name) {
                 None => Ok(()),
-                Some(other) => Err(fail(format!(
-                    "the metric name is set twice: \"{}\" before",
-                    other.raw(text)
-                ))),
+                Some(other) => Err(fail(format!("the metric name is set twice: \"{}\" before", other.raw(text)))),
             };
         }
         if !self.eat(b'=') {
@@ -282,9 +257,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn word(&mut self) -> &'a str {
         let bytes = self.text.as_bytes();
         let start = self.at;
-        let length = bytes[start..]
-            .iter()
-            .position(|byte| matches!(byte, b' ' | b'\t' | b'\n'));
+        let length = bytes[start..].iter().position(|byte| matches!(byte, b' ' | b'\t' | b'\n'));
         self.at = length.map_or(bytes.len(), |length| start + length);
         &self.text[start..self.at]
     }
@@ -309,19 +282,10 @@ fn twice_named(text: &str, labels: &[RawLabel]) -> Option<Span> {
     const COMPARED: usize = 32;
     if labels.len() <= COMPARED {
         let stands_before = |(at, label): &(usize, &RawLabel)| {
-            labels[..*at]
-                .iter()
-                .any(|other| other.name.text(text) == label.name.text(text))
+            labels[..*at].iter().any(|other| other.name.text(text) == label.name.text(text))
         };
-        return labels
-            .iter()
-            .enumerate()
-            .find(stands_before)
-            .map(|(_, label)| label.name);
+        return labels.iter().enumerate().find(stands_before).map(|(_, label)| label.name);
     }
     let mut seen = HashSet::new();
-    labels
-        .iter()
-        .map(|label| label.name)
-        .find(|name| !seen.insert(name.text(text)))
+    labels.iter().map(|label| label.name).find(|name| !seen.insert(name.text(text)))
 }

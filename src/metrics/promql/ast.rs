@@ -137,10 +137,7 @@ impl Selector {
     /// Whether series of this metric name can match.
     #[must_use]
     pub fn wants(&self, name: &str) -> bool {
-        self.matchers
-            .iter()
-            .filter(|matcher| matcher.label == METRIC_NAME)
-            .all(|matcher| matcher.test.holds(name))
+        self.matchers.iter().filter(|matcher| matcher.label == METRIC_NAME).all(|matcher| matcher.test.holds(name))
     }
 }
 

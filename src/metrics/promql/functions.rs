@@ -75,47 +75,19 @@ const M: Type = Type::Matrix;
 const T: Type = Type::String;
 
 const fn map(name: &'static str, function: fn(f64) -> f64) -> Function {
-    Function {
-        name,
-        args: &[V],
-        optional: 0,
-        repeats: false,
-        returns: V,
-        body: Body::Map(function),
-    }
+    Function { name, args: &[V], optional: 0, repeats: false, returns: V, body: Body::Map(function) }
 }
 
 const fn date(name: &'static str, function: fn(i64) -> i64) -> Function {
-    Function {
-        name,
-        args: &[V],
-        optional: 1,
-        repeats: false,
-        returns: V,
-        body: Body::Date(function),
-    }
+    Function { name, args: &[V], optional: 1, repeats: false, returns: V, body: Body::Date(function) }
 }
 
 const fn range(name: &'static str, function: over_time::RangeFunction) -> Function {
-    Function {
-        name,
-        args: &[M],
-        optional: 0,
-        repeats: false,
-        returns: V,
-        body: Body::Range(function),
-    }
+    Function { name, args: &[M], optional: 0, repeats: false, returns: V, body: Body::Range(function) }
 }
 
 const fn special(name: &'static str, args: &'static [Type], returns: Type, special: Special) -> Function {
-    Function {
-        name,
-        args,
-        optional: 0,
-        repeats: false,
-        returns,
-        body: Body::Special(special),
-    }
+    Function { name, args, optional: 0, repeats: false, returns, body: Body::Special(special) }
 }
 
 /// Sorted by name.
@@ -152,10 +124,7 @@ static FUNCTIONS: &[Function] = &[
     range("idelta", over_time::idelta),
     range("increase", over_time::increase),
     range("irate", over_time::irate),
-    Function {
-        repeats: true,
-        ..special("label_join", &[V, T, T, T], V, Special::LabelJoin)
-    },
+    Function { repeats: true, ..special("label_join", &[V, T, T, T], V, Special::LabelJoin) },
     special("label_replace", &[V, T, T, T, T], V, Special::LabelReplace),
     special("last_over_time", &[M], V, Special::LastOverTime),
     map("ln", f64::ln),
@@ -172,10 +141,7 @@ static FUNCTIONS: &[Function] = &[
     map("rad", maths::rad),
     range("rate", over_time::rate),
     range("resets", over_time::resets),
-    Function {
-        optional: 1,
-        ..special("round", &[V, S], V, Special::Round)
-    },
+    Function { optional: 1, ..special("round", &[V, S], V, Special::Round) },
     special("scalar", &[V], S, Special::Scalar),
     map("sgn", maths::sgn),
     map("sin", f64::sin),
@@ -244,20 +210,16 @@ pub(super) fn find(name: &str) -> Result<&'static Function, String> {
         return Err(format!("the function {name} {reason}; it is not supported here"));
     }
     let names = FUNCTIONS.iter().map(|function| function.name);
-    let hint = similar(name, names)
-        .into_iter()
-        .next()
-        .map_or(String::new(), |other| format!("; did you mean {other}?"));
+    let hint =
+        similar(name, names).into_iter().next().map_or(String::new(), |other| format!("; did you mean {other}?"));
     Err(format!("there is no function {name}{hint}"))
 }
 
 /// The names most similar to a given one, best first; none where nothing is close.
 pub fn similar<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
     const CLOSE: f64 = 0.8;
-    let mut scored: Vec<(f64, &str)> = names
-        .map(|other| (strsim::jaro_winkler(name, other), other))
-        .filter(|(score, _)| *score >= CLOSE)
-        .collect();
+    let mut scored: Vec<(f64, &str)> =
+        names.map(|other| (strsim::jaro_winkler(name, other), other)).filter(|(score, _)| *score >= CLOSE).collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
     scored.into_iter().map(|(_, other)| other).collect()
 }

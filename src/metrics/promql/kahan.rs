@@ -21,11 +21,7 @@ impl Sum {
     }
 
     pub(super) fn value(self) -> f64 {
-        if self.sum.is_infinite() {
-            self.sum
-        } else {
-            self.sum + self.compensation
-        }
+        if self.sum.is_infinite() { self.sum } else { self.sum + self.compensation }
     }
 }
 
@@ -52,10 +48,7 @@ pub(super) fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
                 continue;
             }
             incremental = true;
-            sum = Sum {
-                sum: sum.sum / (count - 1.0),
-                compensation: sum.compensation / (count - 1.0),
-            };
+            sum = Sum { sum: sum.sum / (count - 1.0), compensation: sum.compensation / (count - 1.0) };
         }
         if sum.sum.is_infinite() && (value == sum.sum || value.is_finite()) {
             // An infinite mean stays as it is: subtracting infinities would make a NaN of it.
@@ -64,11 +57,7 @@ pub(super) fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
         // Both sides are divided before they are subtracted, so that nothing overflows.
         sum.add(value / count - sum.value() / count);
     }
-    if incremental {
-        sum.value()
-    } else {
-        sum.sum / count + sum.compensation / count
-    }
+    if incremental { sum.value() } else { sum.sum / count + sum.compensation / count }
 }
 
 /// The population variance of values (Welford).

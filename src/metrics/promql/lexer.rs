@@ -126,9 +126,7 @@ fn number_length(rest: &str) -> usize {
         let exponent_sign = matches!(byte, b'+' | b'-')
             && !hexadecimal
             && matches!(bytes[length - 1], b'e' | b'E')
-            && bytes[..length - 1]
-                .iter()
-                .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'_'));
+            && bytes[..length - 1].iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'_'));
         if !(byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_') || exponent_sign) {
             break;
         }
@@ -164,22 +162,12 @@ pub(super) fn duration(word: &str) -> Option<Option<i64>> {
     let mut next = 0;
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|digits| *digits > 0)?;
-        let unit_length = rest[digits..]
-            .find(|c: char| c.is_ascii_digit())
-            .unwrap_or(rest.len() - digits);
+        let unit_length = rest[digits..].find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len() - digits);
         let unit = &rest[digits..digits + unit_length];
-        let index = UNITS
-            .iter()
-            .position(|(name, _)| *name == unit)
-            .filter(|index| *index >= next)?;
-        let amount = rest[..digits]
-            .parse::<i64>()
-            .ok()
-            .and_then(|amount| amount.checked_mul(UNITS[index].1));
-        total = total
-            .zip(amount)
-            .and_then(|(total, amount)| total.checked_add(amount))
-            .filter(|total| *total <= LONGEST);
+        let index = UNITS.iter().position(|(name, _)| *name == unit).filter(|index| *index >= next)?;
+        let amount = rest[..digits].parse::<i64>().ok().and_then(|amount| amount.checked_mul(UNITS[index].1));
+        total =
+            total.zip(amount).and_then(|(total, amount)| total.checked_add(amount)).filter(|total| *total <= LONGEST);
         next = index + 1;
         rest = &rest[digits + unit_length..];
     }
@@ -240,10 +228,7 @@ mod tests {
     use super::*;
 
     fn first(source: &str) -> Option<Token> {
-        tokens(source)
-            .ok()
-            .filter(|tokens| tokens.len() == 2)
-            .map(|tokens| tokens[0].0.clone())
+        tokens(source).ok().filter(|tokens| tokens.len() == 2).map(|tokens| tokens[0].0.clone())
     }
 
     #[test]
@@ -264,22 +249,16 @@ mod tests {
         ] {
             assert_eq!(first(source), Some(Token::Number(wanted)), "{source}");
         }
-        for source in [
-            "1__0", "1_", "0x", "1e", "1ex", "5mm", "1m1h", "1h1h", "1.5h", "1x", "0xg",
-        ] {
+        for source in ["1__0", "1_", "0x", "1e", "1ex", "5mm", "1m1h", "1h1h", "1.5h", "1x", "0xg"] {
             assert_eq!(first(source), None, "{source}");
         }
     }
 
     #[test]
     fn durations_add_up() {
-        for (source, wanted) in [
-            ("5m", 300_000),
-            ("1h30m", 5_400_000),
-            ("1d2ms", 86_400_002),
-            ("0s", 0),
-            ("1y", 31_536_000_000),
-        ] {
+        for (source, wanted) in
+            [("5m", 300_000), ("1h30m", 5_400_000), ("1d2ms", 86_400_002), ("0s", 0), ("1y", 31_536_000_000)]
+        {
             assert_eq!(first(source), Some(Token::Duration(wanted)), "{source}");
         }
         assert!(tokens("300y").is_err());
@@ -287,12 +266,9 @@ mod tests {
 
     #[test]
     fn strings_are_decoded() {
-        for (source, wanted) in [
-            (r#""a\"b""#, "a\"b"),
-            (r"'a\'b'", "a'b"),
-            (r"`a\n'b`", r"a\n'b"),
-            (r#""\x41\u00e9\101\t""#, "AéA\t"),
-        ] {
+        for (source, wanted) in
+            [(r#""a\"b""#, "a\"b"), (r"'a\'b'", "a'b"), (r"`a\n'b`", r"a\n'b"), (r#""\x41\u00e9\101\t""#, "AéA\t")]
+        {
             assert_eq!(first(source), Some(Token::String(wanted.into())), "{source}");
         }
         for source in [r#""\q""#, r#""\'""#, "\"a\nb\"", "\"open", r#""\xff""#, r#""\u12""#] {
@@ -303,11 +279,7 @@ mod tests {
     #[test]
     fn a_colon_is_part_of_a_name_but_not_of_a_range() {
         assert_eq!(first("a:b"), Some(Token::Ident("a:b".into())));
-        let tokens: Vec<_> = tokens("x[5m:1m]")
-            .unwrap()
-            .into_iter()
-            .map(|(token, _)| token)
-            .collect();
+        let tokens: Vec<_> = tokens("x[5m:1m]").unwrap().into_iter().map(|(token, _)| token).collect();
         assert_eq!(tokens[3], Token::Symbol(":"));
     }
 }

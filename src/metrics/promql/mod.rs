@@ -32,10 +32,7 @@ pub struct Error {
 
 impl Error {
     pub(crate) fn new(message: impl Into<String>, span: Range<usize>) -> Self {
-        Self {
-            message: message.into(),
-            span,
-        }
+        Self { message: message.into(), span }
     }
 
     /// The line of the expression that the error is about, and carets under the place.
@@ -45,17 +42,9 @@ impl Error {
         let end = expression.floor_char_boundary(self.span.end).max(start);
         let line_start = expression[..start].rfind('\n').map_or(0, |at| at + 1);
         let line = expression[line_start..].lines().next().unwrap_or_default();
-        let width = expression[start..end]
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .chars()
-            .count()
-            .max(1);
-        let indent: String = expression[line_start..start]
-            .chars()
-            .map(|c| if c == '\t' { '\t' } else { ' ' })
-            .collect();
+        let width = expression[start..end].lines().next().unwrap_or_default().chars().count().max(1);
+        let indent: String =
+            expression[line_start..start].chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
         format!("{line}\n{indent}{}", "^".repeat(width))
     }
 

@@ -27,12 +27,7 @@ const OPERATORS: usize = 500;
 /// # Errors
 /// What is wrong and where.
 pub fn parse(source: &str) -> Result<Expr, Error> {
-    let mut parser = Parser {
-        tokens: tokens(source)?,
-        at: 0,
-        depth: 0,
-        operators: 0,
-    };
+    let mut parser = Parser { tokens: tokens(source)?, at: 0, depth: 0, operators: 0 };
     if *parser.peek() == Token::End {
         return Err(Error::new("the expression is empty", 0..source.len()));
     }
@@ -80,11 +75,7 @@ impl Parser {
     }
 
     fn expect(&mut self, symbol: &str) -> Result<(), Error> {
-        if self.eat(symbol) {
-            Ok(())
-        } else {
-            Err(self.unexpected(&format!("{symbol:?}")))
-        }
+        if self.eat(symbol) { Ok(()) } else { Err(self.unexpected(&format!("{symbol:?}"))) }
     }
 
     /// The next word in lower case if it is a name: keywords are the same in any case.
@@ -118,20 +109,14 @@ impl Parser {
     fn expr(&mut self, weakest: u8) -> Result<Expr, Error> {
         self.depth += 1;
         if self.depth > DEPTH {
-            return Err(Error::new(
-                format!("the expression is nested over {DEPTH} deep"),
-                self.place(),
-            ));
+            return Err(Error::new(format!("the expression is nested over {DEPTH} deep"), self.place()));
         }
         let mut lhs = self.unary()?;
         while let Some(op) = self.binary_op().filter(|op| op.precedence() >= weakest) {
             let place = self.place();
             self.operators += 1;
             if self.operators > OPERATORS {
-                return Err(Error::new(
-                    format!("the expression has over {OPERATORS} operators"),
-                    place,
-                ));
+                return Err(Error::new(format!("the expression has over {OPERATORS} operators"), place));
             }
             self.next();
             lhs = self.binary(lhs, op, place)?;
@@ -177,18 +162,11 @@ impl Parser {
         let matching = self.matching(op)?;
         let matching_given = self.at > matching_start;
         let precedence = op.precedence();
-        let rhs = self.expr(if op == BinaryOp::Pow {
-            precedence
-        } else {
-            precedence + 1
-        })?;
+        let rhs = self.expr(if op == BinaryOp::Pow { precedence } else { precedence + 1 })?;
         for side in [&lhs, &rhs] {
             let found = side.value_type();
             if !matches!(found, Type::Scalar | Type::Vector) {
-                let message = format!(
-                    "{} joins scalars and instant vectors, and this is a {found}",
-                    op.symbol()
-                );
+                let message = format!("{} joins scalars and instant vectors, and this is a {found}", op.symbol());
                 return Err(Error::new(message, side.span.clone()));
             }
         }
@@ -197,28 +175,13 @@ impl Parser {
             return Err(Error::new("comparisons between scalars must use bool", place));
         }
         if op.is_set() && scalars.contains(&true) {
-            return Err(Error::new(
-                format!("{} joins instant vectors, and one side is a scalar", op.symbol()),
-                place,
-            ));
+            return Err(Error::new(format!("{} joins instant vectors, and one side is a scalar", op.symbol()), place));
         }
         if matching_given && scalars.contains(&true) {
-            return Err(Error::new(
-                "on, ignoring and grouping need an instant vector on both sides",
-                place,
-            ));
+            return Err(Error::new("on, ignoring and grouping need an instant vector on both sides", place));
         }
         let span = lhs.span.start..rhs.span.end;
-        Ok(Expr {
-            kind: ExprKind::Binary(Box::new(Binary {
-                op,
-                lhs,
-                rhs,
-                returns_bool,
-                matching,
-            })),
-            span,
-        })
+        Ok(Expr { kind: ExprKind::Binary(Box::new(Binary { op, lhs, rhs, returns_bool, matching })), span })
     }
 
     fn matching(&mut self, op: BinaryOp) -> Result<Matching, Error> {
@@ -249,15 +212,9 @@ impl Parser {
         if matches!(self.peek(), Token::Symbol("(")) {
             matching.include = self.label_list()?;
         }
-        let both = matching
-            .include
-            .iter()
-            .find(|label| matching.on && matching.labels.contains(label));
+        let both = matching.include.iter().find(|label| matching.on && matching.labels.contains(label));
         match both {
-            Some(label) => Err(Error::new(
-                format!("the label {label:?} stands in on and in the grouping"),
-                place,
-            )),
+            Some(label) => Err(Error::new(format!("the label {label:?} stands in on and in the grouping"), place)),
             None => Ok(matching),
         }
     }
@@ -293,10 +250,7 @@ impl Parser {
         let span = start..operand.span.end;
         let found = operand.value_type();
         if !matches!(found, Type::Scalar | Type::Vector) {
-            return Err(Error::new(
-                format!("a sign stands before scalars and instant vectors, not a {found}"),
-                span,
-            ));
+            return Err(Error::new(format!("a sign stands before scalars and instant vectors, not a {found}"), span));
         }
         let kind = match operand.kind {
             ExprKind::Number(value) => ExprKind::Number(if negative { -value } else { value }),
@@ -328,10 +282,8 @@ impl Parser {
             } else {
                 let word = self.keyword();
                 if matches!(word.as_deref(), Some("anchored" | "smoothed")) {
-                    let message = format!(
-                        "{} is experimental in Prometheus; it is not supported here",
-                        word.unwrap_or_default()
-                    );
+                    let message =
+                        format!("{} is experimental in Prometheus; it is not supported here", word.unwrap_or_default());
                     return Err(Error::new(message, place));
                 }
                 return Ok(expr);
@@ -354,43 +306,23 @@ impl Parser {
                 ExprKind::Selector(selector) if selector.shift != Shift::default() => {
                     Err(Error::new("offset and @ stand behind the range", span))
                 }
-                ExprKind::Selector(selector) => Ok(Expr {
-                    kind: ExprKind::Matrix(selector, range),
-                    span,
-                }),
-                _ => Err(Error::new(
-                    "a range stands behind a selector only; a subquery is written [range:step]",
-                    span,
-                )),
+                ExprKind::Selector(selector) => Ok(Expr { kind: ExprKind::Matrix(selector, range), span }),
+                _ => Err(Error::new("a range stands behind a selector only; a subquery is written [range:step]", span)),
             };
         }
         let step_place = self.place();
-        let step = if matches!(self.peek(), Token::Symbol("]")) {
-            DEFAULT_STEP
-        } else {
-            self.duration("a step such as 1m")?
-        };
+        let step =
+            if matches!(self.peek(), Token::Symbol("]")) { DEFAULT_STEP } else { self.duration("a step such as 1m")? };
         if step <= 0 {
             return Err(Error::new("a step must be greater than 0", step_place));
         }
         self.expect("]")?;
         if expr.value_type() != Type::Vector {
-            let message = format!(
-                "a subquery is made of an instant vector, and this is a {}",
-                expr.value_type()
-            );
+            let message = format!("a subquery is made of an instant vector, and this is a {}", expr.value_type());
             return Err(Error::new(message, span));
         }
         let shift = Shift::default();
-        Ok(Expr {
-            kind: ExprKind::Subquery(Box::new(Subquery {
-                expr,
-                range,
-                step,
-                shift,
-            })),
-            span,
-        })
+        Ok(Expr { kind: ExprKind::Subquery(Box::new(Subquery { expr, range, step, shift })), span })
     }
 
     /// A duration, or a number of seconds, in milliseconds.
@@ -436,11 +368,7 @@ impl Parser {
         if !seconds.is_finite() || seconds.abs() > 9e15 {
             return Err(Error::new("the time of @ is out of range", place));
         }
-        Ok(At::Time(crate::metrics::series::milliseconds(if negative {
-            -seconds
-        } else {
-            seconds
-        })))
+        Ok(At::Time(crate::metrics::series::milliseconds(if negative { -seconds } else { seconds })))
     }
 
     fn primary(&mut self) -> Result<Expr, Error> {
@@ -461,10 +389,7 @@ impl Parser {
             Token::Ident(word) => self.word(word, start)?,
             Token::Symbol(_) | Token::End => return Err(error),
         };
-        Ok(Expr {
-            kind,
-            span: start..self.end(),
-        })
+        Ok(Expr { kind, span: start..self.end() })
     }
 
     /// An aggregation, a function call or a metric's name.
@@ -477,27 +402,17 @@ impl Parser {
             return self.aggregate(op, &lower, start);
         }
         if called && matches!(&*lower, "limitk" | "limit_ratio") {
-            return Err(Error::new(
-                format!("{lower} is experimental in Prometheus; it is not supported here"),
-                place,
-            ));
+            return Err(Error::new(format!("{lower} is experimental in Prometheus; it is not supported here"), place));
         }
         if called {
             return self.call(&word, place);
         }
         // Any other keyword may be a metric's name.
-        if matches!(
-            &*lower,
-            "on" | "ignoring" | "group_left" | "group_right" | "bool" | "atan2"
-        ) {
+        if matches!(&*lower, "on" | "ignoring" | "group_left" | "group_right" | "bool" | "atan2") {
             return Err(Error::new(format!("the keyword {word:?} is out of place"), place));
         }
         let braces = self.eat("{");
-        if braces {
-            self.selector(Some(word), start).map(ExprKind::Selector)
-        } else {
-            Ok(named(word))
-        }
+        if braces { self.selector(Some(word), start).map(ExprKind::Selector) } else { Ok(named(word)) }
     }
 
     fn aggregate(&mut self, op: AggregateOp, name: &str, start: usize) -> Result<ExprKind, Error> {
@@ -510,11 +425,8 @@ impl Parser {
         let span = start..self.end();
         let wanted = 1 + usize::from(op.param().is_some());
         if args.len() != wanted {
-            let message = format!(
-                "{name} takes {wanted} argument{}, not {}",
-                if wanted == 1 { "" } else { "s" },
-                args.len()
-            );
+            let message =
+                format!("{name} takes {wanted} argument{}, not {}", if wanted == 1 { "" } else { "s" }, args.len());
             return Err(Error::new(message, span));
         }
         let Some(expr) = args.pop() else {
@@ -525,13 +437,7 @@ impl Parser {
             check_type(arg.zip(wanted), name)?;
         }
         let (without, labels) = grouping.unwrap_or_default();
-        Ok(ExprKind::Aggregate(Box::new(Aggregate {
-            op,
-            param,
-            expr,
-            without,
-            labels,
-        })))
+        Ok(ExprKind::Aggregate(Box::new(Aggregate { op, param, expr, without, labels })))
     }
 
     /// `by (…)` or `without (…)`; true for without.
@@ -556,11 +462,8 @@ impl Parser {
                 (least, most) if least < most => format!("{least} or {most}"),
                 _ => least.to_string(),
             };
-            let message = format!(
-                "{name} takes {wanted} argument{}, not {}",
-                if wanted == "1" { "" } else { "s" },
-                args.len()
-            );
+            let message =
+                format!("{name} takes {wanted} argument{}, not {}", if wanted == "1" { "" } else { "s" }, args.len());
             return Err(Error::new(message, place.start..self.end()));
         }
         for (index, arg) in args.iter().enumerate() {
@@ -618,10 +521,7 @@ impl Parser {
             let message = "a selector needs at least one matcher that the empty value does not satisfy";
             return Err(Error::new(message, start..self.end()));
         }
-        Ok(Selector {
-            matchers,
-            shift: Shift::default(),
-        })
+        Ok(Selector { matchers, shift: Shift::default() })
     }
 
     fn end_of_matcher(&mut self) -> Result<(), Error> {
@@ -653,28 +553,19 @@ impl Parser {
 }
 
 fn named(name: String) -> ExprKind {
-    ExprKind::Selector(Selector {
-        matchers: vec![name_matcher(name)],
-        shift: Shift::default(),
-    })
+    ExprKind::Selector(Selector { matchers: vec![name_matcher(name)], shift: Shift::default() })
 }
 
 fn name_matcher(name: String) -> Matcher {
     debug_assert!(is_legacy_name(&name) || !name.is_empty());
-    Matcher {
-        label: METRIC_NAME.into(),
-        test: Test::Equal(name),
-    }
+    Matcher { label: METRIC_NAME.into(), test: Test::Equal(name) }
 }
 
 fn shift_of<'e>(expr: &'e mut Expr, word: &str, place: &Range<usize>) -> Result<&'e mut Shift, Error> {
     match &mut expr.kind {
         ExprKind::Selector(selector) | ExprKind::Matrix(selector, _) => Ok(&mut selector.shift),
         ExprKind::Subquery(subquery) => Ok(&mut subquery.shift),
-        _ => Err(Error::new(
-            format!("{word} stands behind a selector or a subquery only"),
-            place.clone(),
-        )),
+        _ => Err(Error::new(format!("{word} stands behind a selector or a subquery only"), place.clone())),
     }
 }
 
@@ -684,8 +575,5 @@ fn check_type(arg: Option<(&Expr, Type)>, name: &str) -> Result<(), Error> {
     if found == wanted {
         return Ok(());
     }
-    Err(Error::new(
-        format!("{name} wants a {wanted} here, and this is a {found}"),
-        arg.span.clone(),
-    ))
+    Err(Error::new(format!("{name} wants a {wanted} here, and this is a {found}"), arg.span.clone()))
 }

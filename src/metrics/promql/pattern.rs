@@ -22,14 +22,12 @@ impl Pattern {
                 "invalid regular expression {source:?}: (?i) with other letters than ASCII is not supported"
             ));
         }
+        let adapted = adapted(source);
         // Alone first, so that an unbalanced parenthesis cannot pair with the anchors'.
         let error = |error| format!("invalid regular expression {source:?}: {error}");
-        Regex::new(source).map_err(error)?;
-        let regex = Regex::new(&format!("^(?s:{source})$")).map_err(error)?;
-        Ok(Self {
-            source: source.to_owned(),
-            regex,
-        })
+        Regex::new(&adapted).map_err(error)?;
+        let regex = Regex::new(&format!("^(?s:{adapted})$")).map_err(error)?;
+        Ok(Self { source: source.to_owned(), regex })
     }
 
     /// Whether the whole text matches.
@@ -47,6 +45,49 @@ impl Pattern {
         captures.expand(template, &mut expanded);
         Some(expanded)
     }
+}
+
+/// Escapes what RE2 takes literally and the engine does not: a brace that begins no repetition, as in `/items/{id}`, and a
+/// bracket inside a class.
+fn adapted(source: &str) -> String {
+    let mut adapted = String::with_capacity(source.len());
+    let mut rest = source;
+    // Whether this is inside a class.
+    let mut in_class = false;
+    while let Some(c) = rest.chars().next() {
+        let mut length = c.len_utf8();
+        match (c, in_class) {
+            ('\\', _) => {
+                // An escape stays whole, with the braces of \x{…}.
+                length = rest.char_indices().nth(2).map_or(rest.len(), |(at, _)| at);
+                if rest[length..].starts_with('{') && matches!(&rest[..length], "\\x" | "\\p" | "\\P") {
+                    length += rest[length..].find('}').map_or(rest.len() - length, |end| end + 1);
+                }
+            }
+            ('[', false) => {
+                in_class = true;
+                // A bracket that closes stands for itself right at the start.
+                length += usize::from(rest[length..].starts_with('^'));
+                length += usize::from(rest[length..].starts_with(']'));
+            }
+            ('[', true) if rest.starts_with("[:") => length = rest.find(":]").map_or(length, |end| end + 2),
+            ('[', true) => adapted.push('\\'),
+            (']', true) => in_class = false,
+            ('{', false) if !begins_repetition(rest) => adapted.push('\\'),
+            _ => {}
+        }
+        adapted.push_str(&rest[..length]);
+        rest = &rest[length..];
+    }
+    adapted
+}
+
+/// `{3}`, `{3,}` or `{3,5}`.
+fn begins_repetition(rest: &str) -> bool {
+    let Some((inside, _)) = rest[1..].split_once('}') else { return false };
+    let (least, most) = inside.split_once(',').unwrap_or((inside, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    !least.is_empty() && digits(least) && digits(most)
 }
 
 /// The engine folds the case of ASCII letters only; where that would match otherwise than RE2, the pattern is refused.
@@ -89,6 +130,11 @@ mod tests {
             (r"\d+", "٤", false),
             ("a.c", "aéc", true),
             ("[[:alpha:]]+", "abc", true),
+            ("/items/{id}", "/items/{id}", true),
+            ("a{2}b{1,}c{0,1}", "aabb", true),
+            ("[[{]+", "[{", true),
+            ("[^]a]", "b", true),
+            (r"\x{41}\{", "A{", true),
         ] {
             let compiled = Pattern::new(pattern).unwrap();
             assert_eq!(compiled.matches(text), wanted, "{pattern} on {text:?}");

@@ -22,19 +22,13 @@ impl Evaluator<'_> {
                 let count = count_param(param, expr)?;
                 let highest = aggregate.op == AggregateOp::TopK;
                 let groups = grouped(aggregate, elements);
-                Ok(groups
-                    .into_iter()
-                    .flat_map(|(_, members)| extremes(members, count, highest))
-                    .collect())
+                Ok(groups.into_iter().flat_map(|(_, members)| extremes(members, count, highest)).collect())
             }
             (AggregateOp::CountValues, Some(expr)) => count_values(aggregate, expr, elements),
             _ => {
                 let reduced = |(labels, members): (Labels, Vec<Element>)| {
                     let values: Vec<f64> = members.iter().map(|member| member.value).collect();
-                    Element {
-                        labels,
-                        value: reduce(aggregate.op, param, values),
-                    }
+                    Element { labels, value: reduce(aggregate.op, param, values) }
                 };
                 Ok(grouped(aggregate, elements).into_iter().map(reduced).collect())
             }
@@ -74,14 +68,12 @@ fn reduce(op: AggregateOp, param: f64, values: Vec<f64>) -> f64 {
     match op {
         AggregateOp::Sum => Sum::from_iter(values).value(),
         AggregateOp::Avg => mean(values),
-        AggregateOp::Min => values
-            .into_iter()
-            .reduce(|a, b| if b < a || a.is_nan() { b } else { a })
-            .unwrap_or(f64::NAN),
-        AggregateOp::Max => values
-            .into_iter()
-            .reduce(|a, b| if b > a || a.is_nan() { b } else { a })
-            .unwrap_or(f64::NAN),
+        AggregateOp::Min => {
+            values.into_iter().reduce(|a, b| if b < a || a.is_nan() { b } else { a }).unwrap_or(f64::NAN)
+        }
+        AggregateOp::Max => {
+            values.into_iter().reduce(|a, b| if b > a || a.is_nan() { b } else { a }).unwrap_or(f64::NAN)
+        }
         AggregateOp::Count => count,
         AggregateOp::Stddev => variance(values).sqrt(),
         AggregateOp::Stdvar => variance(values),
@@ -102,11 +94,7 @@ fn count_param(param: f64, expr: &Expr) -> Result<usize, Error> {
             expr.span.clone(),
         ));
     }
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "checked; below zero is zero"
-    )]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked; below zero is zero")]
     Ok(param as usize)
 }
 
@@ -128,13 +116,15 @@ fn count_values(aggregate: &Aggregate, param: &Expr, elements: Vec<Element>) -> 
     let mut counts: Vec<Element> = Vec::new();
     let mut known: HashMap<Labels, usize> = HashMap::new();
     for element in elements {
-        let mut labels = group_labels(aggregate, &element.labels);
+        // The value's label is there before the grouping, so that `without` drops it where it names it.
+        let mut labels = element.labels;
         labels.set(label, &format_plain(element.value));
+        labels = group_labels(aggregate, &labels);
+        if !aggregate.without {
+            labels.set(label, &format_plain(element.value));
+        }
         let index = *known.entry(labels).or_insert_with_key(|labels| {
-            counts.push(Element {
-                labels: labels.clone(),
-                value: 0.0,
-            });
+            counts.push(Element { labels: labels.clone(), value: 0.0 });
             counts.len() - 1
         });
         counts[index].value += 1.0;

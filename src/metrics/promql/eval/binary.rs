@@ -59,16 +59,9 @@ impl Evaluator<'_> {
         let with = |elements: Vec<Element>, sides: &dyn Fn(f64) -> (f64, f64)| {
             let one = |element: Element| {
                 let (left, right) = sides(element.value);
-                Compared {
-                    labels: element.labels,
-                    left,
-                    right,
-                }
+                Compared { labels: element.labels, left, right }
             };
-            Comparison {
-                compared: elements.into_iter().map(one).collect(),
-                alone: Vec::new(),
-            }
+            Comparison { compared: elements.into_iter().map(one).collect(), alone: Vec::new() }
         };
         match (lhs, rhs) {
             (Value::Vector(lhs), Value::Scalar(rhs)) => Ok(with(lhs, &|value| (value, rhs))),
@@ -76,24 +69,14 @@ impl Evaluator<'_> {
             (Value::Vector(lhs), Value::Vector(rhs)) => {
                 let pairs = pairs(binary, lhs, rhs, span)?;
                 let mut keys = HashSet::new();
-                let unique = pairs
-                    .met
-                    .iter()
-                    .all(|pair| binary.matching.group.is_some() || keys.insert(&pair.key));
+                let unique = pairs.met.iter().all(|pair| binary.matching.group.is_some() || keys.insert(&pair.key));
                 if !unique {
                     let message =
                         "several elements of the left side meet one of the right: say group_left, or aggregate";
                     return Err(Error::new(message, span.clone()));
                 }
-                let one = |pair: Pair| Compared {
-                    labels: pair.labels,
-                    left: pair.left,
-                    right: pair.right,
-                };
-                Ok(Comparison {
-                    compared: pairs.met.into_iter().map(one).collect(),
-                    alone: pairs.alone,
-                })
+                let one = |pair: Pair| Compared { labels: pair.labels, left: pair.left, right: pair.right };
+                Ok(Comparison { compared: pairs.met.into_iter().map(one).collect(), alone: pairs.alone })
             }
             _ => Err(Error::new("a comparison needs an instant vector", span.clone())),
         }
@@ -136,15 +119,9 @@ fn with_scalar(binary: &Binary, elements: Vec<Element>, result: impl Fn(f64) -> 
     let one = |element: Element| {
         let (value, kept) = result(element.value);
         if filters {
-            return (value != 0.0).then_some(Element {
-                value: kept,
-                labels: element.labels,
-            });
+            return (value != 0.0).then_some(Element { value: kept, labels: element.labels });
         }
-        Some(Element {
-            value,
-            labels: element.labels.without_metric_name(),
-        })
+        Some(Element { value, labels: element.labels.without_metric_name() })
     };
     elements.into_iter().filter_map(one).collect()
 }
@@ -170,9 +147,7 @@ fn sets(binary: &Binary, lhs: Vec<Element>, rhs: Vec<Element>) -> Vec<Element> {
     }
     let right: HashSet<Labels> = rhs.iter().map(signature).collect();
     let wanted = binary.op == BinaryOp::And;
-    lhs.into_iter()
-        .filter(|element| right.contains(&signature(element)) == wanted)
-        .collect()
+    lhs.into_iter().filter(|element| right.contains(&signature(element)) == wanted).collect()
 }
 
 fn vectors(binary: &Binary, lhs: Vec<Element>, rhs: Vec<Element>, span: &Range<usize>) -> Result<Vec<Element>, Error> {
@@ -181,9 +156,7 @@ fn vectors(binary: &Binary, lhs: Vec<Element>, rhs: Vec<Element>, span: &Range<u
     }
     let filters = binary.op.is_comparison() && !binary.returns_bool;
     let pairs = pairs(binary, lhs, rhs, span)?.met;
-    let kept = pairs
-        .into_iter()
-        .filter(|pair| !filters || holds(binary.op, pair.left, pair.right));
+    let kept = pairs.into_iter().filter(|pair| !filters || holds(binary.op, pair.left, pair.right));
     let mut matched: HashSet<Labels> = HashSet::new();
     let mut results = Vec::new();
     for pair in kept {
@@ -193,23 +166,13 @@ fn vectors(binary: &Binary, lhs: Vec<Element>, rhs: Vec<Element>, span: &Range<u
                     "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
                 (pair.key, message)
             }
-            Some(_) => (
-                pair.labels.clone(),
-                "multiple matches for labels: grouping labels must ensure unique matches",
-            ),
+            Some(_) => (pair.labels.clone(), "multiple matches for labels: grouping labels must ensure unique matches"),
         };
         if !matched.insert(unique) {
             return Err(Error::new(format!("{message}: {}", pair.labels), span.clone()));
         }
-        let value = if filters {
-            pair.left
-        } else {
-            scalars(binary.op, pair.left, pair.right)
-        };
-        results.push(Element {
-            labels: pair.labels,
-            value,
-        });
+        let value = if filters { pair.left } else { scalars(binary.op, pair.left, pair.right) };
+        results.push(Element { labels: pair.labels, value });
     }
     Ok(results)
 }
@@ -247,28 +210,16 @@ fn pairs(binary: &Binary, lhs: Vec<Element>, rhs: Vec<Element>, span: &Range<usi
             return Err(Error::new(message, span.clone()));
         }
     }
-    let mut pairs = Pairs {
-        met: Vec::new(),
-        alone: Vec::new(),
-    };
+    let mut pairs = Pairs { met: Vec::new(), alone: Vec::new() };
     for element in many {
         let key = signature(matching, &element.labels);
         let Some(other) = ones.get(&key) else {
             pairs.alone.push(element);
             continue;
         };
-        let (left, right) = if swapped {
-            (other.value, element.value)
-        } else {
-            (element.value, other.value)
-        };
+        let (left, right) = if swapped { (other.value, element.value) } else { (element.value, other.value) };
         let labels = result_labels(binary, element.labels, &other.labels);
-        pairs.met.push(Pair {
-            key,
-            labels,
-            left,
-            right,
-        });
+        pairs.met.push(Pair { key, labels, left, right });
     }
     Ok(pairs)
 }

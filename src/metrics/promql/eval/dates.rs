@@ -12,11 +12,7 @@ fn civil(seconds: i64) -> (i64, i64, i64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
     (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 
@@ -84,16 +80,7 @@ mod tests {
             (1_230_768_000, [2009, 1, 1, 4, 1, 31, 0, 0]),
             (1_798_761_540, [2026, 12, 31, 4, 365, 31, 23, 59]),
         ] {
-            let functions = [
-                year,
-                month,
-                day_of_month,
-                day_of_week,
-                day_of_year,
-                days_in_month,
-                hour,
-                minute,
-            ];
+            let functions = [year, month, day_of_month, day_of_week, day_of_year, days_in_month, hour, minute];
             assert_eq!(functions.map(|function| function(seconds)), wanted, "{seconds}");
         }
     }

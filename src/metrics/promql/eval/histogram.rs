@@ -30,15 +30,9 @@ pub(super) fn quantiles(phi: f64, elements: Vec<Element>) -> Vec<Element> {
             histograms.push((labels.without_metric_name(), Vec::new()));
             histograms.len() - 1
         });
-        histograms[index].1.push(Bucket {
-            bound,
-            count: element.value,
-        });
+        histograms[index].1.push(Bucket { bound, count: element.value });
     }
-    let quantile = |(labels, buckets)| Element {
-        labels,
-        value: bucket_quantile(phi, buckets),
-    };
+    let quantile = |(labels, buckets)| Element { labels, value: bucket_quantile(phi, buckets) };
     histograms.into_iter().map(quantile).collect()
 }
 
@@ -76,9 +70,7 @@ fn bucket_quantile(phi: f64, mut buckets: Vec<Bucket>) -> f64 {
     if index == 0 && bucket.bound <= 0.0 {
         return bucket.bound;
     }
-    let below = index
-        .checked_sub(1)
-        .map_or(Bucket { bound: 0.0, count: 0.0 }, |before| finite[before]);
+    let below = index.checked_sub(1).map_or(Bucket { bound: 0.0, count: 0.0 }, |before| finite[before]);
     below.bound + (bucket.bound - below.bound) * ((rank - below.count) / (bucket.count - below.count))
 }
 

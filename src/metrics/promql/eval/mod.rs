@@ -62,11 +62,7 @@ impl<'s> Evaluator<'s> {
     /// Makes an evaluator for a time in milliseconds since the Unix epoch.
     #[must_use]
     pub fn new(storage: &'s Storage, time: i64) -> Self {
-        Self {
-            storage,
-            time,
-            touched: Cell::new(0),
-        }
+        Self { storage, time, touched: Cell::new(0) }
     }
 
     /// Evaluates an expression.
@@ -105,10 +101,7 @@ impl<'s> Evaluator<'s> {
     fn touch(&self, samples: usize, span: &Range<usize>) -> Result<(), Error> {
         self.touched.set(self.touched.get() + samples);
         if self.touched.get() > MAX_SAMPLES {
-            return Err(Error::new(
-                format!("the expression would read over {MAX_SAMPLES} samples"),
-                span.clone(),
-            ));
+            return Err(Error::new(format!("the expression would read over {MAX_SAMPLES} samples"), span.clone()));
         }
         Ok(())
     }
@@ -149,17 +142,18 @@ impl<'s> Evaluator<'s> {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_precision_loss,
-            reason = "as Prometheus converts them"
+            reason = "what does not fit is sorted out"
         )]
-        let of = |seconds: f64| function(seconds as i64) as f64;
+        let of = |seconds: f64| {
+            // What no integer holds, NaN included, comes out as on the processors that Prometheus mostly runs on.
+            let fits = (i64::MIN as f64..i64::MAX as f64).contains(&seconds);
+            function(if fits { seconds as i64 } else { i64::MAX }) as f64
+        };
         if args.is_empty() {
-            return Ok(vec![Element {
-                labels: Labels::default(),
-                value: of(seconds(time)),
-            }]);
+            return Ok(vec![Element { labels: Labels::default(), value: of(seconds(time)) }]);
         }
         let elements = self.vector_arg(args, 0, time)?;
-        map(elements, |value| if value.is_nan() { value } else { of(value) }, span)
+        map(elements, of, span)
     }
 
     fn over_time(
@@ -173,10 +167,7 @@ impl<'s> Evaluator<'s> {
         let window = range.window;
         let elements = range.series.into_iter().filter_map(|series| {
             let value = function(&series.points, &window)?;
-            Some(Element {
-                labels: series.labels.without_metric_name(),
-                value,
-            })
+            Some(Element { labels: series.labels.without_metric_name(), value })
         });
         distinct(elements.collect(), span)
     }
@@ -184,10 +175,9 @@ impl<'s> Evaluator<'s> {
 
 /// Applies a function to each value; the metric's name goes.
 fn map(elements: Vec<Element>, function: impl Fn(f64) -> f64, span: &Range<usize>) -> Result<Vec<Element>, Error> {
-    let mapped = elements.into_iter().map(|element| Element {
-        value: function(element.value),
-        labels: element.labels.without_metric_name(),
-    });
+    let mapped = elements
+        .into_iter()
+        .map(|element| Element { value: function(element.value), labels: element.labels.without_metric_name() });
     distinct(mapped.collect(), span)
 }
 
@@ -197,10 +187,8 @@ fn distinct(elements: Vec<Element>, span: &Range<usize>) -> Result<Vec<Element>,
     match elements.iter().find(|element| !seen.insert(&element.labels)) {
         None => Ok(elements),
         Some(twice) => {
-            let message = format!(
-                "vector cannot contain metrics with the same labelset: {} stands twice",
-                twice.labels
-            );
+            let message =
+                format!("vector cannot contain metrics with the same labelset: {} stands twice", twice.labels);
             Err(Error::new(message, span.clone()))
         }
     }

@@ -17,10 +17,7 @@ fn values(points: &[Point]) -> impl Iterator<Item = f64> {
     points.iter().map(|point| point.value)
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "differences of times are far below 2^53 milliseconds"
-)]
+#[expect(clippy::cast_precision_loss, reason = "differences of times are far below 2^53 milliseconds")]
 fn seconds_between(earlier: i64, later: i64) -> f64 {
     later.saturating_sub(earlier) as f64 / 1000.0
 }
@@ -70,25 +67,23 @@ pub(in crate::metrics::promql) fn changes(points: &[Point], _: &Window) -> Optio
 }
 
 pub(in crate::metrics::promql) fn resets(points: &[Point], _: &Window) -> Option<f64> {
-    Some(count_of(
-        points.windows(2).filter(|pair| pair[1].value < pair[0].value).count(),
-    ))
+    Some(count_of(points.windows(2).filter(|pair| pair[1].value < pair[0].value).count()))
 }
 
 pub(in crate::metrics::promql) fn rate(points: &[Point], window: &Window) -> Option<f64> {
-    Some(extrapolated(points, window, true)? / seconds_between(window.start, window.end))
+    extrapolated(points, window, true, true)
 }
 
 pub(in crate::metrics::promql) fn increase(points: &[Point], window: &Window) -> Option<f64> {
-    extrapolated(points, window, true)
+    extrapolated(points, window, true, false)
 }
 
 pub(in crate::metrics::promql) fn delta(points: &[Point], window: &Window) -> Option<f64> {
-    extrapolated(points, window, false)
+    extrapolated(points, window, false, false)
 }
 
 /// The change over the window, extrapolated to its ends where the points come close to them, as Prometheus does it.
-fn extrapolated(points: &[Point], window: &Window, counter: bool) -> Option<f64> {
+fn extrapolated(points: &[Point], window: &Window, counter: bool, per_second: bool) -> Option<f64> {
     let [first, .., last] = points else { return None };
     let mut change = last.value - first.value;
     if counter {
@@ -112,17 +107,17 @@ fn extrapolated(points: &[Point], window: &Window, counter: bool) -> Option<f64>
     if to_end >= close {
         to_end = between / 2.0;
     }
-    Some(change * ((sampled + to_start + to_end) / sampled))
+    let mut factor = (sampled + to_start + to_end) / sampled;
+    if per_second {
+        factor /= seconds_between(window.start, window.end);
+    }
+    Some(change * factor)
 }
 
 pub(in crate::metrics::promql) fn irate(points: &[Point], _: &Window) -> Option<f64> {
     let [.., before, last] = points else { return None };
     // After a reset the counter has gone up by its whole value.
-    let change = if last.value < before.value {
-        last.value
-    } else {
-        last.value - before.value
-    };
+    let change = if last.value < before.value { last.value } else { last.value - before.value };
     Some(change / seconds_between(before.time, last.time))
 }
 
@@ -146,11 +141,7 @@ fn regression(points: &[Point], origin: i64) -> Option<(f64, f64)> {
     let [first, _, ..] = points else { return None };
     #[expect(clippy::float_cmp, reason = "only equal values make a constant")]
     if points.iter().all(|point| point.value == first.value) {
-        let flat = if first.value.is_infinite() {
-            (f64::NAN, f64::NAN)
-        } else {
-            (0.0, first.value)
-        };
+        let flat = if first.value.is_infinite() { (f64::NAN, f64::NAN) } else { (0.0, first.value) };
         return Some(flat);
     }
     let [mut x_sum, mut y_sum, mut xy_sum, mut xx_sum] = [Sum::default(); 4];
@@ -181,11 +172,7 @@ pub(super) fn quantile(phi: f64, mut values: Vec<f64>) -> f64 {
     // NaN counts as the smallest value.
     values.sort_by(|a, b| a.partial_cmp(b).unwrap_or_else(|| b.is_nan().cmp(&a.is_nan())));
     let rank = phi * count_of(values.len() - 1);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "between 0 and the number of values"
-    )]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the number of values")]
     let lower = (rank.floor() as usize).min(values.len() - 1);
     let upper = (lower + 1).min(values.len() - 1);
     let weight = rank - rank.floor();

@@ -40,10 +40,7 @@ impl<'s> Evaluator<'s> {
         let points = self.instant_points(selector, time, span)?;
         Ok(points
             .into_iter()
-            .map(|(series, point)| Element {
-                labels: series.labels.clone(),
-                value: point.value,
-            })
+            .map(|(series, point)| Element { labels: series.labels.clone(), value: point.value })
             .collect())
     }
 
@@ -52,19 +49,13 @@ impl<'s> Evaluator<'s> {
         match &expr.unwrapped().kind {
             ExprKind::Matrix(selector, range) => {
                 let end = self.shifted(selector.shift, time);
-                let window = Window {
-                    start: end.saturating_sub(*range),
-                    end,
-                };
+                let window = Window { start: end.saturating_sub(*range), end };
                 let mut series = Vec::new();
                 for stored in self.matching(selector) {
                     let points = within(&stored.points, window.start, window.end);
                     self.touch(points.len(), &expr.span)?;
                     if !points.is_empty() {
-                        series.push(Series {
-                            labels: stored.labels.clone(),
-                            points: points.to_vec(),
-                        });
+                        series.push(Series { labels: stored.labels.clone(), points: points.to_vec() });
                     }
                 }
                 Ok(RangeVector { series, window })
@@ -77,10 +68,7 @@ impl<'s> Evaluator<'s> {
     /// Evaluates at whole multiples of the step, so that the points do not depend on the query's time.
     fn subquery(&self, subquery: &Subquery, time: i64, span: &Range<usize>) -> Result<RangeVector, Error> {
         let end = self.shifted(subquery.shift, time);
-        let window = Window {
-            start: end.saturating_sub(subquery.range),
-            end,
-        };
+        let window = Window { start: end.saturating_sub(subquery.range), end };
         let mut at = subquery.step * (window.start / subquery.step);
         if at <= window.start {
             at += subquery.step;
@@ -93,16 +81,10 @@ impl<'s> Evaluator<'s> {
                 self.touch(elements.len(), span)?;
                 for element in elements {
                     let index = *known.entry(element.labels.clone()).or_insert_with(|| {
-                        series.push(Series {
-                            labels: element.labels,
-                            points: Vec::new(),
-                        });
+                        series.push(Series { labels: element.labels, points: Vec::new() });
                         series.len() - 1
                     });
-                    series[index].points.push(Point {
-                        time: at,
-                        value: element.value,
-                    });
+                    series[index].points.push(Point { time: at, value: element.value });
                 }
             }
             at += subquery.step;

@@ -27,16 +27,9 @@ impl Evaluator<'_> {
             Special::Time => return Ok(Value::Scalar(seconds(time))),
             Special::Scalar => {
                 let elements = vector(0)?;
-                return Ok(Value::Scalar(if let [only] = elements.as_slice() {
-                    only.value
-                } else {
-                    f64::NAN
-                }));
+                return Ok(Value::Scalar(if let [only] = elements.as_slice() { only.value } else { f64::NAN }));
             }
-            Special::Vector => vec![Element {
-                labels: Labels::default(),
-                value: scalar(0)?,
-            }],
+            Special::Vector => vec![Element { labels: Labels::default(), value: scalar(0)? }],
             Special::Absent => absent(vector(0)?.is_empty(), &args[0]),
             Special::AbsentOverTime => absent(self.range(&args[0], time)?.series.is_empty(), &args[0]),
             Special::Clamp => {
@@ -66,10 +59,7 @@ impl Evaluator<'_> {
                 let [target, template, source, pattern] = [1, 2, 3, 4].map(|index| string(&args[index]));
                 label_name(target, &args[1])?;
                 let pattern = Pattern::new(pattern).map_err(|message| Error::new(message, args[4].span.clone()))?;
-                distinct(
-                    label_functions::replace(vector(0)?, target, template, source, &pattern),
-                    span,
-                )?
+                distinct(label_functions::replace(vector(0)?, target, template, source, &pattern), span)?
             }
             Special::LabelJoin => {
                 let target = string(&args[1]);
@@ -78,36 +68,22 @@ impl Evaluator<'_> {
                 for (source, arg) in sources.iter().zip(&args[3..]) {
                     label_name(source, arg)?;
                 }
-                distinct(
-                    label_functions::join(vector(0)?, target, string(&args[2]), &sources),
-                    span,
-                )?
+                distinct(label_functions::join(vector(0)?, target, string(&args[2]), &sources), span)?
             }
             Special::LastOverTime => {
                 let last = |series: Series| {
-                    series.points.last().map(|point| Element {
-                        value: point.value,
-                        labels: series.labels.clone(),
-                    })
+                    series.points.last().map(|point| Element { value: point.value, labels: series.labels.clone() })
                 };
-                self.range(&args[0], time)?
-                    .series
-                    .into_iter()
-                    .filter_map(last)
-                    .collect()
+                self.range(&args[0], time)?.series.into_iter().filter_map(last).collect()
             }
             Special::PredictLinear => {
                 let ahead = scalar(1)?;
-                self.each_series(&args[0], time, span, |series| {
-                    over_time::predict_linear(&series.points, time, ahead)
-                })?
+                self.each_series(&args[0], time, span, |series| over_time::predict_linear(&series.points, time, ahead))?
             }
             Special::QuantileOverTime => {
                 let phi = scalar(0)?;
                 let values = |series: &Series| series.points.iter().map(|point| point.value).collect();
-                self.each_series(&args[1], time, span, |series| {
-                    Some(over_time::quantile(phi, values(series)))
-                })?
+                self.each_series(&args[1], time, span, |series| Some(over_time::quantile(phi, values(series))))?
             }
             Special::Sort => sorted(vector(0)?, |a, b| a.partial_cmp(&b)),
             Special::SortDesc => sorted(vector(0)?, |a, b| b.partial_cmp(&a)),
@@ -124,10 +100,7 @@ impl Evaluator<'_> {
     ) -> Result<Vec<Element>, Error> {
         let elements = self.range(range, time)?.series.into_iter().filter_map(|series| {
             let value = value(&series)?;
-            Some(Element {
-                labels: series.labels.without_metric_name(),
-                value,
-            })
+            Some(Element { labels: series.labels.without_metric_name(), value })
         });
         distinct(elements.collect(), span)
     }
@@ -155,11 +128,7 @@ fn string(arg: &Expr) -> &str {
 }
 
 fn label_name(name: &str, arg: &Expr) -> Result<(), Error> {
-    if name.is_empty() {
-        Err(Error::new("invalid label name \"\"", arg.span.clone()))
-    } else {
-        Ok(())
-    }
+    if name.is_empty() { Err(Error::new("invalid label name \"\"", arg.span.clone())) } else { Ok(()) }
 }
 
 /// One element where there was none, with the labels that the selector asks for by `=`.
