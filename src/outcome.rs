@@ -172,8 +172,8 @@ pub struct ElementSeen {
     pub labels: Vec<(String, String)>,
     /// Its value.
     pub value: f64,
-    /// What it was compared with.
-    pub limit: f64,
+    /// What it was compared with; nothing for an alert, whose expression holds its limit.
+    pub limit: Option<f64>,
 }
 
 /// What a whole run came to.

@@ -70,6 +70,10 @@ impl Ledger {
         });
     }
 
+    pub(super) fn progress(&self, name: &str, what: &str) {
+        (self.progress)(&format!("{name}: {}", self.redactor.clean(what.to_owned())));
+    }
+
     pub(super) fn end(&self, name: &str, finding: Finding) {
         let detail = self.redactor.clean(finding.detail);
         (self.progress)(&format!("{name}: {}: {detail}", finding.status.word()));

@@ -1,130 +1,168 @@
-//! `metrics`: the scrape is well-formed, the families are declared, the thresholds hold.
+//! `metrics`: the scrape is well-formed, the families are declared, the thresholds hold, at once or over a window.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::{Instant, sleep_until};
 
-use tokio::time::Instant;
-
-use super::thresholds::{evaluate, missing_families};
+use super::prometheus_api::Api;
+use super::scrape::{Missed, Scraper, now};
+use super::watch::{Side, Watch};
 use super::{Context, Finding};
-use crate::metrics::exposition::{Exposition, Format};
-use crate::metrics::inventory::Inventory;
-use crate::metrics::series::Storage;
-use crate::outcome::{Observation, ObservationKind, Status};
-use crate::plan::{Header, Metrics, Request, RequestLimits};
-use crate::probe::{Answer, Attempt, Probe, until};
-
-/// What a Prometheus server asks for, so that the canary answers the gate as it would answer one.
-const ACCEPT: &str = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=1.0.0;q=0.4,\
-                      text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
+use crate::outcome::{Observation, Status};
+use crate::plan::{Metrics, MetricsSource};
 
 pub(super) async fn check(context: &Context<'_>, metrics: &Metrics) -> Finding {
-    let mut request = metrics.request.clone();
-    if !request.headers.iter().any(|header| header.name.eq_ignore_ascii_case("accept")) {
-        request.headers.push(Header::plain("Accept", ACCEPT));
-    }
-    let attempt = async |_| scrape(context, metrics, &request).await;
-    let tried =
-        until(metrics.bounds.retry, context.deadline, |attempt, cause| context.note(attempt, cause), attempt).await;
-    let fail = |cause| Finding::new(Status::Fail, tried.attempts, cause);
-    let (answer, scraped_at) = match tried.result {
-        Ok(Ok(scraped)) => scraped,
-        Ok(Err(cause)) | Err(cause) => return fail(cause),
+    let source = match &metrics.source {
+        MetricsSource::Scrape => {
+            let mut sides = vec![(Side::Canary, Scraper::new(context.probe.clone(), metrics))];
+            if let Some(baseline) = &metrics.baseline {
+                match context.probe.toward(baseline.clone(), None) {
+                    Ok(probe) => sides.push((Side::Stable, Scraper::new(probe, metrics))),
+                    Err(cause) => return Finding::new(Status::Error, 0, cause),
+                }
+            }
+            Source::Scrape { sides, watch: Watch::new(metrics) }
+        }
+        MetricsSource::Prometheus(target, headers) => match Api::new(context.probe, target, headers, metrics) {
+            Ok(api) => Source::Api(api),
+            Err(cause) => return Finding::new(Status::Error, 0, cause),
+        },
     };
-    match judge(metrics, &answer, scraped_at) {
-        Ok((status, detail, observations)) => Finding::new(status, tried.attempts, detail).seeing(observations),
-        Err(cause) => fail(format!("GET {}: 200, but {cause}", request.path)),
-    }
+    watch(context, metrics, source).await
 }
 
-/// Scrapes a target's own URL once, for the `query` command: the body and the format that it says it has.
-///
-/// # Errors
-/// Why there is no whole answer that can be metrics.
-pub async fn scrape_once(probe: &Probe) -> Result<(Vec<u8>, Option<Format>), String> {
-    let accept = vec![Header::plain("Accept", ACCEPT)];
-    let request = Request { method: "GET".into(), path: String::new(), headers: accept, body: None };
-    let limits = RequestLimits { time: Duration::from_secs(30), body: 64 * 1024 * 1024 };
-    let url = probe.target().url.clone();
-    let answer = probe
-        .ask_url(&url, &request, limits, Instant::now() + limits.time)
-        .await
-        .map_err(|failure| failure.to_string())?;
-    if answer.status != 200 {
-        return Err(format!("{}, want 200: {}", answer.status, answer.excerpt()));
-    }
-    let format = format(&answer)?;
-    Ok((answer.body, format))
+/// Where the values come from.
+enum Source<'p> {
+    Scrape { sides: Vec<(Side, Scraper)>, watch: Watch<'p> },
+    Api(Api<'p>),
 }
 
-type Scraped = Result<(Answer, i64), String>;
-
-async fn scrape(context: &Context<'_>, metrics: &Metrics, request: &Request) -> Attempt<Scraped> {
-    let what = format!("GET {}", request.path);
-    let scraped_at = now();
-    match context.probe.ask(request, metrics.bounds.request, context.deadline).await {
-        Ok(answer) if answer.status == 200 => Attempt::Done(Ok((answer, scraped_at))),
-        Ok(answer) => {
-            let cause = format!("{what}: {}, want 200: {}", answer.status, answer.excerpt());
-            if answer.may_pass_by_itself() {
-                Attempt::Again { cause, after: answer.retry_after() }
-            } else {
-                Attempt::Done(Err(cause))
+async fn watch(context: &Context<'_>, metrics: &Metrics, mut source: Source<'_>) -> Finding {
+    let began = Instant::now();
+    let (mut attempts, mut failed) = (0, 0);
+    let ticks = metrics.window.map_or(1, |window| {
+        // A window and an interval are a day at most.
+        u32::try_from(window.length.as_millis() / window.interval.as_millis().max(1))
+            .unwrap_or(u32::MAX)
+            .saturating_add(1)
+    });
+    let allowed = metrics.window.map_or(0, |window| window.max_failed_scrapes);
+    let mut time = now();
+    for tick in 0..ticks {
+        let mut deadline = context.deadline;
+        if let Some(window) = metrics.window {
+            sleep_until(began + window.interval * tick).await;
+            deadline = deadline.min(began + window.interval * (tick + 1));
+        }
+        time = now();
+        let (missed, tries) = source.sample(context, deadline, time).await;
+        attempts += tries;
+        match missed {
+            None => {}
+            Some(Missed::Lasting(cause)) => return Finding::new(Status::Fail, attempts, cause),
+            Some(Missed::Passing(cause)) => {
+                failed += 1;
+                if failed > allowed {
+                    let count = if metrics.window.is_none() {
+                        String::new()
+                    } else {
+                        format!("{failed} of {} scrapes failed, over the {allowed} that may; the last: ", tick + 1)
+                    };
+                    return Finding::new(Status::Fail, attempts, format!("{count}{cause}"));
+                }
             }
         }
-        Err(failure) if failure.may_pass_by_itself() => {
-            Attempt::Again { cause: format!("{what}: {failure}"), after: None }
+        // The time of the newest sample: what is evaluated must not be older than what was seen.
+        time = time.max(now());
+        let last = tick + 1 == ticks;
+        if ticks > 1 {
+            context.ledger.progress(context.name, &format!("scrape {} of {ticks}", tick + 1));
         }
-        Err(failure) => Attempt::Done(Err(format!("{what}: {failure}"))),
+        if !last && metrics.window.is_some_and(|window| window.fail_fast) {
+            let observations = source.thresholds(context, time).await;
+            if observations
+                .iter()
+                .any(|observation| observation.status == Status::Fail && !is_without_data(observation))
+            {
+                let early = format!("stopped after {} of {ticks} scrapes (fail_fast)", tick + 1);
+                return source.finding(context, time, attempts, &[early]).await;
+            }
+        }
     }
+    if failed == ticks {
+        return Finding::new(Status::Fail, attempts, format!("all {ticks} scrapes failed"));
+    }
+    let counted = if failed > 0 { vec![format!("{failed} of {ticks} scrapes failed")] } else { Vec::new() };
+    source.finding(context, time, attempts, &counted).await
 }
 
-/// Milliseconds since the Unix epoch.
-fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+/// Too early in a window there is no data yet; that fails at its end only.
+fn is_without_data(observation: &Observation) -> bool {
+    use crate::outcome::ThresholdVerdict;
+    observation.threshold.as_ref().is_some_and(|seen| seen.verdict == ThresholdVerdict::NoData)
 }
 
-/// The format that the answer says it has; nothing where it says nothing.
-///
-/// # Errors
-/// An answer that says it is something else than metrics.
-fn format(answer: &Answer) -> Result<Option<Format>, String> {
-    match &*answer.media_type() {
-        "application/openmetrics-text" => Ok(Some(Format::OpenMetrics)),
-        "text/plain" => Ok(Some(Format::Prometheus)),
-        "" => Ok(None),
-        other => Err(format!(
-            "the answer is {other}, not metrics (want text/plain or application/openmetrics-text): {}",
-            answer.excerpt()
-        )),
+impl Source<'_> {
+    /// Takes one sample of everything; with the number of attempts.
+    async fn sample(&mut self, context: &Context<'_>, deadline: Instant, time: i64) -> (Option<Missed>, u32) {
+        match self {
+            Self::Api(api) => api.sample(context, deadline, time).await,
+            Self::Scrape { sides, watch } => {
+                let scrapes =
+                    sides.iter_mut().map(async |(side, scraper)| (*side, scraper.scrape(context, deadline).await));
+                let scraped = futures_util::future::join_all(scrapes).await;
+                let (mut missed, mut attempts) = (None, 0);
+                let mut newest = time;
+                for (side, (result, tries)) in scraped {
+                    attempts = attempts.max(tries);
+                    let of_side = |cause: String| {
+                        if side == Side::Stable { format!("the stable revision: {cause}") } else { cause }
+                    };
+                    match result {
+                        Ok(scraped) => {
+                            newest = newest.max(scraped.at);
+                            if let Err(cause) = watch.add(side, &scraped) {
+                                let cause = of_side(format!("GET {}: {cause}", watch.path()));
+                                return (Some(Missed::Lasting(cause)), attempts);
+                            }
+                        }
+                        Err(Missed::Lasting(cause)) => return (Some(Missed::Lasting(of_side(cause))), attempts),
+                        Err(Missed::Passing(cause)) => {
+                            watch.missed(side, time);
+                            missed = Some(Missed::Passing(of_side(cause)));
+                        }
+                    }
+                }
+                watch.evaluate(newest);
+                (missed, attempts)
+            }
+        }
     }
-}
 
-fn judge(metrics: &Metrics, answer: &Answer, scraped_at: i64) -> Result<(Status, String, Vec<Observation>), String> {
-    let format = format(answer)?;
-    let exposition = Exposition::parse(&answer.body, format.unwrap_or_else(|| Format::of_file(&answer.body)))
-        .map_err(|error| format!("the metrics are malformed: {error}"))?;
-    let mut inventory = Inventory::default();
-    inventory.add(&exposition);
-    let mut storage = Storage::default();
-    let thresholds = || metrics.thresholds.iter().flat_map(|threshold| threshold.comparison.expr().selectors());
-    storage.ingest(&exposition, scraped_at, true, &[], |name| thresholds().any(|selector| selector.wants(name)));
-    let mut observations = missing_families(metrics, &inventory);
-    observations.extend(evaluate(metrics, &storage, &inventory, scraped_at));
-    if format.is_none() {
-        observations.push(Observation {
-            kind: ObservationKind::Note,
-            name: "content type".into(),
-            status: Status::Warn,
-            detail: "the answer has no Content-Type; Prometheus 3 refuses such a scrape".into(),
-            threshold: None,
-        });
+    async fn thresholds(&mut self, context: &Context<'_>, time: i64) -> Vec<Observation> {
+        match self {
+            Self::Scrape { watch, .. } => watch.thresholds(time),
+            Self::Api(api) => api.thresholds(context, time).await,
+        }
     }
-    let (status, detail) = summary(&observations, &inventory);
-    Ok((status, detail, observations))
+
+    async fn finding(mut self, context: &Context<'_>, time: i64, attempts: u32, said: &[String]) -> Finding {
+        let (mut observations, seen) = match &mut self {
+            Self::Scrape { watch, .. } => {
+                let seen = format!("{} samples of {} metrics", watch.inventory().samples(), watch.inventory().names());
+                (watch.observations(time), seen)
+            }
+            Self::Api(api) => (api.thresholds(context, time).await, format!("asked of {}", api.address())),
+        };
+        observations.extend(said.iter().map(|said| super::thresholds::note("window", Status::Pass, said.clone())));
+        if let Self::Api(api) = &self {
+            observations.extend(api.notes());
+        }
+        let (status, detail) = summary(&observations, &seen);
+        Finding::new(status, attempts, detail).seeing(observations)
+    }
 }
 
 /// The worst first; where all is well, what was seen.
-fn summary(observations: &[Observation], inventory: &Inventory) -> (Status, String) {
+fn summary(observations: &[Observation], seen: &str) -> (Status, String) {
     for status in [Status::Fail, Status::Warn] {
         let mut bad = observations.iter().filter(|observation| observation.status == status);
         if let Some(first) = bad.next() {
@@ -135,7 +173,6 @@ fn summary(observations: &[Observation], inventory: &Inventory) -> (Status, Stri
     }
     let thresholds: Vec<&Observation> =
         observations.iter().filter(|observation| observation.threshold.is_some()).collect();
-    let seen = format!("{} samples of {} metrics", inventory.samples(), inventory.names());
     let held = match thresholds.as_slice() {
         [] => "no thresholds".into(),
         [only] => format!("{}: {}", only.name, only.detail),

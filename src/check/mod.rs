@@ -1,13 +1,17 @@
 //! The checks, and the order in which they run: ready, health, then the others side by side, all under one deadline.
 
+mod alerts;
 mod expect;
 mod health;
 mod ledger;
 mod metrics;
 mod page;
+mod prometheus_api;
 mod ready;
+mod scrape;
 mod smoke;
 mod thresholds;
+mod watch;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,7 +21,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 pub use ledger::Ledger;
-pub use metrics::scrape_once;
+pub use scrape::scrape_once;
 
 use crate::outcome::{Observation, Status};
 use crate::plan::{Bounds, Plan};

@@ -1,14 +1,19 @@
-//! Thresholds over what was scraped: required families and comparisons to observations. Pure.
+//! Thresholds to observations: required families, comparisons and alerts. Pure.
 
-use crate::metrics::decision::{Answer, decide, limit_on_left};
+use super::alerts::{Activity, Firing};
+use crate::metrics::decision::{Answer, Decision, limit_on_left};
 use crate::metrics::inventory::Inventory;
+use crate::metrics::number::format_value;
 use crate::metrics::promql::Compared;
-use crate::metrics::series::Storage;
 use crate::outcome::{ElementSeen, Observation, ObservationKind, Status, ThresholdSeen, ThresholdVerdict};
-use crate::plan::{Metrics, NoData, Threshold};
+use crate::plan::{Alert, Comparison, Metrics, NoData, Threshold};
+use crate::probe::shown;
 
 /// How many elements of one threshold the reports keep.
 const KEPT: usize = 20;
+
+/// How many elements a sentence shows.
+const SHOWN: usize = 3;
 
 /// One observation for each required family that is missing.
 pub(super) fn missing_families(metrics: &Metrics, inventory: &Inventory) -> Vec<Observation> {
@@ -27,43 +32,94 @@ pub(super) fn missing_families(metrics: &Metrics, inventory: &Inventory) -> Vec<
     metrics.require.iter().filter(missing).map(observation).collect()
 }
 
-/// One observation for each threshold, evaluated at a time in milliseconds since the epoch.
-pub(super) fn evaluate(metrics: &Metrics, storage: &Storage, inventory: &Inventory, time: i64) -> Vec<Observation> {
-    metrics.thresholds.iter().map(|threshold| one(threshold, storage, inventory, time)).collect()
+/// Something that a person should know.
+pub(super) fn note(name: &str, status: Status, detail: String) -> Observation {
+    Observation { kind: ObservationKind::Note, name: name.to_owned(), status, detail, threshold: None }
 }
 
-fn one(threshold: &Threshold, storage: &Storage, inventory: &Inventory, time: i64) -> Observation {
-    let comparison = &threshold.comparison;
-    let decision = decide(comparison.expr(), comparison.parts(), storage, inventory, time);
+/// What the answer of a threshold does to the check.
+fn effect(threshold: &Threshold, answer: Answer) -> (ThresholdVerdict, Status) {
     let failed = if threshold.blocking { Status::Fail } else { Status::Warn };
-    let (verdict, status) = match (decision.answer, threshold.on_no_data) {
+    match (answer, threshold.on_no_data) {
         (Answer::Holds, _) => (ThresholdVerdict::Pass, Status::Pass),
         (Answer::Fails, _) => (ThresholdVerdict::Fail, failed),
         (Answer::NoData, NoData::Fail) => (ThresholdVerdict::NoData, Status::Fail),
         (Answer::NoData, NoData::Warn) => (ThresholdVerdict::NoData, Status::Warn),
         (Answer::NoData, NoData::Pass) => (ThresholdVerdict::NoData, Status::Pass),
-    };
+    }
+}
+
+fn observation(threshold: &Threshold, answer: Answer, why: String, elements: Vec<ElementSeen>) -> Observation {
+    let (verdict, status) = effect(threshold, answer);
     let detail = match verdict {
-        ThresholdVerdict::NoData => format!("no data: {}", decision.why),
-        ThresholdVerdict::Pass | ThresholdVerdict::Fail => decision.why,
+        ThresholdVerdict::NoData => format!("no data: {why}"),
+        ThresholdVerdict::Pass | ThresholdVerdict::Fail => why,
     };
+    let expression = threshold.rule.source().to_owned();
+    let seen = ThresholdSeen { expression, verdict, blocking: threshold.blocking, elements };
+    let name = threshold.label().to_owned();
+    Observation { kind: ObservationKind::Threshold, name, status, detail, threshold: Some(seen) }
+}
+
+/// A decided comparison.
+pub(super) fn compared(threshold: &Threshold, comparison: &Comparison, decision: Decision) -> Observation {
     let swapped = limit_on_left(comparison.parts());
     let element = |element: &Compared| {
         let (value, limit) = if swapped { (element.right, element.left) } else { (element.left, element.right) };
-        let labels = element.labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        ElementSeen { labels, value, limit }
+        ElementSeen { labels: pairs(&element.labels), value, limit: Some(limit) }
     };
     let elements = decision.seen.iter().take(KEPT).map(element).collect();
-    Observation {
-        kind: ObservationKind::Threshold,
-        name: threshold.label().to_owned(),
-        status,
-        detail,
-        threshold: Some(ThresholdSeen {
-            expression: comparison.source.clone(),
-            verdict,
-            blocking: threshold.blocking,
-            elements,
-        }),
+    observation(threshold, decision.answer, decision.why, elements)
+}
+
+/// An alert after its evaluations. `unseen` says which of its metrics do not exist at all, if so.
+pub(super) fn alerted(
+    threshold: &Threshold,
+    alert: &Alert,
+    activity: &Activity,
+    unseen: Option<String>,
+) -> Observation {
+    let firing = activity.firing(alert);
+    let elements: Vec<ElementSeen> = firing
+        .iter()
+        .take(KEPT)
+        .map(|firing| ElementSeen { labels: pairs(&firing.labels), value: firing.value, limit: None })
+        .collect();
+    if !firing.is_empty() {
+        return observation(threshold, Answer::Fails, firing_sentence(alert, &firing), elements);
     }
+    if let Some(error) = activity.error() {
+        return observation(threshold, Answer::NoData, format!("it cannot be evaluated: {error}"), elements);
+    }
+    match unseen {
+        Some(why) => observation(threshold, Answer::NoData, why, elements),
+        None => {
+            let pending = activity.pending(alert);
+            let pending = if pending > 0 { format!(" ({pending} pending)") } else { String::new() };
+            observation(threshold, Answer::Holds, format!("does not fire{pending}"), elements)
+        }
+    }
+}
+
+fn firing_sentence(alert: &Alert, firing: &[Firing]) -> String {
+    let one = |firing: &Firing| {
+        let labels = if firing.labels.is_empty() { String::new() } else { format!("{} ", firing.labels) };
+        let since =
+            if firing.since.is_zero() { String::new() } else { format!(", active for {}", shown(firing.since)) };
+        format!("{labels}{}{since}", format_value(firing.value))
+    };
+    let values: Vec<String> = firing.iter().take(SHOWN).map(one).collect();
+    let more = if firing.len() > SHOWN { format!(" and {} more", firing.len() - SHOWN) } else { String::new() };
+    let short = firing.iter().all(|firing| firing.since < alert.hold);
+    let capped = if short {
+        format!(" (for the whole window; its for of {} is longer)", shown(alert.hold))
+    } else {
+        String::new()
+    };
+    let summary = if alert.summary.is_empty() { String::new() } else { format!("; {}", alert.summary) };
+    format!("fires: {}{more}{capped}{summary}", values.join("; "))
+}
+
+fn pairs(labels: &crate::metrics::labels::Labels) -> Vec<(String, String)> {
+    labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }

@@ -3,7 +3,7 @@
 use super::inventory::Inventory;
 use super::number::format_value;
 use super::promql::ast::{Binary, Expr, ExprKind, Type};
-use super::promql::{Compared, Evaluator, holds};
+use super::promql::{Compared, Comparison, Evaluator, compare, holds};
 use super::series::Storage;
 
 /// What a comparison comes to.
@@ -33,9 +33,17 @@ const SHOWN: usize = 3;
 
 /// Decides a comparison over stored series at a time in milliseconds since the epoch.
 #[must_use]
-pub fn decide(expr: &Expr, parts: &Binary, storage: &Storage, inventory: &Inventory, time: i64) -> Decision {
+pub fn decide_over(expr: &Expr, parts: &Binary, storage: &Storage, inventory: &Inventory, time: i64) -> Decision {
     let evaluator = Evaluator::new(storage, time);
-    let comparison = match evaluator.compare(parts, &expr.span) {
+    let sides = evaluator.value(&parts.lhs).and_then(|lhs| Ok((lhs, evaluator.value(&parts.rhs)?)));
+    let comparison = sides.and_then(|(lhs, rhs)| compare(parts, lhs, rhs)).map_err(|error| error.message);
+    decide(parts, comparison, || why_empty(expr, storage, inventory))
+}
+
+/// Decides a comparison of which both sides are known. `why_empty` says why there is no element, if there is none.
+#[must_use]
+pub fn decide(parts: &Binary, comparison: Result<Comparison, String>, why_empty: impl FnOnce() -> String) -> Decision {
+    let comparison = match comparison {
         Ok(comparison) => comparison,
         Err(error) => {
             // What cannot be evaluated was not seen to hold.
@@ -76,7 +84,7 @@ pub fn decide(expr: &Expr, parts: &Binary, storage: &Storage, inventory: &Invent
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         Some(format!("{}{more} meets nothing on the other side to be compared with", alone.labels))
     } else if seen.is_empty() {
-        Some(empty(expr, storage, inventory))
+        Some(why_empty())
     } else {
         None
     };
@@ -119,7 +127,8 @@ fn nan(parts: &Binary, element: &Compared) -> String {
 }
 
 /// Why an expression has no element at all.
-fn empty(expr: &Expr, storage: &Storage, inventory: &Inventory) -> String {
+#[must_use]
+pub fn why_empty(expr: &Expr, storage: &Storage, inventory: &Inventory) -> String {
     let absences: Vec<String> =
         expr.selectors().into_iter().filter_map(|selector| inventory.absence(selector, storage)).collect();
     if let Some(first) = absences.first() {
@@ -161,7 +170,7 @@ zero 0
         inventory.add(&exposition);
         let expr = parse(source).unwrap();
         let ExprKind::Binary(parts) = &expr.unwrapped().kind else { panic!("{source} is no comparison") };
-        let decision = decide(&expr, parts, &storage, &inventory, 1000);
+        let decision = decide_over(&expr, parts, &storage, &inventory, 1000);
         (decision.answer, decision.why)
     }
 

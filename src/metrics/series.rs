@@ -51,7 +51,8 @@ impl Storage {
         }
     }
 
-    /// Adds the samples whose metric name is wanted, each with the extra labels. A sample without a timestamp of its own
+    /// Adds the samples whose metric name is wanted, each with the extra labels (a label of its own that has the same name
+    /// becomes `exported_…`, as a Prometheus server has it). A sample without a timestamp of its own
     /// counts as taken at `scraped_at` milliseconds since the epoch; with `own_times` off, every sample does.
     pub fn ingest(
         &mut self,
@@ -69,6 +70,8 @@ impl Storage {
             let mut labels = Labels::new(sample.labels().map(|(name, value)| (name.into_owned(), value.into_owned())));
             labels.set(METRIC_NAME, &name);
             for (name, value) in extra {
+                let own = labels.get(name).to_owned();
+                labels.set(&format!("exported_{name}"), &own);
                 labels.set(name, value);
             }
             let time = sample.timestamp().filter(|_| own_times).map_or(scraped_at, milliseconds);

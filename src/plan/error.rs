@@ -21,7 +21,8 @@ impl PlanError {
     }
 
     pub(super) fn in_file(mut self, file: &str) -> Self {
-        self.file = Some(file.to_owned());
+        // What an inner file said of its own place stays.
+        self.file.get_or_insert_with(|| file.to_owned());
         self
     }
 }

@@ -267,6 +267,39 @@ pub(super) struct Metrics {
     pub(super) require: Option<Option<Vec<Text>>>,
     /// What must hold.
     pub(super) thresholds: Option<Vec<Threshold>>,
+    /// A Prometheus rules file: each of its alerts is a threshold that fails while it fires.
+    #[serde(default, deserialize_with = "given")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub(super) rules: Option<Option<Text>>,
+    /// What the severity label of an alert comes to; an alert without a known one blocks.
+    pub(super) severities: Option<BTreeMap<String, Severity>>,
+    /// How long to watch: the canary is scraped at the interval, and the thresholds are evaluated at the end. One scrape
+    /// where it is null.
+    #[serde(default, deserialize_with = "given")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub(super) window: Option<Option<Text>>,
+    /// The time between two scrapes of the window.
+    pub(super) interval: Option<Text>,
+    /// Whether the window ends at the first scrape at which a blocking threshold fails.
+    pub(super) fail_fast: Option<bool>,
+    /// How many scrapes of the window may fail.
+    pub(super) max_failed_scrapes: Option<u32>,
+    /// The series whose value tells one instance of the service from another.
+    pub(super) instance: Option<String>,
+    /// The stable revision's address: it is scraped too, and every series carries target="canary" or target="stable".
+    #[serde(default, deserialize_with = "given")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub(super) baseline: Option<Option<Text>>,
+    /// Where the values come from: the canary's own scrape, or a Prometheus HTTP API.
+    pub(super) source: Option<At<MetricsSource>>,
+    /// Of source prometheus: the address in front of /api/v1/query.
+    #[serde(default, deserialize_with = "given")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub(super) url: Option<Option<Text>>,
+    /// Of source prometheus: a bearer token, as "env:NAME" or "file:/path".
+    #[serde(default, deserialize_with = "given")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub(super) token: Option<Option<Text>>,
     /// The limit for the check.
     pub(super) timeout: Option<Text>,
     /// The limit for one request.
@@ -275,6 +308,17 @@ pub(super) struct Metrics {
     pub(super) max_body: Option<Text>,
     /// The waits between tries.
     pub(super) backoff: Option<Backoff>,
+}
+
+/// Where the values of thresholds come from.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(super) enum MetricsSource {
+    /// The canary's own metrics endpoint.
+    Scrape,
+    /// The HTTP API of a Prometheus server, or of a service that speaks it.
+    Prometheus,
 }
 
 /// Tells a key that is null from one that is left out.

@@ -4,6 +4,7 @@ use std::fs::File as FsFile;
 use std::io::Read as _;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde_saphyr::Error as YamlError;
 
 use super::file::{File, Place};
@@ -28,7 +29,7 @@ pub struct Source {
     pub warnings: Vec<String>,
 }
 
-/// Reads a checks file.
+/// Reads a checks file or a rules file.
 ///
 /// # Errors
 /// A file that is missing, a folder, too large, empty, or not text.
@@ -36,23 +37,23 @@ pub fn read_file(path: &Path) -> Result<String, PlanError> {
     let fail = |message: String| Err(PlanError::new(Place::default(), message).in_file(&path.display().to_string()));
     let file = match FsFile::open(path) {
         Ok(file) => file,
-        Err(error) => return fail(format!("the checks file cannot be opened: {error}")),
+        Err(error) => return fail(format!("the file cannot be opened: {error}")),
     };
     if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
-        return fail("this is a folder; name the checks file in it".into());
+        return fail("this is a folder; name a file in it".into());
     }
     let mut bytes = Vec::new();
     if let Err(error) = file.take(MAX_FILE + 1).read_to_end(&mut bytes) {
-        return fail(format!("the checks file cannot be read: {error}"));
+        return fail(format!("the file cannot be read: {error}"));
     }
     if bytes.len() as u64 > MAX_FILE {
-        return fail("the checks file is over 1 MiB; a plan of that size is not meant".into());
+        return fail("the file is over 1 MiB; no plan is that large".into());
     }
     let Ok(text) = String::from_utf8(bytes) else {
-        return fail("the checks file is not UTF-8 text; is it the right file?".into());
+        return fail("the file is not UTF-8 text; is it the right file?".into());
     };
     if text.contains('\0') {
-        return fail("the checks file is binary; is it the right file?".into());
+        return fail("the file is binary; is it the right file?".into());
     }
     Ok(text)
 }
@@ -76,7 +77,8 @@ impl Source {
     }
 }
 
-fn parse(text: &str) -> Result<File, PlanError> {
+/// Reads YAML into the types of a file, strictly and within bounds; nothing where the text holds nothing.
+pub(super) fn yaml<T: DeserializeOwned>(text: &str) -> Result<Option<T>, PlanError> {
     let mut options = serde_saphyr::options! { with_snippet: false, strict_booleans: true };
     if let Some(budget) = &mut options.budget {
         // A plan is small: what is over this is a bomb or another file.
@@ -87,15 +89,15 @@ fn parse(text: &str) -> Result<File, PlanError> {
         budget.max_aliases = 1_000;
     }
     options.alias_limits.max_total_replayed_events = 20_000;
-    // Option, because a file of blanks and comments is null: with nothing to say it is a slip, not a plan.
-    match serde_saphyr::from_str_with_options::<Option<File>>(text, options) {
-        Ok(Some(file)) => Ok(file),
-        Ok(None) => Err(PlanError::new(
-            Place::default(),
-            "the checks file is empty; `canary-gate checks` prints the default to start from",
-        )),
-        Err(error) => Err(yaml_error(&error)),
-    }
+    serde_saphyr::from_str_with_options::<Option<T>>(text, options).map_err(|error| yaml_error(&error))
+}
+
+fn parse(text: &str) -> Result<File, PlanError> {
+    // A file of blanks and comments is null: with nothing to say it is a slip, not a plan.
+    yaml(text)?.ok_or_else(|| {
+        let message = "the checks file is empty; `canary-gate checks` prints the default to start from";
+        PlanError::new(Place::default(), message)
+    })
 }
 
 fn yaml_error(error: &YamlError) -> PlanError {

@@ -8,6 +8,7 @@ mod file;
 mod json_path;
 mod load;
 mod overlay;
+mod rules;
 #[cfg(test)]
 pub(crate) mod schema;
 mod secret;
@@ -20,10 +21,12 @@ pub use error::PlanError;
 pub use file::Place;
 pub use json_path::JsonPath;
 pub use load::{Source, read_file};
+pub use rules::{Alert, Record};
 pub use secret::{Header, Lookup, Redactor};
-pub use threshold::{Comparison, NoData, Threshold};
+pub use threshold::{Comparison, NoData, Rule, Threshold};
 
 use crate::metrics::promql::Error as PromqlError;
+use crate::target::Target;
 
 /// The embedded default plan, as a checks file.
 pub const DEFAULT: &str = include_str!("default.yaml");
@@ -188,6 +191,38 @@ pub struct Metrics {
     pub require: Vec<String>,
     /// What must hold.
     pub thresholds: Vec<Threshold>,
+    /// Series that recording rules make, in their order.
+    pub records: Vec<Record>,
+    /// How long to watch; one scrape where there is none.
+    pub window: Option<Window>,
+    /// The series whose value tells one instance from another.
+    pub instance: String,
+    /// The stable revision.
+    pub baseline: Option<Target>,
+    /// Where the values come from.
+    pub source: MetricsSource,
+}
+
+/// How long to watch.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// From the first scrape to the last.
+    pub length: Duration,
+    /// From one scrape to the next.
+    pub interval: Duration,
+    /// Whether the first failure of a blocking threshold ends it.
+    pub fail_fast: bool,
+    /// How many scrapes may fail.
+    pub max_failed_scrapes: u32,
+}
+
+/// Where the values of thresholds come from.
+#[derive(Clone, Debug)]
+pub enum MetricsSource {
+    /// The canary's own metrics endpoint.
+    Scrape,
+    /// A Prometheus HTTP API: its address, and the headers it wants.
+    Prometheus(Target, Vec<Header>),
 }
 
 /// Whether the front end loads.

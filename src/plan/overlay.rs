@@ -36,7 +36,8 @@ overlay!(Http {
     enabled, severity, method, path, headers, body, timeout, request_timeout, max_body, retries
 } { expect, backoff });
 overlay!(Metrics {
-    enabled, severity, path, headers, require, thresholds, timeout, request_timeout, max_body
+    enabled, severity, path, headers, require, thresholds, rules, severities, window, interval, fail_fast,
+    max_failed_scrapes, instance, baseline, source, url, token, timeout, request_timeout, max_body
 } { backoff });
 overlay!(Smoke {
     enabled, severity, requests, page, assets, max_assets, concurrency, max_redirects, timeout, request_timeout, max_body

@@ -1,6 +1,7 @@
 //! Secrets: references in the checks file, values in memory, and nothing of them in what is written.
 
 use std::fmt;
+use std::path::Path;
 
 /// A request header. A value that comes from a reference is never shown.
 #[derive(Clone)]
@@ -43,6 +44,11 @@ pub trait Lookup {
     /// # Errors
     /// Why it cannot be read.
     fn file(&self, path: &str) -> Result<String, String>;
+    /// The whole text of a file that a checks file names.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    fn text(&self, path: &Path) -> Result<String, String>;
 }
 
 impl Header {
@@ -152,6 +158,9 @@ mod tests {
         }
         fn file(&self, path: &str) -> Result<String, String> {
             if path == "/token" { Ok("from-file".into()) } else { Err(format!("{path} cannot be read")) }
+        }
+        fn text(&self, path: &Path) -> Result<String, String> {
+            self.file(&path.display().to_string())
         }
     }
 

@@ -1,5 +1,6 @@
 //! Thresholds: PromQL comparisons that must hold.
 
+use super::Alert;
 use crate::metrics::promql::ast::{Binary, Expr, ExprKind, Type};
 use crate::metrics::promql::{Error, parse};
 
@@ -8,8 +9,8 @@ use crate::metrics::promql::{Error, parse};
 pub struct Threshold {
     /// The name a person gave it, if any.
     pub name: Option<String>,
-    /// What is compared.
-    pub comparison: Comparison,
+    /// What it says.
+    pub rule: Rule,
     /// Whether a failure fails the gate.
     pub blocking: bool,
     /// What no data comes to.
@@ -20,7 +21,36 @@ impl Threshold {
     /// The name, or the expression where it has none.
     #[must_use]
     pub fn label(&self) -> &str {
-        self.name.as_deref().unwrap_or(&self.comparison.source)
+        self.name.as_deref().unwrap_or(self.rule.source())
+    }
+}
+
+/// What a threshold says.
+#[derive(Clone, Debug)]
+pub enum Rule {
+    /// A comparison that must hold.
+    Holds(Comparison),
+    /// An alert that must not fire.
+    Silent(Alert),
+}
+
+impl Rule {
+    /// The expression as it is written.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        match self {
+            Self::Holds(comparison) => &comparison.source,
+            Self::Silent(alert) => &alert.source,
+        }
+    }
+
+    /// The expression.
+    #[must_use]
+    pub fn expr(&self) -> &Expr {
+        match self {
+            Self::Holds(comparison) => comparison.expr(),
+            Self::Silent(alert) => &alert.expr,
+        }
     }
 }
 

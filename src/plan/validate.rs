@@ -1,6 +1,7 @@
 //! From the keys of a checks file to a plan that needs no more checking.
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
 use std::time::Duration;
 
 use regex_lite::Regex;
@@ -10,9 +11,11 @@ use super::load::Source;
 use super::overlay::Overlay as _;
 use super::secret::{Header, Lookup, Redactor};
 use super::{
-    Bounds, CHECK_NAMES, Comparison, Expect, HttpCheck, JsonExpect, JsonPath, JsonWanted, Metrics, NoData, Pattern,
-    Plan, PlanError, Ready, Request, RequestLimits, Retry, Smoke, Threshold, promql_message,
+    Alert, Bounds, CHECK_NAMES, Comparison, Expect, HttpCheck, JsonExpect, JsonPath, JsonWanted, Metrics,
+    MetricsSource, NoData, Pattern, Plan, PlanError, Ready, Record, Request, RequestLimits, Retry, Rule, Smoke,
+    Threshold, Window, promql_message, rules,
 };
+use crate::target::Target;
 
 /// The longest duration that is taken: what is longer is a slip of the unit.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
@@ -37,7 +40,11 @@ pub(super) fn plan(file: File, source: &Source, lookup: &dyn Lookup) -> Result<P
     let smoke = smoke(required(file.smoke)?)?;
     let lists = [&headers, &health.request.headers, &readiness.request.headers, &metrics.request.headers];
     let secret_headers = lists.into_iter().flatten().chain(http.iter().flat_map(|check| &check.request.headers));
-    let redactor = Redactor::new(secret_headers);
+    let token = match &metrics.source {
+        MetricsSource::Prometheus(_, headers) => &headers[..],
+        MetricsSource::Scrape => &[],
+    };
+    let redactor = Redactor::new(secret_headers.chain(token));
     let plan = Plan { timeout, headers, ready, health, readiness, metrics, smoke, http, redactor };
     if !plan.bounds().any(|bounds| bounds.enabled && bounds.blocking) {
         let message = "no enabled check blocks, so that the gate would pass whatever the canary does; enable one with severity: block";
@@ -253,12 +260,23 @@ fn metrics(keys: file::Metrics, source: &Source, lookup: &dyn Lookup) -> Result<
                 )
             })?;
             let on_no_data = if blocking { NoData::Fail } else { NoData::Warn };
-            thresholds.push(Threshold { name: None, comparison, blocking, on_no_data });
+            thresholds.push(Threshold { name: None, rule: Rule::Holds(comparison), blocking, on_no_data });
         }
+    }
+    let mut records = Vec::new();
+    if let Some(rules) = keys.rules.flatten() {
+        let severities = required(keys.severities)?;
+        let (alerts, recorded) = rules_file(&rules, &severities, source, lookup)?;
+        thresholds.extend(alerts);
+        records = recorded;
     }
     let named = || {
         let blocking = thresholds.iter().filter(|threshold| threshold.blocking);
-        let mut names: Vec<String> = blocking.flat_map(|threshold| threshold.comparison.metric_names()).collect();
+        let comparisons = blocking.filter_map(|threshold| match &threshold.rule {
+            Rule::Holds(comparison) => Some(comparison),
+            Rule::Silent(_) => None,
+        });
+        let mut names: Vec<String> = comparisons.flat_map(Comparison::metric_names).collect();
         names.sort();
         names.dedup();
         names
@@ -281,11 +299,104 @@ fn metrics(keys: file::Metrics, source: &Source, lookup: &dyn Lookup) -> Result<
         body: None,
     };
     let bounds = bounds(keys.enabled, keys.severity, limits)?;
+    let window = window(&bounds, keys.window.flatten(), keys.interval, keys.fail_fast, keys.max_failed_scrapes)?;
+    let baseline = keys.baseline.flatten().map(|text| address(&text)).transpose()?;
+    let origin = metrics_source(keys.source, keys.url.flatten(), keys.token.flatten(), baseline.is_some(), lookup)?;
     if !bounds.enabled && !(source.thresholds.is_empty() && source.warnings.is_empty()) {
         let message = "--threshold and --warn are given, but the checks file switches metrics off";
         return fail(Place::default(), message);
     }
-    Ok(Metrics { bounds, request, require, thresholds })
+    let instance = required(keys.instance)?;
+    Ok(Metrics { bounds, request, require, thresholds, records, window, instance, baseline, source: origin })
+}
+
+fn window(
+    bounds: &Bounds,
+    length: Option<Text>,
+    interval: Option<Text>,
+    fail_fast: Option<bool>,
+    max_failed_scrapes: Option<u32>,
+) -> Result<Option<Window>, PlanError> {
+    let interval_text = required(interval)?;
+    let interval = duration(&interval_text)?;
+    let Some(text) = length else { return Ok(None) };
+    let length = duration(&text)?;
+    if length >= bounds.limit {
+        let message = format!(
+            "metrics.window ({}) does not fit into metrics.timeout ({}), which also covers the last scrape; raise the timeout",
+            text.value,
+            humantime::format_duration(bounds.limit)
+        );
+        return fail(text.place, message);
+    }
+    if interval > length {
+        let place = if interval_text.place.line > 0 { interval_text.place } else { text.place };
+        return fail(
+            place,
+            format!("metrics.interval ({}) is longer than metrics.window ({})", interval_text.value, text.value),
+        );
+    }
+    let (fail_fast, max_failed_scrapes) = (required(fail_fast)?, required(max_failed_scrapes)?);
+    Ok(Some(Window { length, interval, fail_fast, max_failed_scrapes }))
+}
+
+fn address(text: &Text) -> Result<Target, PlanError> {
+    Target::parse(&text.value).map_err(|message| PlanError::new(text.place, message))
+}
+
+fn metrics_source(
+    source: Option<At<file::MetricsSource>>,
+    url: Option<Text>,
+    token: Option<Text>,
+    baseline: bool,
+    lookup: &dyn Lookup,
+) -> Result<MetricsSource, PlanError> {
+    let source = required(source)?;
+    if source.value == file::MetricsSource::Scrape {
+        return match url.or(token) {
+            None => Ok(MetricsSource::Scrape),
+            Some(text) => fail(text.place, "metrics.url and metrics.token belong to source: prometheus"),
+        };
+    }
+    let Some(url) = url else {
+        return fail(source.place, "source: prometheus needs metrics.url, the address in front of /api/v1/query");
+    };
+    if baseline {
+        return fail(
+            source.place,
+            "baseline is scraped, and source: prometheus scrapes nothing; tell revisions apart by their labels there",
+        );
+    }
+    let header = |text: Text| {
+        if !text.value.starts_with("env:") && !text.value.starts_with("file:") {
+            return fail(
+                text.place,
+                "metrics.token is a secret, and secrets are never written inline: use \"env:NAME\" or \"file:/path\"",
+            );
+        }
+        let value = format!("Bearer {}", text.value);
+        Header::resolve("Authorization", &value, lookup).map_err(|message| PlanError::new(text.place, message))
+    };
+    Ok(MetricsSource::Prometheus(address(&url)?, token.map(header).transpose()?.into_iter().collect()))
+}
+
+/// The alerts of a rules file as thresholds, and its recording rules.
+fn rules_file(
+    rules: &Text,
+    severities: &BTreeMap<String, Severity>,
+    source: &Source,
+    lookup: &dyn Lookup,
+) -> Result<(Vec<Threshold>, Vec<Record>), PlanError> {
+    let beside = source.file.as_ref().and_then(|(name, _)| Path::new(name).parent()).unwrap_or(Path::new(""));
+    let path = beside.join(&rules.value);
+    let text = lookup.text(&path).map_err(|error| PlanError::new(rules.place, format!("the rules file: {error}")))?;
+    let rules = rules::parse(&text).map_err(|error| error.in_file(&path.display().to_string()))?;
+    let threshold = |alert: Alert| {
+        let blocking = severities.get(&alert.severity) != Some(&Severity::Warn);
+        let on_no_data = if blocking { NoData::Fail } else { NoData::Warn };
+        Threshold { name: Some(alert.name.clone()), rule: Rule::Silent(alert), blocking, on_no_data }
+    };
+    Ok((rules.alerts.into_iter().map(threshold).collect(), rules.records))
 }
 
 fn from_file(keys: file::Threshold) -> Result<Threshold, PlanError> {
@@ -303,7 +414,7 @@ fn from_file(keys: file::Threshold) -> Result<Threshold, PlanError> {
         None if blocking => NoData::Fail,
         None => NoData::Warn,
     };
-    Ok(Threshold { name: keys.name, comparison, blocking, on_no_data })
+    Ok(Threshold { name: keys.name, rule: Rule::Holds(comparison), blocking, on_no_data })
 }
 
 fn smoke(keys: file::Smoke) -> Result<Smoke, PlanError> {

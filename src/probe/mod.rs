@@ -25,6 +25,7 @@ pub struct Probe {
     client: Client,
     target: Target,
     headers: HeaderMap,
+    extra_ca: Option<Vec<u8>>,
 }
 
 /// An answer, its body whole.
@@ -101,7 +102,16 @@ impl Probe {
             builder = builder.no_proxy();
         }
         let client = builder.build().map_err(|error| format!("the HTTP client cannot be set up: {error}"))?;
-        Ok(Self { client, target, headers: header_map(headers)? })
+        Ok(Self { client, target, headers: header_map(headers)?, extra_ca: extra_ca.map(<[u8]>::to_vec) })
+    }
+
+    /// A probe for another target that trusts the same CAs, with the same headers or others.
+    ///
+    /// # Errors
+    /// As [`Probe::new`].
+    pub fn toward(&self, target: Target, headers: Option<&[Header]>) -> Result<Self, String> {
+        let other = Self::new(target, headers.unwrap_or_default(), self.extra_ca.as_deref())?;
+        Ok(if headers.is_none() { Self { headers: self.headers.clone(), ..other } } else { other })
     }
 
     /// The target.

@@ -75,7 +75,9 @@ fn one_line(text: &str) -> String {
 /// Every threshold, whatever its answer, and everything else that is not good.
 fn observations(text: &mut String, summary: &Summary, style: Style) {
     let told = |observation: &&Observation| {
-        observation.kind == ObservationKind::Threshold || !matches!(observation.status, Status::Pass | Status::Skipped)
+        let always = observation.kind == ObservationKind::Threshold
+            || (observation.kind == ObservationKind::Note && observation.status == Status::Pass);
+        always || !matches!(observation.status, Status::Pass | Status::Skipped)
     };
     for check in &summary.checks {
         let told: Vec<&Observation> = check.observations.iter().filter(told).collect();

@@ -106,7 +106,7 @@ struct Element<'r> {
     labels: BTreeMap<&'r str, &'r str>,
     /// Its value.
     value: Number,
-    /// What it was compared with.
+    /// What it was compared with; null for an alert, whose expression holds its limit.
     limit: Number,
 }
 
@@ -165,8 +165,8 @@ fn check(outcome: &Outcome) -> Check<'_> {
 fn seen(observation: &Observation) -> Seen<'_> {
     let threshold = observation.threshold.as_ref();
     let worst = threshold.map(|seen| seen.elements.first());
-    let of = |pick: fn(&ElementSeen) -> f64| {
-        worst.map(|worst| worst.map_or(Number::Missing(()), |element| Number::of(pick(element))))
+    let of = |pick: fn(&ElementSeen) -> Option<f64>| {
+        worst.map(|worst| worst.and_then(pick).map_or(Number::Missing(()), Number::of))
     };
     Seen {
         kind: observation.kind.word(),
@@ -176,7 +176,7 @@ fn seen(observation: &Observation) -> Seen<'_> {
         expression: threshold.map(|seen| &*seen.expression),
         verdict: threshold.map(|seen| seen.verdict.word()),
         blocking: threshold.map(|seen| seen.blocking),
-        value: of(|element| element.value),
+        value: of(|element| Some(element.value)),
         limit: of(|element| element.limit),
         elements: threshold.map(|seen| seen.elements.iter().map(element).collect()),
     }
@@ -186,7 +186,7 @@ fn element(seen: &ElementSeen) -> Element<'_> {
     Element {
         labels: seen.labels.iter().map(|(name, value)| (&**name, &**value)).collect(),
         value: Number::of(seen.value),
-        limit: Number::of(seen.limit),
+        limit: seen.limit.map_or(Number::Missing(()), Number::of),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `canary-gate verify`: the gate.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 use std::time::{Instant, SystemTime};
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -77,6 +78,10 @@ impl Lookup for Process {
         let text = std::fs::read_to_string(path).map_err(|error| format!("the file {path} cannot be read: {error}"))?;
         let text = text.trim_end_matches(['\n', '\r']);
         if text.is_empty() { Err(format!("the file {path} is empty")) } else { Ok(text.to_owned()) }
+    }
+
+    fn text(&self, path: &Path) -> Result<String, String> {
+        read_file(path).map_err(|error| error.to_string())
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::functions::Function;
 use super::pattern::Pattern;
-use crate::metrics::labels::METRIC_NAME;
+use crate::metrics::labels::{Labels, METRIC_NAME};
 
 /// An expression and the bytes of the source that it stands in.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,6 +105,16 @@ impl Expr {
         }
     }
 
+    /// Every selector that is read over a range.
+    #[must_use]
+    pub fn ranges(&self) -> Vec<&Selector> {
+        match &self.kind {
+            ExprKind::Matrix(selector, _) => vec![selector],
+            ExprKind::Subquery(subquery) => subquery.expr.selectors(),
+            _ => self.children().into_iter().flat_map(Self::ranges).collect(),
+        }
+    }
+
     /// Every selector in the expression, in the order of the source.
     #[must_use]
     pub fn selectors(&self) -> Vec<&Selector> {
@@ -132,6 +142,12 @@ impl Selector {
             Test::Equal(value) if matcher.label == METRIC_NAME && !value.is_empty() => Some(&**value),
             _ => None,
         })
+    }
+
+    /// Whether a series matches.
+    #[must_use]
+    pub fn matches(&self, labels: &Labels) -> bool {
+        self.matchers.iter().all(|matcher| matcher.test.holds(labels.get(&matcher.label)))
     }
 
     /// Whether series of this metric name can match.

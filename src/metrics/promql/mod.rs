@@ -17,7 +17,7 @@ use std::fmt;
 use std::ops::Range;
 
 pub use ast::Expr;
-pub use eval::{Compared, Comparison, Element, Evaluator, Value, holds};
+pub use eval::{Compared, Comparison, Element, Evaluator, Value, compare, holds};
 pub use functions::similar;
 pub use parser::parse;
 

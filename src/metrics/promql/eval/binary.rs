@@ -49,37 +49,34 @@ pub struct Comparison {
     pub alone: Vec<Element>,
 }
 
-impl Evaluator<'_> {
-    /// Evaluates both sides of a comparison and tells what would be compared with what.
-    ///
-    /// # Errors
-    /// As [`Evaluator::value`].
-    pub fn compare(&self, binary: &Binary, span: &Range<usize>) -> Result<Comparison, Error> {
-        let (lhs, rhs) = (self.eval(&binary.lhs, self.time)?, self.eval(&binary.rhs, self.time)?);
-        let with = |elements: Vec<Element>, sides: &dyn Fn(f64) -> (f64, f64)| {
-            let one = |element: Element| {
-                let (left, right) = sides(element.value);
-                Compared { labels: element.labels, left, right }
-            };
-            Comparison { compared: elements.into_iter().map(one).collect(), alone: Vec::new() }
+/// Tells what a comparison compares with what.
+///
+/// # Errors
+/// Many-to-many matches, and several elements of the left side that meet one of the right without saying so.
+pub fn compare(binary: &Binary, lhs: Value, rhs: Value) -> Result<Comparison, Error> {
+    let span = binary.lhs.span.start..binary.rhs.span.end;
+    let with = |elements: Vec<Element>, sides: &dyn Fn(f64) -> (f64, f64)| {
+        let one = |element: Element| {
+            let (left, right) = sides(element.value);
+            Compared { labels: element.labels, left, right }
         };
-        match (lhs, rhs) {
-            (Value::Vector(lhs), Value::Scalar(rhs)) => Ok(with(lhs, &|value| (value, rhs))),
-            (Value::Scalar(lhs), Value::Vector(rhs)) => Ok(with(rhs, &|value| (lhs, value))),
-            (Value::Vector(lhs), Value::Vector(rhs)) => {
-                let pairs = pairs(binary, lhs, rhs, span)?;
-                let mut keys = HashSet::new();
-                let unique = pairs.met.iter().all(|pair| binary.matching.group.is_some() || keys.insert(&pair.key));
-                if !unique {
-                    let message =
-                        "several elements of the left side meet one of the right: say group_left, or aggregate";
-                    return Err(Error::new(message, span.clone()));
-                }
-                let one = |pair: Pair| Compared { labels: pair.labels, left: pair.left, right: pair.right };
-                Ok(Comparison { compared: pairs.met.into_iter().map(one).collect(), alone: pairs.alone })
+        Comparison { compared: elements.into_iter().map(one).collect(), alone: Vec::new() }
+    };
+    match (lhs, rhs) {
+        (Value::Vector(lhs), Value::Scalar(rhs)) => Ok(with(lhs, &|value| (value, rhs))),
+        (Value::Scalar(lhs), Value::Vector(rhs)) => Ok(with(rhs, &|value| (lhs, value))),
+        (Value::Vector(lhs), Value::Vector(rhs)) => {
+            let pairs = pairs(binary, lhs, rhs, &span)?;
+            let mut keys = HashSet::new();
+            let unique = pairs.met.iter().all(|pair| binary.matching.group.is_some() || keys.insert(&pair.key));
+            if !unique {
+                let message = "several elements of the left side meet one of the right: say group_left, or aggregate";
+                return Err(Error::new(message, span));
             }
-            _ => Err(Error::new("a comparison needs an instant vector", span.clone())),
+            let one = |pair: Pair| Compared { labels: pair.labels, left: pair.left, right: pair.right };
+            Ok(Comparison { compared: pairs.met.into_iter().map(one).collect(), alone: pairs.alone })
         }
+        _ => Err(Error::new("a comparison needs an instant vector", span)),
     }
 }
 

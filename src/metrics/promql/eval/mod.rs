@@ -14,7 +14,7 @@ use std::cell::Cell;
 use std::collections::HashSet;
 use std::ops::Range;
 
-pub use binary::{Compared, Comparison, holds};
+pub use binary::{Compared, Comparison, compare, holds};
 
 use super::Error;
 use super::ast::{Expr, ExprKind};

@@ -5,7 +5,6 @@ use std::ops::Range;
 
 use super::over_time::Window;
 use super::{Element, Evaluator, LOOKBACK, Value};
-use crate::metrics::labels::METRIC_NAME;
 use crate::metrics::promql::Error;
 use crate::metrics::promql::ast::{At, Expr, ExprKind, Selector, Shift, Subquery};
 use crate::metrics::series::{Point, Series};
@@ -93,11 +92,7 @@ impl<'s> Evaluator<'s> {
     }
 
     fn matching(&self, selector: &Selector) -> Vec<&'s Series> {
-        let matches = |series: &&Series| {
-            let mut others = selector.matchers.iter().filter(|matcher| matcher.label != METRIC_NAME);
-            selector.wants(series.labels.metric_name())
-                && others.all(|matcher| matcher.test.holds(series.labels.get(&matcher.label)))
-        };
+        let matches = |series: &&Series| selector.matches(&series.labels);
         let mut found: Vec<&Series> = match selector.metric_name() {
             Some(name) => self.storage.named(name).filter(matches).collect(),
             None => self.storage.series().iter().filter(matches).collect(),

@@ -1,0 +1,318 @@
+//! Metrics over a window: rates, instances behind a load balancer, the stable revision beside the canary, alerts.
+
+#[path = "../examples/canary/mod.rs"]
+mod canary;
+mod gate;
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use canary::Request;
+use canary::app::{TEXT, answer};
+use canary::server::{Body, Canary, Reply};
+use gate::{Gate, Ran};
+
+/// A canary with metrics of its own, which may depend on the request.
+fn exposing(metrics: impl Fn(&Request) -> String + Send + Sync + 'static) -> Canary {
+    Canary::start(Arc::new(move |request| match &*request.path {
+        "/api/metrics" => Reply::new(200, TEXT, metrics(request)),
+        _ => answer(request),
+    }))
+}
+
+/// Requests and errors that grow with time, at so many a second.
+fn counters(uptime: Duration, requests: f64, errors: f64) -> String {
+    let count = |rate: f64| (1000.0 + uptime.as_secs_f64() * rate).floor();
+    format!(
+        "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds 1.5\n\
+         # TYPE requests_total counter\nrequests_total {}\n# TYPE errors_total counter\nerrors_total {}\n",
+        count(requests),
+        count(errors)
+    )
+}
+
+fn checks(thresholds: &str, more: &str) -> String {
+    format!(
+        "smoke: {{enabled: false}}\nmetrics:\n  require: []\n  timeout: 20s\n  window: 1s\n  interval: 100ms\n  \
+         backoff: {{initial: 10ms, max: 20ms}}\n  {more}\n  thresholds:\n{thresholds}"
+    )
+}
+
+fn threshold(expr: &str) -> String {
+    format!("    - expr: '{expr}'\n")
+}
+
+fn seen<'r>(ran: &'r Ran, expression: &str) -> &'r serde_json::Value {
+    let observations = ran.check("metrics")["observations"].as_array().unwrap();
+    observations.iter().find(|seen| seen["expression"] == expression).unwrap_or_else(|| panic!("{}", ran.stderr))
+}
+
+fn notes(ran: &Ran, name: &str) -> Vec<String> {
+    let observations = ran.check("metrics")["observations"].as_array().unwrap();
+    let named = observations.iter().filter(|seen| seen["kind"] == "note" && seen["name"] == name);
+    named.map(|seen| seen["detail"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn rates_are_those_of_the_window() {
+    let canary = exposing(|request| counters(request.uptime, 1000.0, 100.0));
+    let ratio = "sum(rate(errors_total[1s])) / sum(rate(requests_total[1s])) < 0.2";
+    let rate = "sum(rate(requests_total[1s])) > 500";
+    let ran = Gate::verify(&canary.url(), &checks(&(threshold(ratio) + &threshold(rate)), "")).run();
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    let value = seen(&ran, rate)["value"].as_f64().unwrap();
+    assert!((700.0..1300.0).contains(&value), "{value}");
+    assert_eq!(ran.check("metrics")["attempts"], 11);
+    assert_eq!(notes(&ran, "instances"), ["one instance answered all 11 scrapes"]);
+    assert!(ran.stderr.contains("metrics: scrape 3 of 11"), "{}", ran.stderr);
+}
+
+#[test]
+fn one_scrape_gives_no_rate_and_that_is_no_pass() {
+    let canary = exposing(|request| counters(request.uptime, 1000.0, 0.0));
+    let expr = "sum(rate(errors_total[1m])) < 1";
+    let file = checks(&threshold(expr), "").replace("window: 1s", "window: null");
+    let ran = Gate::verify(&canary.url(), &file).run();
+    assert_eq!((ran.code, &seen(&ran, expr)["verdict"]), (1, &"no_data".into()));
+    assert!(ran.detail("metrics").contains("too few scrapes"), "{}", ran.detail("metrics"));
+}
+
+#[test]
+fn traffic_that_stops_is_said() {
+    let canary = exposing(|request| counters(request.uptime.min(Duration::from_millis(300)), 1000.0, 0.0));
+    let ran = Gate::verify(&canary.url(), &checks(&threshold("sum(increase(requests_total[1s])) > 1"), "")).run();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(notes(&ran, "traffic")[0].contains("traffic stopped in mid-window"), "{:?}", notes(&ran, "traffic"));
+}
+
+#[test]
+fn a_failing_threshold_can_end_the_window_early() {
+    let canary = exposing(|request| counters(request.uptime, 1000.0, 1000.0));
+    let expr = "sum(increase(errors_total[10s])) < 5";
+    let file = checks(&threshold(expr), "fail_fast: true").replace("window: 1s", "window: 15s");
+    let ran = Gate::verify(&canary.url(), &file).run();
+    assert_eq!((ran.code, ran.status("metrics")), (1, "fail"));
+    assert!(ran.report["duration_ms"].as_u64().unwrap() < 5000);
+    assert!(notes(&ran, "window")[0].contains("fail_fast"), "{}", ran.report);
+}
+
+#[test]
+fn failed_scrapes_are_counted_and_bounded() {
+    for (allowed, code) in [(3, 0), (1, 1)] {
+        let canary = Canary::start(Arc::new(|request: &Request| match &*request.path {
+            // Two scrapes of the window are missed: for 250 ms nothing answers.
+            "/api/metrics" if (300..550).contains(&request.uptime.as_millis()) => {
+                Reply::new(200, TEXT, "").body(Body::Close)
+            }
+            "/api/metrics" => Reply::new(200, TEXT, counters(request.uptime, 100.0, 0.0)),
+            _ => answer(request),
+        }));
+        let file =
+            checks(&threshold("sum(increase(requests_total[1s])) > 1"), &format!("max_failed_scrapes: {allowed}"));
+        let ran = Gate::verify(&canary.url(), &file).run();
+        assert_eq!(ran.code, code, "{}{}", ran.stdout, ran.stderr);
+        if code == 0 {
+            assert!(notes(&ran, "window")[0].contains("of 11 scrapes failed"), "{}", ran.report);
+        } else {
+            assert!(ran.detail("metrics").contains("scrapes failed, over the 1 that may"), "{}", ran.detail("metrics"));
+        }
+    }
+}
+
+/// Sends a request on to another server and answers what that one answers.
+fn forward(to: &str, request: &Request) -> Reply {
+    let mut stream = TcpStream::connect(to.trim_start_matches("http://")).unwrap();
+    write!(stream, "GET {} HTTP/1.1\r\nHost: x\r\n\r\n", request.path).unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let header = |name: &str| {
+        let line = head.lines().find(|line| line.to_ascii_lowercase().starts_with(&format!("{name}:")));
+        line.and_then(|line| line.split_once(": ")).map(|(_, value)| value.to_owned()).unwrap_or_default()
+    };
+    let mut body = vec![0; header("content-length").parse().unwrap()];
+    stream.read_exact(&mut body).unwrap();
+    let status = head.split_whitespace().nth(1).unwrap().parse().unwrap();
+    Reply::new(status, &header("content-type"), body)
+}
+
+/// A load balancer over three instances whose counters are far apart and grow alike; sticky ones honour a cookie.
+fn balanced(sticky: bool, anonymous: bool) -> (Canary, Vec<Canary>) {
+    let instances: Vec<Canary> = (1..=3_u32)
+        .map(|number| {
+            exposing(move |request| {
+                let count = f64::from(number) * 100_000.0 + (request.uptime.as_secs_f64() * 1000.0).floor();
+                let start = if anonymous { String::new() } else { format!("process_start_time_seconds {number}\n") };
+                format!("{start}# TYPE requests_total counter\nrequests_total {count}\n")
+            })
+        })
+        .collect();
+    let addresses: Vec<String> = instances.iter().map(Canary::url).collect();
+    let turn = AtomicUsize::new(0);
+    let balancer = Canary::start(Arc::new(move |request: &Request| {
+        let cookie = request.headers.get("cookie").and_then(|cookie| cookie.strip_prefix("affinity=")?.parse().ok());
+        let index = cookie.filter(|_| sticky).unwrap_or_else(|| turn.fetch_add(1, Ordering::SeqCst) % 3);
+        let reply = forward(&addresses[index], request);
+        if sticky { reply.header("Set-Cookie", &format!("affinity={index}; Path=/; HttpOnly")) } else { reply }
+    }));
+    (balancer, instances)
+}
+
+#[test]
+fn behind_a_load_balancer_no_rate_mixes_two_instances() {
+    let expr = "max(rate(requests_total[1s])) < 2000";
+    let (balancer, _instances) = balanced(true, false);
+    let ran = Gate::verify(&balancer.url(), &checks(&threshold(expr), "")).run();
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(notes(&ran, "instances"), ["one instance answered all 11 scrapes"]);
+
+    let (balancer, _instances) = balanced(false, false);
+    let ran = Gate::verify(&balancer.url(), &checks(&threshold(expr), "")).run();
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    let value = seen(&ran, expr)["value"].as_f64().unwrap();
+    assert!((500.0..1500.0).contains(&value), "{value}");
+    assert!(
+        notes(&ran, "instances")[0].starts_with("3 instances answered, with 4, 4, 3 scrapes"),
+        "{:?}",
+        notes(&ran, "instances")
+    );
+}
+
+#[test]
+fn instances_that_cannot_be_told_apart_are_warned_of() {
+    let (balancer, _instances) = balanced(false, true);
+    let ran = Gate::verify(&balancer.url(), &checks(&threshold("max(rate(requests_total[1s])) > 0"), "")).run();
+    assert_eq!(ran.status("metrics"), "warn", "{}", ran.stderr);
+    assert!(
+        ran.detail("metrics").contains("requests_total went down between two scrapes"),
+        "{}",
+        ran.detail("metrics")
+    );
+}
+
+#[test]
+fn canary_and_stable_are_compared() {
+    let histogram = |uptime: Duration, slow: f64| {
+        let count = 1000.0 + (uptime.as_secs_f64() * 1000.0).floor();
+        format!(
+            "process_start_time_seconds 5\n# TYPE d histogram\nd_bucket{{le=\"0.1\"}} {}\nd_bucket{{le=\"1\"}} {count}\n\
+             d_bucket{{le=\"+Inf\"}} {count}\nd_sum 1\nd_count {count}\n",
+            (count * (1.0 - slow)).floor()
+        )
+    };
+    let stable = exposing(move |request| histogram(request.uptime, 0.01));
+    let p95 =
+        |target: &str| format!("histogram_quantile(0.95, sum by (le) (rate(d_bucket{{target=\"{target}\"}}[1s])))");
+    let expr = format!("{} < 2 * {}", p95("canary"), p95("stable"));
+    let both = "count(histogram_quantile(0.95, sum by (le, target) (rate(d_bucket[1s])))) == 2";
+    for (slow, code) in [(0.01, 0), (0.3, 1)] {
+        let canary = exposing(move |request| histogram(request.uptime, slow));
+        let file = checks(&(threshold(&expr) + &threshold(both)), &format!("baseline: {}", stable.url()));
+        let ran = Gate::verify(&canary.url(), &file).run();
+        assert_eq!(ran.code, code, "{}{}", ran.stdout, ran.stderr);
+        assert_eq!(seen(&ran, both)["verdict"], "pass");
+        assert_eq!(notes(&ran, "instances of stable"), ["one instance answered all 11 scrapes"]);
+    }
+}
+
+#[test]
+fn a_stable_revision_that_is_down_is_named() {
+    let canary = exposing(|request| counters(request.uptime, 10.0, 0.0));
+    let file = checks(&threshold("sum(requests_total) > 0"), "baseline: http://127.0.0.1:1");
+    let ran = Gate::verify(&canary.url(), &file).run();
+    assert_eq!((ran.code, ran.status("metrics")), (1, "fail"));
+    assert!(
+        ran.detail("metrics").contains("the stable revision: GET /api/metrics: the connection was refused"),
+        "{}",
+        ran.detail("metrics")
+    );
+}
+
+const RULES: &str = "
+groups:
+- name: app
+  labels: {severity: critical}
+  rules:
+  - record: error_ratio
+    expr: sum(rate(errors_total[500ms])) / sum(rate(requests_total[500ms]))
+  - alert: ManyErrors
+    expr: error_ratio > 0.2
+    for: 300ms
+    annotations: {summary: too many errors}
+  - alert: Down
+    expr: up == 0
+  - alert: Busy
+    expr: sum(rate(requests_total[500ms])) > 100
+    for: 5m
+    labels: {severity: warning}
+";
+
+fn run_rules(canary: &Canary, rules: &str) -> Ran {
+    let mut gate = Gate::verify(&canary.url(), &checks("    []", "rules: rules.yaml"));
+    gate.file("rules.yaml", rules);
+    gate.run()
+}
+
+#[test]
+fn alerts_of_a_rules_file_gate_as_they_are() {
+    let canary = exposing(|request| counters(request.uptime, 1000.0, 10.0));
+    let ran = run_rules(&canary, RULES);
+    assert_eq!((ran.code, ran.status("metrics")), (0, "warn"), "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(seen(&ran, "error_ratio > 0.2")["detail"], "does not fire");
+
+    let canary = exposing(|request| counters(request.uptime, 1000.0, 500.0));
+    let ran = run_rules(&canary, RULES);
+    assert_eq!((ran.code, ran.status("metrics")), (1, "fail"), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.detail("metrics").starts_with("ManyErrors: fires: 0."), "{}", ran.detail("metrics"));
+    assert!(ran.detail("metrics").contains("too many errors"), "{}", ran.detail("metrics"));
+}
+
+#[test]
+fn an_alert_over_metrics_that_do_not_exist_has_no_data() {
+    let canary = exposing(|request| counters(request.uptime, 1000.0, 0.0));
+    let ran = run_rules(&canary, "groups: [{name: a, rules: [{alert: Lost, expr: 'lost_errors_total > 5'}]}]");
+    assert_eq!((ran.code, ran.status("metrics")), (1, "fail"));
+    assert!(
+        ran.detail("metrics").contains("Lost: no data: there is no metric lost_errors_total"),
+        "{}",
+        ran.detail("metrics")
+    );
+}
+
+#[test]
+fn bad_windows_and_rules_are_named_before_any_request() {
+    let canary = exposing(|_| String::new());
+    for (more, piece) in [
+        ("window: 40s", "metrics.window (40s) does not fit into metrics.timeout (20s)"),
+        ("interval: 0s", "must be greater than 0"),
+        ("window: 1s\n  interval: 2s", "metrics.interval (2s) is longer than metrics.window (1s)"),
+        ("rules: missing.yaml", "missing.yaml: the file cannot be opened"),
+        ("rules: bad.yaml", "bad.yaml:1:51: unknown key \"exp\"; did you mean \"expr\"?"),
+        ("source: prometheus", "source: prometheus needs metrics.url"),
+        ("url: http://127.0.0.1:9090", "belong to source: prometheus"),
+        ("source: prometheus\n  url: http://x\n  baseline: http://y", "tell revisions apart by their labels"),
+        ("source: prometheus\n  url: http://x\n  token: abcdef", "secrets are never written inline"),
+        ("baseline: stable", "has no scheme"),
+    ] {
+        let mut file = checks(&threshold("a > 1"), more);
+        if more.starts_with("window") {
+            file = file.replace("  window: 1s\n  interval: 100ms\n", "");
+        }
+        if more.starts_with("interval") {
+            file = file.replace("  interval: 100ms\n", "");
+        }
+        let mut gate = Gate::verify(&canary.url(), &file);
+        gate.file("bad.yaml", "groups: [{name: a, rules: [{alert: A, labels: {}, exp: x}]}]");
+        let ran = gate.run();
+        assert_eq!(ran.code, 2, "{more}: {}", ran.stderr);
+        assert!(ran.stderr.contains(piece), "{more}: {}", ran.stderr);
+    }
+    assert!(canary.seen().is_empty());
+}
