@@ -119,6 +119,6 @@ mod tests {
             let activity = run(states);
             assert_eq!(!activity.firing(&alert(hold)).is_empty(), fires, "{states:?} for {hold} s");
         }
-        assert_eq!(run(&[false, true]).pending(&alert(10)), 1);
+        assert_eq!(run(&[false, false, true]).pending(&alert(10)), 1);
     }
 }

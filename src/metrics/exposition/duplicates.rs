@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, Hasher};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
+use super::scan::Span;
 use super::{Exposition, RawSample};
 
 /// The samples seen so far, by series and timestamp.
@@ -14,8 +15,9 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    pub(super) fn new() -> Self {
-        Self { table: HashTable::new(), state: FixedState::default() }
+    pub(super) fn new(text: &str) -> Self {
+        // As many series as an ordinary text of this length has; more make the table grow.
+        Self { table: HashTable::with_capacity((text.len() / 96).min(1 << 20)), state: FixedState::default() }
     }
 
     /// Notes the newest sample of the exposition; answers with the index of an earlier one that has the same name, labels
@@ -24,9 +26,9 @@ impl Seen {
         let samples = &exposition.samples;
         let sample = samples.last()?;
         let mut hasher = self.state.build_hasher();
-        hasher.write(sample.name.text(exposition.text).as_bytes());
+        write(&mut hasher, exposition.text, sample.name);
         hasher.write_u64(sample.timestamp.to_bits());
-        let hash = hasher.finish().wrapping_add(self.labels_hash(exposition, sample, |_| true));
+        let hash = hasher.finish().wrapping_add(self.labels_hash(exposition, sample, None));
         let same =
             |(other, index): &(u64, u32)| *other == hash && same_series(exposition, &samples[*index as usize], sample);
         if let Some((_, index)) = self.table.find(hash, same) {
@@ -39,27 +41,27 @@ impl Seen {
         None
     }
 
-    /// A hash of the labels whose names are wanted, the same for every order of them. A label with an empty value counts
+    /// A hash of the labels but the one to leave out, the same for every order of them. A label with an empty value counts
     /// as none.
-    pub(super) fn labels_hash(
-        &self,
-        exposition: &Exposition,
-        sample: &RawSample,
-        wanted: impl Fn(&str) -> bool,
-    ) -> u64 {
+    pub(super) fn labels_hash(&self, exposition: &Exposition, sample: &RawSample, leave_out: Option<&str>) -> u64 {
+        let (text, first) = (exposition.text, sample.first_label as usize);
         let mut sum = 0_u64;
-        for (name, value) in exposition.label_pairs(sample.first_label, sample.label_count) {
-            if value.is_empty() || !wanted(&name) {
+        for label in &exposition.labels[first..first + sample.label_count as usize] {
+            let left_out = leave_out.is_some_and(|name| label.name.text(text) == name);
+            if label.value.bytes(text).is_empty() || left_out {
                 continue;
             }
             let mut hasher = self.state.build_hasher();
-            hasher.write(name.as_bytes());
-            hasher.write(value.as_bytes());
-            hasher.write_usize(name.len());
+            write(&mut hasher, text, label.name);
+            write(&mut hasher, text, label.value);
             sum = sum.wrapping_add(hasher.finish());
         }
         sum
     }
+}
+
+fn write(hasher: &mut impl Hasher, text: &str, span: Span) {
+    if span.is_escaped() { hasher.write(span.text(text).as_bytes()) } else { hasher.write(span.bytes(text)) }
 }
 
 /// Only reached when 64 bits of hash agree, so it may take its time.

@@ -16,7 +16,7 @@ pub(super) fn parse(text: &str) -> Result<Exposition<'_>, ParseError> {
         exposition: Exposition::new(text, Format::OpenMetrics),
         rules: None,
         names: Names::default(),
-        seen: Seen::new(),
+        seen: Seen::new(text),
     };
     while !parser.line()? {}
     Ok(parser.exposition)
@@ -250,7 +250,7 @@ impl Parser<'_> {
         }
         let Some(rules) = &mut self.rules else { return Ok(()) };
         let grouping = rules.grouping_label(&name).map(str::to_owned);
-        let group = self.seen.labels_hash(&self.exposition, &sample, |label| Some(label) != grouping.as_deref());
+        let group = self.seen.labels_hash(&self.exposition, &sample, grouping.as_deref());
         let labels = self.exposition.label_pairs(sample.first_label, sample.label_count);
         let told = super::openmetrics_rules::Told { group, value: sample.value, timestamp: sample.timestamp, exemplar };
         rules.sample(&name, labels, &told).map_err(|cause| ParseError::at(text, start, cause))?;

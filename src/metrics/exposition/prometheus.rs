@@ -15,7 +15,7 @@ pub(super) fn parse(text: &str) -> Result<Exposition<'_>, ParseError> {
         exposition: Exposition::new(text, Format::Prometheus),
         names: HashMap::new(),
         current: ("", Checked::Nothing),
-        seen: Seen::new(),
+        seen: Seen::new(text),
     };
     while parser.cursor.at < text.len() {
         parser.line()?;
@@ -204,7 +204,7 @@ impl<'a> Parser<'a> {
 
     fn check(&mut self, start: usize, sample: &RawSample) -> Result<(), ParseError> {
         let text = self.cursor.text;
-        if self.current.0 != sample.name.raw(text) {
+        if self.current.0.as_bytes() != sample.name.bytes(text) {
             let checked = self.begin_name(sample.name);
             self.current = (sample.name.raw(text), checked);
         }

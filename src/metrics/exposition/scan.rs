@@ -33,6 +33,16 @@ impl Span {
         &text[self.start()..self.start() + (self.length & !ESCAPED) as usize]
     }
 
+    /// The piece as written, as bytes: without the checks that cutting a string takes.
+    pub(super) fn bytes(self, text: &str) -> &[u8] {
+        &text.as_bytes()[self.start()..self.start() + (self.length & !ESCAPED) as usize]
+    }
+
+    /// Whether there are escapes, so that the bytes are not the text.
+    pub(super) fn is_escaped(self) -> bool {
+        self.length & ESCAPED != 0
+    }
+
     pub(super) fn text(self, text: &str) -> Cow<'_, str> {
         let raw = self.raw(text);
         if self.length & ESCAPED == 0 { Cow::Borrowed(raw) } else { Cow::Owned(unescape(raw)) }
@@ -74,6 +84,33 @@ pub(super) enum Style {
     /// No blanks, no comma after the last label; a backslash before another character stands for itself.
     OpenMetrics,
 }
+
+/// The byte may be part of a label's name.
+const LABEL: u8 = 0b0011;
+/// The byte may be part of a metric's name.
+const METRIC: u8 = 0b1100;
+/// The byte may be the first one.
+const START: u8 = 0b0101;
+
+/// The byte ends a piece of a quoted string.
+const STOP: u8 = 0b1_0000;
+
+/// What each byte may be in a name: a table, because this is asked of most bytes of a text.
+static NAMES: [u8; 256] = {
+    let mut names = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        names[byte] = match byte as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' => LABEL | METRIC,
+            b'0'..=b'9' => (LABEL | METRIC) & !START,
+            b':' => METRIC,
+            b'"' | b'\\' | b'\n' => STOP,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    names
+};
 
 /// A place in the text.
 pub(super) struct Cursor<'a> {
@@ -136,11 +173,12 @@ impl<'a> Cursor<'a> {
     pub(super) fn name(&mut self, colon: bool) -> Option<Span> {
         let bytes = self.text.as_bytes();
         let start = self.at;
-        let is_start = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_' || (colon && *byte == b':');
-        if !bytes.get(start).is_some_and(is_start) {
+        let wanted = if colon { METRIC } else { LABEL };
+        let class = |byte: &u8| NAMES[usize::from(*byte)];
+        if !bytes.get(start).is_some_and(|byte| class(byte) & wanted & START != 0) {
             return None;
         }
-        let rest = bytes[start..].iter().position(|byte| !is_start(byte) && !byte.is_ascii_digit());
+        let rest = bytes[start..].iter().position(|byte| class(byte) & wanted == 0);
         self.at = rest.map_or(bytes.len(), |length| start + length);
         Some(Span::new(start, self.at, false))
     }
@@ -152,7 +190,7 @@ impl<'a> Cursor<'a> {
         let start = self.at;
         let mut escaped = false;
         loop {
-            let Some(found) = memchr::memchr3(b'"', b'\\', b'\n', &bytes[self.at..]) else {
+            let Some(found) = stop(&bytes[self.at..]) else {
                 self.at = bytes.len();
                 return Err(self.error(format!("the {what} has no closing quote")));
             };
@@ -246,7 +284,7 @@ impl<'a> Cursor<'a> {
             return Err(self.error(format!("want a label value in double quotes, found {}", self.found())));
         }
         let value = self.quoted("label value")?;
-        if name.text(text) == METRIC_NAME {
+        if name.bytes(text) == METRIC_NAME.as_bytes() {
             return Err(fail("the label name __name__ is reserved".into()));
         }
         into.labels.push(RawLabel { name, value });
@@ -277,12 +315,25 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// The first quote, backslash or line feed. Most label values are short: looking at their bytes one by one is quicker than
+/// to call for the vector search, which is for the long ones.
+fn stop(bytes: &[u8]) -> Option<usize> {
+    const SHORT: usize = 24;
+    let (near, far) = bytes.split_at(bytes.len().min(SHORT));
+    let found = near.iter().position(|byte| NAMES[usize::from(*byte)] & STOP != 0);
+    found.or_else(|| memchr::memchr3(b'"', b'\\', b'\n', far).map(|at| near.len() + at))
+}
+
+fn same_name(text: &str, a: Span, b: Span) -> bool {
+    if a.is_escaped() || b.is_escaped() { a.text(text) == b.text(text) } else { a.bytes(text) == b.bytes(text) }
+}
+
 /// The first label whose name stands before it already. Long sets get a hash set, so that none is quadratic.
 fn twice_named(text: &str, labels: &[RawLabel]) -> Option<Span> {
     const COMPARED: usize = 32;
     if labels.len() <= COMPARED {
         let stands_before = |(at, label): &(usize, &RawLabel)| {
-            labels[..*at].iter().any(|other| other.name.text(text) == label.name.text(text))
+            labels[..*at].iter().any(|other| same_name(text, other.name, label.name))
         };
         return labels.iter().enumerate().find(stands_before).map(|(_, label)| label.name);
     }
