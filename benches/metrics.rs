@@ -1,5 +1,7 @@
 //! Parsing 20 MB of labelled counters, beside the `prometheus-parse` crate on the same text; and evaluating thresholds.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "outside production code")]
+
 use canary_gate::metrics::exposition::{Exposition, Format};
 use canary_gate::metrics::promql::{Evaluator, parse};
 use canary_gate::metrics::series::Storage;
@@ -29,13 +31,20 @@ fn labelled_counters(size: usize) -> String {
 #[divan::bench(sample_count = 10)]
 fn parse_20_mb(bencher: Bencher) {
     let text = labelled_counters(SIZE);
-    bencher.counter(BytesCount::new(text.len())).bench(|| Exposition::parse(black_box(text.as_bytes()), Format::Prometheus).is_ok());
+    bencher
+        .counter(BytesCount::new(text.len()))
+        .bench(|| Exposition::parse(black_box(text.as_bytes()), Format::Prometheus).is_ok());
 }
 
 #[divan::bench(sample_count = 10)]
 fn parse_20_mb_of_openmetrics(bencher: Bencher) {
-    let text = labelled_counters(SIZE).replace("http_requests_total R", "http_requests R").replace("http_requests_total c", "http_requests c") + "# EOF\n";
-    bencher.counter(BytesCount::new(text.len())).bench(|| Exposition::parse(black_box(text.as_bytes()), Format::OpenMetrics).is_ok());
+    let text = labelled_counters(SIZE)
+        .replace("http_requests_total R", "http_requests R")
+        .replace("http_requests_total c", "http_requests c")
+        + "# EOF\n";
+    bencher
+        .counter(BytesCount::new(text.len()))
+        .bench(|| Exposition::parse(black_box(text.as_bytes()), Format::OpenMetrics).is_ok());
 }
 
 #[divan::bench(sample_count = 5)]
@@ -49,26 +58,28 @@ fn parse_20_mb_by_prometheus_parse(bencher: Bencher) {
 
 /// The shapes that make careless parsers quadratic: each within a few times the time of ordinary text of its size.
 mod shapes {
-    use super::*;
+    use super::{Bencher, BytesCount, Exposition, Format, black_box};
 
-    fn bench(bencher: Bencher, text: String) {
-        bencher.counter(BytesCount::new(text.len())).bench(|| Exposition::parse(black_box(text.as_bytes()), Format::Prometheus).is_ok());
+    fn bench(bencher: Bencher, text: &str) {
+        bencher
+            .counter(BytesCount::new(text.len()))
+            .bench(|| Exposition::parse(black_box(text.as_bytes()), Format::Prometheus).is_ok());
     }
 
     #[divan::bench(sample_count = 10)]
     fn one_label_of_1_mb(bencher: Bencher) {
-        bench(bencher, format!("a{{b=\"{}\"}} 1\n", "x".repeat(1_000_000)));
+        bench(bencher, &format!("a{{b=\"{}\"}} 1\n", "x".repeat(1_000_000)));
     }
 
     #[divan::bench(sample_count = 10)]
     fn ten_thousand_labels(bencher: Bencher) {
         let labels: String = (0..10_000).map(|index| format!("label_{index}=\"value\",")).collect();
-        bench(bencher, format!("a{{{labels}}} 1\n"));
+        bench(bencher, &format!("a{{{labels}}} 1\n"));
     }
 
     #[divan::bench(sample_count = 3)]
     fn a_million_series(bencher: Bencher) {
-        bench(bencher, (0..1_000_000).map(|index| format!("a{{b=\"{index}\"}} 1\n")).collect());
+        bench(bencher, &(0..1_000_000).map(|index| format!("a{{b=\"{index}\"}} 1\n")).collect::<String>());
     }
 }
 

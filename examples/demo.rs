@@ -3,6 +3,8 @@
 //! `cargo run --release --example demo` verifies a healthy canary and exits 0. `-- --fault NAME` shows a failure, `--list`
 //! names them all, and what follows `--` once more goes to the gate: `-- --fault failures-3 -- --timeout 20s`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "outside production code")]
+
 #[path = "canary/mod.rs"]
 mod canary;
 

@@ -33,7 +33,7 @@ pub enum Command {
 /// `canary-gate verify`
 #[derive(Args, Debug)]
 pub struct Verify {
-    /// The canary's address, such as https://canary---app-abc123-ew.a.run.app
+    /// The canary's address, such as <https://canary---app-abc123-ew.a.run.app>
     #[arg(long, env = "CANARY_GATE_URL", value_name = "URL")]
     pub url: Option<String>,
     /// A checks file (YAML) over the embedded default plan; `canary-gate checks` prints that one

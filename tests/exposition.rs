@@ -1,5 +1,7 @@
 //! The exposition parser: what it takes, what it refuses and how it names the place, and properties of any input.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "outside production code")]
+
 use canary_gate::metrics::exposition::{Exposition, Format};
 use proptest::prelude::*;
 

@@ -1,5 +1,7 @@
 //! The plan from outside: what a checks file, flags and the environment change.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "outside production code")]
+
 #[path = "../examples/canary/mod.rs"]
 mod canary;
 mod gate;

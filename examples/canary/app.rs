@@ -94,7 +94,9 @@ fn fill(registry: &Registry, traffic: &Traffic) -> prometheus::Result<()> {
     };
     let histogram = |name: &str, help: &str, values: &[f64]| -> prometheus::Result<()> {
         let family = Histogram::with_opts(HistogramOpts::new(name, help))?;
-        values.iter().for_each(|value| family.observe(*value));
+        for value in values {
+            family.observe(*value);
+        }
         registry.register(Box::new(family))
     };
     let success = counters("memory_analysis_success_total", "Analyses that succeeded.", &["provider"])?;
@@ -114,8 +116,8 @@ fn fill(registry: &Registry, traffic: &Traffic) -> prometheus::Result<()> {
         HistogramOpts::new("memory_analysis_duration_seconds", "Time of an analysis."),
         &["provider"],
     )?;
-    for step in 0..traffic.analyses.min(50) {
-        duration.with_label_values(&["openai"]).observe(step as f64 / 40.0);
+    for step in 0..u32::try_from(traffic.analyses.min(50)).unwrap_or(50) {
+        duration.with_label_values(&["openai"]).observe(f64::from(step) / 40.0);
     }
     registry.register(Box::new(duration))?;
     counter("concept_recall_detections_total", "Concepts detected.", 12)?;

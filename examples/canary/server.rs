@@ -223,7 +223,7 @@ fn send(stream: &mut impl Write, socket: &TcpStream, request: &Request, reply: R
     }
     match reply.body {
         Body::Hang => {
-            thread::sleep(Duration::from_secs(60));
+            thread::sleep(Duration::from_mins(1));
             return Ok(false);
         }
         Body::Close => return Ok(false),

@@ -98,7 +98,7 @@ fn loaded(tag: &StartTag<()>) -> Option<(String, AssetKind)> {
 }
 
 fn attribute(tag: &StartTag<()>, name: &[u8]) -> Option<String> {
-    let found = tag.attributes.iter().find(|(key, _)| &***key == name)?;
+    let found = tag.attributes.iter().find(|(key, _)| ***key == name)?;
     Some(String::from_utf8_lossy(&found.1.value).into_owned())
 }
 

@@ -91,13 +91,12 @@ pub(super) fn alerted(
     if let Some(error) = activity.error() {
         return observation(threshold, Answer::NoData, format!("it cannot be evaluated: {error}"), elements);
     }
-    match unseen {
-        Some(why) => observation(threshold, Answer::NoData, why, elements),
-        None => {
-            let pending = activity.pending(alert);
-            let pending = if pending > 0 { format!(" ({pending} pending)") } else { String::new() };
-            observation(threshold, Answer::Holds, format!("does not fire{pending}"), elements)
-        }
+    if let Some(why) = unseen {
+        observation(threshold, Answer::NoData, why, elements)
+    } else {
+        let pending = activity.pending(alert);
+        let pending = if pending > 0 { format!(" ({pending} pending)") } else { String::new() };
+        observation(threshold, Answer::Holds, format!("does not fire{pending}"), elements)
     }
 }
 

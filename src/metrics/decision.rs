@@ -88,13 +88,12 @@ pub fn decide(parts: &Binary, comparison: Result<Comparison, String>, why_empty:
     } else {
         None
     };
-    match why_not {
-        Some(why) => Decision { answer: Answer::NoData, seen, why },
-        None => {
-            let shown = values(parts, &seen[..seen.len().min(SHOWN)]);
-            let more = if seen.len() > SHOWN { format!(" and {} more", seen.len() - SHOWN) } else { String::new() };
-            Decision { answer: Answer::Holds, why: format!("{shown}{more}"), seen }
-        }
+    if let Some(why) = why_not {
+        Decision { answer: Answer::NoData, seen, why }
+    } else {
+        let shown = values(parts, &seen[..seen.len().min(SHOWN)]);
+        let more = if seen.len() > SHOWN { format!(" and {} more", seen.len() - SHOWN) } else { String::new() };
+        Decision { answer: Answer::Holds, why: format!("{shown}{more}"), seen }
     }
 }
 

@@ -34,15 +34,14 @@ pub struct Storage {
 impl Storage {
     /// Adds a point. Of two points of one series at one millisecond the newer one stands.
     pub fn append(&mut self, labels: Labels, point: Point) {
-        let index = match self.by_labels.get(&labels) {
-            Some(index) => *index,
-            None => {
-                let index = self.series.len();
-                self.by_name.entry(labels.metric_name().to_owned()).or_default().push(index);
-                self.by_labels.insert(labels.clone(), index);
-                self.series.push(Series { labels, points: Vec::new() });
-                index
-            }
+        let index = if let Some(index) = self.by_labels.get(&labels) {
+            *index
+        } else {
+            let index = self.series.len();
+            self.by_name.entry(labels.metric_name().to_owned()).or_default().push(index);
+            self.by_labels.insert(labels.clone(), index);
+            self.series.push(Series { labels, points: Vec::new() });
+            index
         };
         let points = &mut self.series[index].points;
         match points.binary_search_by_key(&point.time, |other| other.time) {

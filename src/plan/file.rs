@@ -59,7 +59,7 @@ pub(super) type Text = At<String>;
 pub(super) struct File {
     /// The limit for the whole run, reports included: a duration such as 10m.
     pub(super) timeout: Option<Text>,
-    /// Sent with every request to the canary; secrets as "env:NAME" or "file:/path".
+    /// Sent with every request to the canary; secrets as "env:NAME" or "<file:/path>".
     pub(super) headers: Option<BTreeMap<String, Text>>,
     /// The canary serves.
     pub(super) ready: Option<Ready>,
@@ -149,7 +149,7 @@ pub(super) struct Expect {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Json {
-    /// Where: $.a.b, $.list[0], $['any key'].
+    /// Where: `$.a.b`, `$.list[0]`, `$['any key']`.
     pub(super) path: Text,
     /// The very value.
     #[serde(default, deserialize_with = "some")]
@@ -178,7 +178,7 @@ pub(super) struct Http {
     pub(super) method: Option<Text>,
     /// The path that is asked for, with its query.
     pub(super) path: Option<Text>,
-    /// Sent with the request; secrets as "env:NAME" or "file:/path".
+    /// Sent with the request; secrets as "env:NAME" or "<file:/path>".
     pub(super) headers: Option<BTreeMap<String, Text>>,
     /// Sent with the request.
     pub(super) body: Option<String>,
@@ -211,7 +211,7 @@ pub(super) struct NamedHttp {
     pub(super) method: Option<Text>,
     /// The path that is asked for, with its query.
     pub(super) path: Text,
-    /// Sent with the request; secrets as "env:NAME" or "file:/path".
+    /// Sent with the request; secrets as "env:NAME" or "<file:/path>".
     pub(super) headers: Option<BTreeMap<String, Text>>,
     /// Sent with the request.
     pub(super) body: Option<String>,
@@ -259,7 +259,7 @@ pub(super) struct Metrics {
     pub(super) severity: Option<Severity>,
     /// The path that is scraped.
     pub(super) path: Option<Text>,
-    /// Sent with the request; secrets as "env:NAME" or "file:/path".
+    /// Sent with the request; secrets as "env:NAME" or "<file:/path>".
     pub(super) headers: Option<BTreeMap<String, Text>>,
     /// Families that must be declared; those that blocking thresholds name where it is left out or null.
     #[serde(default, deserialize_with = "given")]
@@ -296,7 +296,7 @@ pub(super) struct Metrics {
     #[serde(default, deserialize_with = "given")]
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub(super) url: Option<Option<Text>>,
-    /// Of source prometheus: a bearer token, as "env:NAME" or "file:/path".
+    /// Of source prometheus: a bearer token, as "env:NAME" or "<file:/path>".
     #[serde(default, deserialize_with = "given")]
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub(super) token: Option<Option<Text>>,

@@ -36,15 +36,12 @@ impl JsonPath {
                 (Step::Name(name[..end].to_owned()), &name[end..])
             } else {
                 let inside = rest.strip_prefix('[').ok_or_else(wrong)?;
-                match inside.chars().next() {
-                    Some(quote @ ('\'' | '"')) => {
-                        let (name, after) = inside[1..].split_once(&format!("{quote}]")).ok_or_else(wrong)?;
-                        (Step::Name(name.to_owned()), after)
-                    }
-                    _ => {
-                        let (index, after) = inside.split_once(']').ok_or_else(wrong)?;
-                        (Step::Index(index.parse().map_err(|_| wrong())?), after)
-                    }
+                if let Some(quote @ ('\'' | '"')) = inside.chars().next() {
+                    let (name, after) = inside[1..].split_once(&format!("{quote}]")).ok_or_else(wrong)?;
+                    (Step::Name(name.to_owned()), after)
+                } else {
+                    let (index, after) = inside.split_once(']').ok_or_else(wrong)?;
+                    (Step::Index(index.parse().map_err(|_| wrong())?), after)
                 }
             };
             steps.push(step);

@@ -117,7 +117,7 @@ fn one(rule: WrittenRule, group: &BTreeMap<String, String>, rules: &mut Rules) -
     let source = rule.expr.value.trim().to_owned();
     let expr = parse_promql(&source).map_err(|error| PlanError::new(place, promql_message(&error, &source)))?;
     if expr.value_type() != Type::Vector {
-        return Err(PlanError::new(place, format!("a rule is an instant vector, and this is a {}", expr.value_type())));
+        return Err(PlanError::new(place, format!("a rule is an instant vector, and this is {}", expr.value_type())));
     }
     // A rule's own labels beat its group's.
     let mut labels = group.clone();

@@ -85,7 +85,7 @@ impl Comparison {
         let found = expr.value_type();
         if found != Type::Vector {
             let hint = if found == Type::Scalar { "; wrap a scalar in vector(), or leave scalar() out" } else { "" };
-            let message = format!("a threshold compares an instant vector, and this is a {found}{hint}");
+            let message = format!("a threshold compares an instant vector, and this is {found}{hint}");
             return Err(Error::new(message, expr.span));
         }
         match &expr.unwrapped().kind {

@@ -18,7 +18,7 @@ use super::{
 use crate::target::Target;
 
 /// The longest duration that is taken: what is longer is a slip of the unit.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
+const LONGEST: Duration = Duration::from_hours(24);
 
 pub(super) fn plan(file: File, source: &Source, lookup: &dyn Lookup) -> Result<Plan, PlanError> {
     let timeout = match &source.timeout {
@@ -302,7 +302,8 @@ fn metrics(keys: file::Metrics, source: &Source, lookup: &dyn Lookup) -> Result<
     let window = window(&bounds, keys.window.flatten(), keys.interval, keys.fail_fast, keys.max_failed_scrapes)?;
     let baseline = keys.baseline.flatten().map(|text| address(&text)).transpose()?;
     let origin = metrics_source(keys.source, keys.url.flatten(), keys.token.flatten(), baseline.is_some(), lookup)?;
-    if !bounds.enabled && !(source.thresholds.is_empty() && source.warnings.is_empty()) {
+    let on_command_line = source.thresholds.iter().chain(&source.warnings).count();
+    if !bounds.enabled && on_command_line > 0 {
         let message = "--threshold and --warn are given, but the checks file switches metrics off";
         return fail(Place::default(), message);
     }
@@ -403,16 +404,14 @@ fn from_file(keys: file::Threshold) -> Result<Threshold, PlanError> {
     let comparison = Comparison::parse(&keys.expr.value)
         .map_err(|error| PlanError::new(keys.expr.place, promql_message(&error, keys.expr.value.trim())))?;
     let blocking = keys.severity != Some(Severity::Warn);
-    let on_no_data = match keys.on_no_data {
-        Some(OnNoData::Fail) if !blocking => {
+    let on_no_data = match (keys.on_no_data, blocking) {
+        (Some(OnNoData::Fail), false) => {
             let message = "on_no_data: fail on a threshold with severity: warn; a threshold that must have data is severity: block";
             return fail(keys.expr.place, message);
         }
-        Some(OnNoData::Fail) => NoData::Fail,
-        Some(OnNoData::Warn) => NoData::Warn,
-        Some(OnNoData::Pass) => NoData::Pass,
-        None if blocking => NoData::Fail,
-        None => NoData::Warn,
+        (Some(OnNoData::Fail) | None, true) => NoData::Fail,
+        (Some(OnNoData::Warn), _) | (None, false) => NoData::Warn,
+        (Some(OnNoData::Pass), _) => NoData::Pass,
     };
     Ok(Threshold { name: keys.name, rule: Rule::Holds(comparison), blocking, on_no_data })
 }

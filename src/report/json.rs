@@ -79,7 +79,7 @@ struct Seen<'r> {
     /// Of a threshold: the PromQL expression.
     #[serde(skip_serializing_if = "Option::is_none")]
     expression: Option<&'r str>,
-    /// Of a threshold: "pass", "fail" or "no_data".
+    /// Of a threshold: "pass", "fail" or "`no_data`".
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Option<String>", extend("enum" = ["pass", "fail", "no_data"])))]
     verdict: Option<&'static str>,

@@ -35,8 +35,8 @@ impl ParseError {
 /// The number of the line that holds a byte, counted from 1, and the offset at which that line starts.
 pub(super) fn line_of(text: &str, offset: usize) -> (usize, usize) {
     let before = &text.as_bytes()[..offset.min(text.len())];
-    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    (before.iter().filter(|byte| **byte == b'\n').count() + 1, start)
+    let start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
+    (memchr::memchr_iter(b'\n', before).count() + 1, start)
 }
 
 impl fmt::Display for ParseError {

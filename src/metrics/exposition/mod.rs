@@ -202,7 +202,14 @@ impl<'a> Exposition<'a> {
     }
 
     fn new(text: &'a str, format: Format) -> Self {
-        Self { text, format, families: Vec::new(), samples: Vec::with_capacity(text.len() / 64), labels: Vec::with_capacity(text.len() / 32), exemplars: HashMap::new() }
+        Self {
+            text,
+            format,
+            families: Vec::new(),
+            samples: Vec::with_capacity(text.len() / 64),
+            labels: Vec::with_capacity(text.len() / 32),
+            exemplars: HashMap::new(),
+        }
     }
 
     /// The format that the text was parsed as.

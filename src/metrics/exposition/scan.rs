@@ -96,6 +96,7 @@ const START: u8 = 0b0101;
 const STOP: u8 = 0b1_0000;
 
 /// What each byte may be in a name: a table, because this is asked of most bytes of a text.
+#[expect(clippy::cast_possible_truncation, reason = "the index of a byte")]
 static NAMES: [u8; 256] = {
     let mut names = [0; 256];
     let mut byte = 0;
@@ -175,7 +176,7 @@ impl<'a> Cursor<'a> {
         let start = self.at;
         let wanted = if colon { METRIC } else { LABEL };
         let class = |byte: &u8| NAMES[usize::from(*byte)];
-        if !bytes.get(start).is_some_and(|byte| class(byte) & wanted & START != 0) {
+        if bytes.get(start).is_none_or(|byte| class(byte) & wanted & START == 0) {
             return None;
         }
         let rest = bytes[start..].iter().position(|byte| class(byte) & wanted == 0);

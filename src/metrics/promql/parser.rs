@@ -166,7 +166,7 @@ impl Parser {
         for side in [&lhs, &rhs] {
             let found = side.value_type();
             if !matches!(found, Type::Scalar | Type::Vector) {
-                let message = format!("{} joins scalars and instant vectors, and this is a {found}", op.symbol());
+                let message = format!("{} joins scalars and instant vectors, and this is {found}", op.symbol());
                 return Err(Error::new(message, side.span.clone()));
             }
         }
@@ -250,7 +250,7 @@ impl Parser {
         let span = start..operand.span.end;
         let found = operand.value_type();
         if !matches!(found, Type::Scalar | Type::Vector) {
-            return Err(Error::new(format!("a sign stands before scalars and instant vectors, not a {found}"), span));
+            return Err(Error::new(format!("a sign stands before scalars and instant vectors, not {found}"), span));
         }
         let kind = match operand.kind {
             ExprKind::Number(value) => ExprKind::Number(if negative { -value } else { value }),
@@ -318,7 +318,7 @@ impl Parser {
         }
         self.expect("]")?;
         if expr.value_type() != Type::Vector {
-            let message = format!("a subquery is made of an instant vector, and this is a {}", expr.value_type());
+            let message = format!("a subquery is made of an instant vector, and this is {}", expr.value_type());
             return Err(Error::new(message, span));
         }
         let shift = Shift::default();
@@ -484,7 +484,9 @@ impl Parser {
             if self.eat(")") {
                 return Ok(args);
             }
-            self.expect(",")?;
+            if !self.eat(",") {
+                return Err(self.unexpected("\",\" or \")\""));
+            }
         }
     }
 
@@ -575,5 +577,5 @@ fn check_type(arg: Option<(&Expr, Type)>, name: &str) -> Result<(), Error> {
     if found == wanted {
         return Ok(());
     }
-    Err(Error::new(format!("{name} wants a {wanted} here, and this is a {found}"), arg.span.clone()))
+    Err(Error::new(format!("{name} wants {wanted} here, and this is {found}"), arg.span.clone()))
 }

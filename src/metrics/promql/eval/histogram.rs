@@ -61,8 +61,9 @@ fn bucket_quantile(phi: f64, mut buckets: Vec<Bucket>) -> f64 {
     }
     let rank = phi * observations;
     let finite = &buckets[..buckets.len() - 1];
-    // Not a partition by `<`: of a NaN count every comparison is false, and the search must go on as Prometheus's does.
-    let index = finite.partition_point(|bucket| !(bucket.count >= rank));
+    // A NaN count is passed over: no comparison with it holds.
+    let reached = |bucket: &Bucket| bucket.count >= rank;
+    let index = finite.partition_point(|bucket| !reached(bucket));
     if index == finite.len() {
         return before_last.bound;
     }

@@ -1,5 +1,7 @@
 //! Functions over the points of one series within a window.
 
+#![expect(clippy::unnecessary_wraps, reason = "the functions are of one type, and some of them need two points")]
+
 use crate::metrics::promql::kahan::{Sum, mean, variance};
 use crate::metrics::series::Point;
 
@@ -32,7 +34,7 @@ pub(in crate::metrics::promql) fn avg(points: &[Point], _: &Window) -> Option<f6
 }
 
 pub(in crate::metrics::promql) fn sum(points: &[Point], _: &Window) -> Option<f64> {
-    Some(Sum::from_iter(values(points)).value())
+    Some(values(points).collect::<Sum>().value())
 }
 
 pub(in crate::metrics::promql) fn count(points: &[Point], _: &Window) -> Option<f64> {

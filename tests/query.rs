@@ -1,0 +1,129 @@
+//! `canary-gate query`: one expression over a file or a live scrape.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "outside production code")]
+
+#[path = "../examples/canary/mod.rs"]
+mod canary;
+mod gate;
+
+use canary::Fault;
+use gate::{Gate, Ran};
+
+const SERIES: &str = "\
+# TYPE requests_total counter
+requests_total{code=\"200\"} 0 1000
+requests_total{code=\"200\"} 60 61000
+requests_total{code=\"500\"} 0 1000
+requests_total{code=\"500\"} 6 61000
+# TYPE temperature gauge
+temperature NaN 61000
+# TYPE idle_total counter
+";
+
+fn query(series: &str, args: &[&str]) -> Ran {
+    let mut gate = Gate::new().args(["query", "--file", "series.txt"]).args(args.iter().copied());
+    gate.file("series.txt", series);
+    gate.run()
+}
+
+#[test]
+fn json_is_what_prometheus_answers() {
+    #[rustfmt::skip]
+    let cases = [
+        ("requests_total{code=\"200\"}", r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"requests_total","code":"200"},"value":[61,"60"]}]}}"#),
+        ("1 / 0", r#"{"status":"success","data":{"resultType":"scalar","result":[61,"+Inf"]}}"#),
+        ("temperature", r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"temperature"},"value":[61,"NaN"]}]}}"#),
+        ("\"text\"", r#"{"status":"success","data":{"resultType":"string","result":[61,"text"]}}"#),
+        ("missing", r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#),
+        ("requests_total{code=\"500\"}[2m]", r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"__name__":"requests_total","code":"500"},"values":[[1,"0"],[61,"6"]]}]}}"#),
+        ("sum(increase(requests_total[1m10s]))", r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[61,"66"]}]}}"#),
+    ];
+    for (expr, wanted) in cases {
+        let ran = query(SERIES, &["--format", "json", expr]);
+        assert_eq!((ran.code, ran.stdout.trim()), (0, wanted), "{expr}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn the_time_may_be_given() {
+    let at = |time: &str| query(SERIES, &["--format", "json", "--time", time, "sum(requests_total)"]).stdout;
+    assert!(at("1.5").contains(r#"[1.5,"0"]"#), "{}", at("1.5"));
+    assert!(at("300").contains(r#"[300,"66"]"#));
+    // Five minutes after the last sample there is nothing any more: the lookback is open on the left.
+    assert!(at("361").contains(r#""result":[]"#));
+    assert!(at("360.999").contains(r#""66""#));
+    assert_eq!(query(SERIES, &["--time", "soon", "up"]).code, 2);
+}
+
+#[test]
+fn a_table_is_for_a_person() {
+    let ran = query(SERIES, &["requests_total"]);
+    assert_eq!(ran.stdout, "requests_total{code=\"200\"}  60\nrequests_total{code=\"500\"}  6\n");
+    for (expr, why) in [
+        ("request_total", "empty result: there is no metric request_total; similar: requests_total"),
+        ("idle_total", "idle_total is declared but has no sample yet"),
+        (
+            "requests_total{code=\"404\"}",
+            "no series of requests_total has the wanted label code; its values are \"200\", \"500\"",
+        ),
+        ("requests_total > 100", "empty result: no element is left"),
+    ] {
+        let ran = query(SERIES, &[expr]);
+        assert_eq!((ran.code, &*ran.stdout), (0, ""), "{expr}");
+        assert!(ran.stderr.contains(why), "{expr}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn what_is_rejected_is_shown_with_its_place() {
+    for (expr, wanted) in [
+        (
+            "sum(requests_total",
+            "unexpected the end of the expression, want \",\" or \")\" (column 19)\n  sum(requests_total\n                    ^",
+        ),
+        ("rate(requests_total)", "rate wants a range vector here, and this is an instant vector"),
+        ("requests_total + on(code) requests_total{code=~\".+\"} == ", "unexpected the end"),
+        (
+            "holt_winters(a[5m], 1, 2)",
+            "the function holt_winters is experimental in Prometheus; it is not supported here",
+        ),
+        ("info(a)", "not supported here"),
+        ("histogram_avg(a)", "works on native histograms"),
+        ("limitk(1, a)", "limitk is experimental"),
+        ("1 + on(code) requests_total", "need an instant vector on both sides"),
+        ("sum(requests_total) without", "unexpected the end"),
+        ("{}", "at least one matcher"),
+        ("a[0s]", "a range must be greater than 0"),
+        ("a offset", "want a duration"),
+        ("", "the expression is empty"),
+    ] {
+        let ran = query(SERIES, &["--", expr]);
+        assert_eq!(ran.code, 2, "{expr}: {}", ran.stdout);
+        assert!(ran.stderr.contains(wanted), "{expr}: {}", ran.stderr);
+    }
+    let many = query(SERIES, &["requests_total * on() requests_total"]);
+    assert!(many.code == 2 && many.stderr.contains("many-to-many matching not allowed"), "{}", many.stderr);
+    let file = query("up 1\nup{ 2\n", &["up"]);
+    assert_eq!(file.code, 2);
+    assert!(file.stderr.contains("series.txt:2:5: want a label name, found '2'\n  up{ 2\n      ^"), "{}", file.stderr);
+}
+
+#[test]
+fn the_format_of_a_file_is_found_out_or_given() {
+    let openmetrics = "# TYPE a counter\na_total 1 60\n# EOF\n";
+    assert_eq!(query(openmetrics, &["a_total"]).stdout, "a_total  1\n");
+    let ran = query(openmetrics, &["--exposition", "prometheus", "--format", "json", "a_total"]);
+    assert!(ran.stdout.contains(r#"[0.06,"1"]"#), "milliseconds there: {}", ran.stdout);
+    assert_eq!(query("a 1\n", &["--exposition", "openmetrics", "a"]).code, 2);
+}
+
+#[test]
+fn a_live_scrape_is_queried() {
+    let canary = Fault::named("failures-split").unwrap().start();
+    let url = format!("{}/api/metrics", canary.url());
+    let ran = Gate::new().args(["query", "sum by (provider) (memory_analysis_failure_total)", "--url", &url]).run();
+    assert_eq!(ran.stdout, "{provider=\"anthropic\"}  1\n{provider=\"openai\"}     2\n", "{}", ran.stderr);
+    let missing = Gate::new().args(["query", "up", "--url", &format!("{}/nowhere", canary.url())]).run();
+    assert_eq!(missing.code, 3);
+    assert!(missing.stderr.contains("404, want 200"), "{}", missing.stderr);
+}
