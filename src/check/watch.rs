@@ -86,9 +86,8 @@ impl<'p> Watch<'p> {
         }
         let exprs: Vec<&Expr> = self.exprs().collect();
         let selectors: Vec<_> = exprs.iter().flat_map(|expr| expr.selectors()).collect();
-        self.storage.ingest(&exposition, scraped.at, true, &extra, |name| {
-            selectors.iter().any(|selector| selector.wants(name))
-        });
+        self.storage
+            .ingest(&exposition, scraped.at, &extra, |name| selectors.iter().any(|selector| selector.wants(name)));
         self.up(&extra, scraped.at, 1.0);
         Ok(())
     }

@@ -1,6 +1,11 @@
 //! Series over time: what scrapes or a saved exposition gave, ready for PromQL.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher as _;
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
 
 use super::exposition::Exposition;
 use super::labels::{Labels, METRIC_NAME};
@@ -27,21 +32,28 @@ pub struct Series {
 #[derive(Clone, Debug, Default)]
 pub struct Storage {
     series: Vec<Series>,
-    by_labels: HashMap<Labels, usize>,
+    /// Indices of series by the hash of their labels, so that no label set is kept twice.
+    by_labels: HashTable<usize>,
     by_name: HashMap<String, Vec<usize>>,
+    state: FixedState,
 }
 
 impl Storage {
     /// Adds a point. Of two points of one series at one millisecond the newer one stands.
     pub fn append(&mut self, labels: Labels, point: Point) {
-        let index = if let Some(index) = self.by_labels.get(&labels) {
-            *index
-        } else {
+        let hash = self.state.hash_one(&labels);
+        let known = self.by_labels.find(hash, |index| self.series[*index].labels == labels);
+        let Some(index) = known.copied() else {
             let index = self.series.len();
-            self.by_name.entry(labels.metric_name().to_owned()).or_default().push(index);
-            self.by_labels.insert(labels.clone(), index);
-            self.series.push(Series { labels, points: Vec::new() });
-            index
+            match self.by_name.get_mut(labels.metric_name()) {
+                Some(indices) => indices.push(index),
+                None => drop(self.by_name.insert(labels.metric_name().to_owned(), vec![index])),
+            }
+            let (series, state) = (&self.series, &self.state);
+            self.by_labels.insert_unique(hash, index, |index| state.hash_one(&series[*index].labels));
+            // One point and no room for more: most series of one scrape stay at that.
+            self.series.push(Series { labels, points: vec![point] });
+            return;
         };
         let points = &mut self.series[index].points;
         match points.binary_search_by_key(&point.time, |other| other.time) {
@@ -51,29 +63,29 @@ impl Storage {
     }
 
     /// Adds the samples whose metric name is wanted, each with the extra labels (a label of its own that has the same name
-    /// becomes `exported_…`, as a Prometheus server has it). A sample without a timestamp of its own
-    /// counts as taken at `scraped_at` milliseconds since the epoch; with `own_times` off, every sample does.
+    /// becomes `exported_…`, as a Prometheus server has it). A sample without a timestamp of its own counts as taken at
+    /// `scraped_at` milliseconds since the epoch.
     pub fn ingest(
         &mut self,
         exposition: &Exposition<'_>,
         scraped_at: i64,
-        own_times: bool,
         extra: &[(&str, &str)],
         wanted: impl Fn(&str) -> bool,
     ) {
+        let mut texts = Texts::default();
         for sample in exposition.samples() {
             let name = sample.name();
             if !wanted(&name) {
                 continue;
             }
-            let mut labels = Labels::new(sample.labels().map(|(name, value)| (name.into_owned(), value.into_owned())));
-            labels.set(METRIC_NAME, &name);
+            let own = sample.labels().map(|(name, value)| texts.pair(&name, &value)).collect::<Vec<_>>();
+            let mut labels = Labels::new(own.into_iter().chain([texts.pair(METRIC_NAME, &name)]));
             for (name, value) in extra {
                 let own = labels.get(name).to_owned();
                 labels.set(&format!("exported_{name}"), &own);
                 labels.set(name, value);
             }
-            let time = sample.timestamp().filter(|_| own_times).map_or(scraped_at, milliseconds);
+            let time = sample.timestamp().map_or(scraped_at, milliseconds);
             self.append(labels, Point { time, value: sample.value() });
         }
     }
@@ -93,6 +105,28 @@ impl Storage {
     #[must_use]
     pub fn newest(&self) -> Option<i64> {
         self.series.iter().filter_map(|series| series.points.last()).map(|point| point.time).max()
+    }
+}
+
+/// Label names, and the last value of each: neighbouring series share most of theirs, and need only one copy.
+#[derive(Default)]
+struct Texts(Vec<(Arc<str>, Arc<str>)>);
+
+impl Texts {
+    fn pair(&mut self, name: &str, value: &str) -> (Arc<str>, Arc<str>) {
+        // More names than this in one exposition are not worth to be looked through.
+        const KEPT: usize = 32;
+        if let Some((name, last)) = self.0.iter_mut().find(|(known, _)| **known == *name) {
+            if **last != *value {
+                *last = value.into();
+            }
+            return (name.clone(), last.clone());
+        }
+        let pair: (Arc<str>, Arc<str>) = (name.into(), value.into());
+        if self.0.len() < KEPT {
+            self.0.push(pair.clone());
+        }
+        pair
     }
 }
 

@@ -59,7 +59,7 @@ pub(super) fn run(args: &Query) -> u8 {
     let taken_at = time.or_else(|| newest(&exposition)).unwrap_or(scraped_at);
     let selectors = expr.selectors();
     let mut storage = Storage::default();
-    storage.ingest(&exposition, taken_at, true, &[], |name| selectors.iter().any(|selector| selector.wants(name)));
+    storage.ingest(&exposition, taken_at, &[], |name| selectors.iter().any(|selector| selector.wants(name)));
     match Evaluator::new(&storage, taken_at).value(&expr) {
         Err(error) => rejected(args, &error),
         Ok(value) => match args.format {

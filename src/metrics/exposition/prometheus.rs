@@ -206,6 +206,7 @@ impl<'a> Parser<'a> {
         let text = self.cursor.text;
         if self.current.0.as_bytes() != sample.name.bytes(text) {
             let checked = self.begin_name(sample.name);
+            self.check_names(start)?;
             self.current = (sample.name.raw(text), checked);
         }
         let label = match self.current.1 {
@@ -257,6 +258,18 @@ impl<'a> Parser<'a> {
         self.names.entry(name).or_default().has_samples = true;
         checked
     }
+
+    /// What is known of each name takes memory, so that their number is bounded.
+    fn check_names(&self, start: usize) -> Result<(), ParseError> {
+        if self.names.len() <= MAX_NAMES {
+            return Ok(());
+        }
+        let cause = format!("over {MAX_NAMES} metric names: it seems that what belongs into labels went into names");
+        Err(ParseError::at(self.cursor.text, start, cause))
+    }
 }
+
+/// The largest number of different metric names in one exposition.
+const MAX_NAMES: usize = 1 << 21;
 
 const CUT: &str = "the last line does not end in a line feed: the body is cut";
