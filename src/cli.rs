@@ -36,6 +36,47 @@ pub struct Verify {
     /// The canary's address, such as <https://canary---app-abc123-ew.a.run.app>
     #[arg(long, env = "CANARY_GATE_URL", value_name = "URL")]
     pub url: Option<String>,
+    /// The project of the service, by id or number [default: of Cloud Deploy's environment]
+    #[arg(long, env = "CANARY_GATE_PROJECT", value_name = "PROJECT")]
+    pub project: Option<String>,
+    /// The region of the service [default: of Cloud Deploy's environment]
+    #[arg(long, env = "CANARY_GATE_REGION", value_name = "REGION")]
+    pub region: Option<String>,
+    /// The Cloud Run service [default: of Cloud Deploy's environment]
+    #[arg(long, env = "CANARY_GATE_SERVICE", value_name = "SERVICE")]
+    pub service: Option<String>,
+    /// The revision that was deployed [default: of Cloud Deploy's environment]
+    #[arg(long, env = "CANARY_GATE_REVISION", value_name = "REVISION")]
+    pub revision: Option<String>,
+    /// The tag that serves the revision [default: the rollout's phase]
+    #[arg(long, env = "CANARY_GATE_TAG", value_name = "TAG")]
+    pub tag: Option<String>,
+    /// How much of the traffic the revision must have, in percent
+    #[arg(long, env = "CANARY_GATE_EXPECT_PERCENT", value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub expect_percent: Option<u32>,
+    /// No verdict where the Admin API cannot prove which revision answers
+    #[arg(long, env = "CANARY_GATE_REQUIRE_IDENTITY")]
+    pub require_identity: bool,
+    /// When identity tokens are sent to the canary: after a 401 or 403, always, or never
+    #[arg(long, env = "CANARY_GATE_AUTH", value_name = "WHEN", default_value = "auto")]
+    pub auth: AuthWhen,
+    /// The audience of identity tokens [default: the service's address]
+    #[arg(long, env = "CANARY_GATE_AUDIENCE", value_name = "URL")]
+    pub audience: Option<String>,
+    /// A file with an identity token; CANARY_GATE_ID_TOKEN may hold the token itself
+    #[arg(long, env = "CANARY_GATE_ID_TOKEN_FILE", value_name = "FILE")]
+    pub id_token_file: Option<PathBuf>,
+    /// The Cloud Run Admin API, for private access
+    #[arg(long, env = "CANARY_GATE_RUN_ENDPOINT", value_name = "URL", default_value = "https://run.googleapis.com")]
+    pub run_endpoint: String,
+    /// The IAM Credentials API, for private access
+    #[arg(
+        long,
+        env = "CANARY_GATE_IAM_ENDPOINT",
+        value_name = "URL",
+        default_value = "https://iamcredentials.googleapis.com"
+    )]
+    pub iam_endpoint: String,
     /// A checks file (YAML) over the embedded default plan; `canary-gate checks` prints that one
     #[arg(long, env = "CANARY_GATE_CHECKS", value_name = "FILE")]
     pub checks: Option<PathBuf>,
@@ -107,6 +148,17 @@ pub struct Query {
     /// A file of CA certificates in PEM that are trusted besides the public ones
     #[arg(long, env = "CANARY_GATE_CA_FILE", value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
+}
+
+/// When identity tokens are sent to the canary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AuthWhen {
+    /// After an answer of 401 or 403.
+    Auto,
+    /// With every request.
+    Always,
+    /// Never.
+    Never,
 }
 
 /// The formats of `query`'s result.

@@ -179,8 +179,10 @@ pub struct ElementSeen {
 /// What a whole run came to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
-    /// The canary's address.
+    /// The canary's address; empty where it was not found out.
     pub url: String,
+    /// What is known of the deployment: project, region, service, revision, phase, release, rollout.
+    pub deployment: Vec<(String, String)>,
     /// When the run began.
     pub started_at: SystemTime,
     /// How long it took.
@@ -243,6 +245,7 @@ mod tests {
         };
         Summary {
             url: String::new(),
+            deployment: Vec::new(),
             started_at: SystemTime::UNIX_EPOCH,
             duration: Duration::ZERO,
             checks: statuses.iter().map(check).collect(),

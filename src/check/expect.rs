@@ -16,6 +16,9 @@ pub(super) fn judge(expect: &Expect, answer: &Answer) -> Result<String, String> 
             }
             _ => String::new(),
         };
+        if let Some(advice) = &answer.advice {
+            return Err(format!("{status}, want {wanted}: {advice}"));
+        }
         let body = answer.excerpt();
         let body = if body.is_empty() || !redirect.is_empty() { String::new() } else { format!(": {body}") };
         return Err(format!("{status}{redirect}, want {wanted}{body}"));

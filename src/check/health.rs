@@ -4,12 +4,12 @@ use super::expect::judge;
 use super::{Context, Finding};
 use crate::outcome::Status;
 use crate::plan::HttpCheck;
-use crate::probe::{Attempt, until};
+use crate::probe::{Attempt, Probe, until};
 
-pub(super) async fn check(context: &Context<'_>, check: &HttpCheck) -> Finding {
+pub(super) async fn check(context: &Context<'_>, probe: &Probe, check: &HttpCheck) -> Finding {
     let request = &check.request;
     let what = format!("{} {}", request.method, request.path);
-    let attempt = async |_| match context.probe.ask(request, check.bounds.request, context.deadline).await {
+    let attempt = async |_| match probe.ask(request, check.bounds.request, context.deadline).await {
         Ok(answer) => match judge(&check.expect, &answer) {
             Ok(seen) => Attempt::Done(Ok(format!("{what}: {seen}"))),
             Err(cause) if check.retry_everything || answer.may_pass_by_itself() => {

@@ -12,6 +12,7 @@ use crate::plan::{Bounds, CHECK_NAMES, Plan, Redactor};
 pub struct Ledger {
     entries: RefCell<Vec<Entry>>,
     redactor: Redactor,
+    address: RefCell<Option<String>>,
     /// Hears, in one line, of what happens.
     progress: Box<dyn Fn(&str)>,
 }
@@ -32,7 +33,12 @@ impl Ledger {
     pub fn new(plan: &Plan, progress: impl Fn(&str) + 'static) -> Self {
         let names = CHECK_NAMES.into_iter().chain(plan.http.iter().map(|check| &*check.name));
         let entries = names.zip(plan.bounds()).map(|(name, bounds)| Entry::new(name, bounds));
-        Self { entries: RefCell::new(entries.collect()), redactor: plan.redactor.clone(), progress: Box::new(progress) }
+        Self {
+            entries: RefCell::new(entries.collect()),
+            redactor: plan.redactor.clone(),
+            address: RefCell::default(),
+            progress: Box::new(progress),
+        }
     }
 
     /// The outcomes so far. What still ran or waited is an error: it was not seen.
@@ -67,6 +73,34 @@ impl Ledger {
             if let State::Running { last, .. } = &mut entry.state {
                 *last = cause;
             }
+        });
+    }
+
+    /// The address that the canary was found at.
+    pub(super) fn found(&self, address: &str) {
+        self.address.replace(Some(address.to_owned()));
+    }
+
+    /// The address that the canary was found at, if it had to be found out.
+    pub fn address(&self) -> Option<String> {
+        self.address.borrow().clone()
+    }
+
+    /// Whether `ready` saw the deployed revision serve.
+    pub(super) fn identity_is_proven(&self) -> bool {
+        let entries = self.entries.borrow();
+        let mut seen =
+            entries.iter().filter(|entry| entry.outcome.name == "ready").flat_map(|entry| &entry.outcome.observations);
+        seen.any(|observation| observation.name == "identity" && observation.status == Status::Pass)
+    }
+
+    /// Replaces what a check came to.
+    pub(super) fn overturn(&self, name: &str, status: Status, why: &str) {
+        let why = self.redactor.clean(why.to_owned());
+        (self.progress)(&format!("{name}: {}: {why}", status.word()));
+        self.edit(name, |entry| {
+            entry.outcome.status = status;
+            entry.outcome.detail = why;
         });
     }
 

@@ -8,20 +8,21 @@ use super::watch::{Side, Watch};
 use super::{Context, Finding};
 use crate::outcome::{Observation, Status};
 use crate::plan::{Metrics, MetricsSource};
+use crate::probe::Probe;
 
-pub(super) async fn check(context: &Context<'_>, metrics: &Metrics) -> Finding {
+pub(super) async fn check(context: &Context<'_>, probe: &Probe, metrics: &Metrics) -> Finding {
     let source = match &metrics.source {
         MetricsSource::Scrape => {
-            let mut sides = vec![(Side::Canary, Scraper::new(context.probe.clone(), metrics))];
+            let mut sides = vec![(Side::Canary, Scraper::new(probe.clone(), metrics))];
             if let Some(baseline) = &metrics.baseline {
-                match context.probe.toward(baseline.clone(), None) {
+                match probe.toward(baseline.clone(), None) {
                     Ok(probe) => sides.push((Side::Stable, Scraper::new(probe, metrics))),
                     Err(cause) => return Finding::new(Status::Error, 0, cause),
                 }
             }
             Source::Scrape { sides, watch: Watch::new(metrics) }
         }
-        MetricsSource::Prometheus(target, headers) => match Api::new(context.probe, target, headers, metrics) {
+        MetricsSource::Prometheus(target, headers) => match Api::new(probe, target, headers, metrics) {
             Ok(api) => Source::Api(api),
             Err(cause) => return Finding::new(Status::Error, 0, cause),
         },

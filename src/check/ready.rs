@@ -3,12 +3,12 @@
 use super::{Context, Finding};
 use crate::outcome::Status;
 use crate::plan::{Ready, Request};
-use crate::probe::{Attempt, FailureKind, until};
+use crate::probe::{Attempt, FailureKind, Probe, until};
 
-pub(super) async fn check(context: &Context<'_>, ready: &Ready) -> Finding {
+pub(super) async fn check(context: &Context<'_>, probe: &Probe, ready: &Ready) -> Finding {
     let request = Request { method: "GET".into(), path: ready.path.clone(), headers: Vec::new(), body: None };
     let what = format!("GET {}", ready.path);
-    let attempt = async |_| match context.probe.ask(&request, ready.bounds.request, context.deadline).await {
+    let attempt = async |_| match probe.ask(&request, ready.bounds.request, context.deadline).await {
         Ok(answer) if matches!(answer.status, 502..=504) => {
             Attempt::Again { cause: format!("{what}: {}, still starting", answer.status), after: answer.retry_after() }
         }

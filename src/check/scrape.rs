@@ -62,7 +62,8 @@ impl Scraper {
             match self.probe.ask(&request, self.limits, deadline).await {
                 Ok(answer) if answer.status == 200 => Attempt::Done(Ok((answer, at))),
                 Ok(answer) => {
-                    let cause = format!("{what}: {}, want 200: {}", answer.status, answer.excerpt());
+                    let said = answer.advice.clone().unwrap_or_else(|| answer.excerpt());
+                    let cause = format!("{what}: {}, want 200: {said}", answer.status);
                     if answer.may_pass_by_itself() {
                         Attempt::Again { cause, after: answer.retry_after() }
                     } else {

@@ -4,14 +4,20 @@ use futures_util::stream::{self, StreamExt as _};
 use url::Url;
 
 use super::expect::judge;
+use super::identity::Neighbour;
 use super::page::{Asset, assets, looks_like_html};
-use super::{Context, Finding};
+use super::{Context, Finding, skew};
 use crate::outcome::{Observation, ObservationKind, Status};
 use crate::plan::{Expect, Request, Smoke};
-use crate::probe::{Answer, Attempt, until};
+use crate::probe::{Answer, Attempt, Probe, until};
 
-pub(super) async fn check(context: &Context<'_>, smoke: &Smoke) -> Finding {
-    let fetch = Fetch { context, smoke };
+pub(super) async fn check(
+    context: &Context<'_>,
+    probe: &Probe,
+    neighbour: Option<&Neighbour>,
+    smoke: &Smoke,
+) -> Finding {
+    let fetch = Fetch { context, probe, smoke };
     let mut pages = vec![];
     if let Some(page) = &smoke.page
         && !smoke.requests.iter().any(|(request, _)| request.path == *page)
@@ -22,7 +28,7 @@ pub(super) async fn check(context: &Context<'_>, smoke: &Smoke) -> Finding {
     }
     let requests = smoke.requests.iter().chain(&pages);
     let answered: Vec<(&Request, Fetched)> = stream::iter(requests.map(async |(request, expect)| {
-        let url = context.probe.target().at(&request.path);
+        let url = probe.target().at(&request.path);
         (request, fetch.get(url, &request.path, |answer| judge(expect, answer)).await)
     }))
     .buffered(smoke.concurrency)
@@ -43,10 +49,16 @@ pub(super) async fn check(context: &Context<'_>, smoke: &Smoke) -> Finding {
         });
         observations.push(observation(ObservationKind::Request, format!("GET {}", request.path), result));
     }
-    if let Some(page) = page.filter(|_| smoke.assets) {
-        let (tries, seen) = load_assets(&fetch, &page).await;
-        attempts = attempts.max(tries);
-        observations.extend(seen);
+    if let Some(page) = page {
+        observations.extend(skew::cached(&page));
+        if smoke.assets {
+            let (tries, seen, own) = load_assets(&fetch, &page).await;
+            attempts = attempts.max(tries);
+            observations.extend(seen);
+            if let Some(neighbour) = neighbour {
+                observations.extend(skew::between(context, smoke, probe, neighbour, &page, &own).await);
+            }
+        }
     }
     let (status, detail) = summary(&observations);
     Finding::new(status, attempts, detail).seeing(observations)
@@ -55,6 +67,7 @@ pub(super) async fn check(context: &Context<'_>, smoke: &Smoke) -> Finding {
 /// Fetches with retries and redirects within the origin.
 struct Fetch<'c> {
     context: &'c Context<'c>,
+    probe: &'c Probe,
     smoke: &'c Smoke,
 }
 
@@ -85,8 +98,7 @@ impl Fetch<'_> {
         let request = Request { method: "GET".into(), path: String::new(), headers: Vec::new(), body: None };
         let mut url = url.clone();
         for _ in 0..=self.smoke.max_redirects {
-            let asked =
-                self.context.probe.ask_url(&url, &request, self.smoke.bounds.request, self.context.deadline).await;
+            let asked = self.probe.ask_url(&url, &request, self.smoke.bounds.request, self.context.deadline).await;
             let answer = asked.map_err(|failure| (failure.to_string(), failure.may_pass_by_itself()))?;
             let redirects = matches!(answer.status, 301 | 302 | 303 | 307 | 308);
             let Some(location) = answer.header("location").filter(|_| redirects) else {
@@ -114,12 +126,12 @@ fn check_page(answer: &Answer) -> Result<(), String> {
     Ok(())
 }
 
-/// Loads what the page names; answers with the most attempts that one took, and the observations.
-async fn load_assets(fetch: &Fetch<'_>, page: &Answer) -> (u32, Vec<Observation>) {
+/// Loads what the page names; answers with the most attempts that one took, the observations, and the assets of its origin.
+async fn load_assets(fetch: &Fetch<'_>, page: &Answer) -> (u32, Vec<Observation>, Vec<Asset>) {
     let failed = |detail: String| vec![observation(ObservationKind::Asset, "assets".into(), Err(detail))];
     let found = match assets(&page.body, &page.url) {
         Ok(found) => found,
-        Err(cause) => return (1, failed(cause)),
+        Err(cause) => return (1, failed(cause), Vec::new()),
     };
     let (own, foreign): (Vec<Asset>, Vec<Asset>) =
         found.into_iter().partition(|asset| asset.url.origin() == page.url.origin());
@@ -129,10 +141,10 @@ async fn load_assets(fetch: &Fetch<'_>, page: &Answer) -> (u32, Vec<Observation>
             own.len(),
             fetch.smoke.max_assets
         );
-        return (1, failed(cause));
+        return (1, failed(cause), Vec::new());
     }
-    let loaded: Vec<(Asset, Fetched)> = stream::iter(own.into_iter().map(async |asset| {
-        let fetched = fetch.get(asset.url.clone(), asset.url.path(), |answer| check_asset(&asset, answer)).await;
+    let loaded: Vec<(&Asset, Fetched)> = stream::iter(own.iter().map(async |asset| {
+        let fetched = fetch.get(asset.url.clone(), asset.url.path(), |answer| check_asset(asset, answer)).await;
         (asset, fetched)
     }))
     .buffered(fetch.smoke.concurrency)
@@ -153,7 +165,7 @@ async fn load_assets(fetch: &Fetch<'_>, page: &Answer) -> (u32, Vec<Observation>
         detail: "of another origin: not loaded".into(),
         threshold: None,
     }));
-    (attempts, observations)
+    (attempts, observations, own)
 }
 
 fn check_asset(asset: &Asset, answer: &Answer) -> Result<String, String> {
@@ -187,11 +199,13 @@ fn observation(kind: ObservationKind, name: String, result: Result<String, Strin
 }
 
 fn summary(observations: &[Observation]) -> (Status, String) {
-    let mut failed = observations.iter().filter(|observation| observation.status == Status::Fail);
-    if let Some(first) = failed.next() {
-        let more = failed.count();
-        let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
-        return (Status::Fail, format!("{}: {}{more}", first.name, first.detail));
+    for status in [Status::Fail, Status::Warn] {
+        let mut bad = observations.iter().filter(|observation| observation.status == status);
+        if let Some(first) = bad.next() {
+            let more = bad.count();
+            let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+            return (status, format!("{}: {}{more}", first.name, first.detail));
+        }
     }
     let count = |kind| observations.iter().filter(|observation| observation.kind == kind).count();
     let (requests, assets) = (count(ObservationKind::Request), count(ObservationKind::Asset));

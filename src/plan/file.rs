@@ -358,6 +358,8 @@ pub(super) struct Smoke {
     pub(super) page: Option<Option<Text>>,
     /// Whether the page's scripts and style sheets are loaded.
     pub(super) assets: Option<bool>,
+    /// Whether it blocks that the revision beside this one lacks the page's assets, while clients do not stick to one.
+    pub(super) asset_skew: Option<Severity>,
     /// How many assets a page may name.
     pub(super) max_assets: Option<At<usize>>,
     /// How many requests run side by side.

@@ -236,6 +236,8 @@ pub struct Smoke {
     pub page: Option<String>,
     /// Whether they are.
     pub assets: bool,
+    /// Whether assets that the revision beside this one lacks fail the check.
+    pub skew_blocks: bool,
     /// How many assets a page may name.
     pub max_assets: usize,
     /// How many requests run side by side.

@@ -1,7 +1,9 @@
 //! Secrets: references in the checks file, values in memory, and nothing of them in what is written.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::path::Path;
+use std::rc::Rc;
 
 /// A request header. A value that comes from a reference is never shown.
 #[derive(Clone)]
@@ -97,10 +99,10 @@ impl Header {
     }
 }
 
-/// Replaces secrets in text that is going to be written.
+/// Replaces secrets in text that is going to be written. Clones know the same secrets, also those that come later.
 #[derive(Clone, Debug, Default)]
 pub struct Redactor {
-    secrets: Vec<Secret>,
+    secrets: Rc<RefCell<Vec<Secret>>>,
 }
 
 #[derive(Clone)]
@@ -115,7 +117,7 @@ impl fmt::Debug for Secret {
 impl Redactor {
     /// Makes a redactor for the secret headers among those given: for the whole value, and for what stands behind a scheme.
     pub(super) fn new<'h>(headers: impl Iterator<Item = &'h Header>) -> Self {
-        let mut redactor = Self::default();
+        let redactor = Self::default();
         for header in headers.filter(|header| header.secret) {
             redactor.hide(&header.value);
             if let Some((_, bare)) = header.value.rsplit_once(' ') {
@@ -126,23 +128,22 @@ impl Redactor {
     }
 
     /// Hides one more secret. Text of fewer than four characters is not hidden: it would blank out ordinary words.
-    pub fn hide(&mut self, secret: &str) {
-        if secret.chars().count() >= 4 && !self.secrets.iter().any(|known| known.0 == secret) {
-            self.secrets.push(Secret(secret.to_owned()));
+    pub fn hide(&self, secret: &str) {
+        let mut secrets = self.secrets.borrow_mut();
+        if secret.chars().count() >= 4 && !secrets.iter().any(|known| known.0 == secret) {
+            secrets.push(Secret(secret.to_owned()));
             // The longest first, so that no secret is left over behind a shorter one inside it.
-            self.secrets.sort_by_key(|known| std::cmp::Reverse(known.0.len()));
+            secrets.sort_by_key(|known| std::cmp::Reverse(known.0.len()));
         }
     }
 
     /// The text with every secret replaced.
     #[must_use]
     pub fn clean(&self, text: String) -> String {
-        self.secrets.iter().fold(
-            text,
-            |text, secret| {
-                if text.contains(&secret.0) { text.replace(&secret.0, "***") } else { text }
-            },
-        )
+        self.secrets
+            .borrow()
+            .iter()
+            .fold(text, |text, secret| if text.contains(&secret.0) { text.replace(&secret.0, "***") } else { text })
     }
 }
 

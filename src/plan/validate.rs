@@ -445,6 +445,7 @@ fn smoke(keys: file::Smoke) -> Result<Smoke, PlanError> {
         requests,
         page,
         assets,
+        skew_blocks: keys.asset_skew == Some(Severity::Block),
         max_assets: bounded(required(keys.max_assets)?, 10_000, "max_assets")?,
         concurrency: bounded(required(keys.concurrency)?, 64, "concurrency")?,
         max_redirects: required(keys.max_redirects)?.min(20),

@@ -1,9 +1,11 @@
 //! One HTTP request, bounded in time and bytes; and the schedule of its repetition.
 
 mod failure;
+mod front_end;
 mod retry;
 mod tls;
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -17,15 +19,16 @@ pub use retry::{Attempt, Tried, until};
 pub use tls::read_ca_file;
 
 use crate::plan::{Header, Request, RequestLimits};
-use crate::target::Target;
+use crate::target::{Auth, Target};
 
 /// Asks one target.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Probe {
     client: Client,
     target: Target,
     headers: HeaderMap,
     extra_ca: Option<Vec<u8>>,
+    auth: Option<Rc<Auth>>,
 }
 
 /// An answer, its body whole.
@@ -39,6 +42,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body, decompressed.
     pub body: Vec<u8>,
+    /// What to do about the answer, where Cloud Run's front end gave it and not the application.
+    pub advice: Option<String>,
 }
 
 impl Answer {
@@ -92,17 +97,30 @@ impl Probe {
     /// # Errors
     /// A malformed certificate or header, or a TLS set-up that the machine refuses.
     pub fn new(target: Target, headers: &[Header], extra_ca: Option<&[u8]>) -> Result<Self, String> {
+        // A proxy for the world cannot reach this machine's own addresses.
+        let direct = target.is_loopback();
+        Self::build(target, headers, extra_ca, direct)
+    }
+
+    /// Makes a probe that uses no proxy, whatever the environment says: for tokens.
+    ///
+    /// # Errors
+    /// As [`Probe::new`].
+    pub fn direct(target: Target) -> Result<Self, String> {
+        Self::build(target, &[], None, true)
+    }
+
+    fn build(target: Target, headers: &[Header], extra_ca: Option<&[u8]>, direct: bool) -> Result<Self, String> {
         let mut builder = Client::builder()
             .tls_backend_preconfigured(tls::config(extra_ca)?)
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("canary-gate/", env!("CARGO_PKG_VERSION")))
             .http1_only();
-        if target.is_loopback() {
-            // A proxy for the world cannot reach this machine's own addresses.
+        if direct {
             builder = builder.no_proxy();
         }
         let client = builder.build().map_err(|error| format!("the HTTP client cannot be set up: {error}"))?;
-        Ok(Self { client, target, headers: header_map(headers)?, extra_ca: extra_ca.map(<[u8]>::to_vec) })
+        Ok(Self { client, target, headers: header_map(headers)?, extra_ca: extra_ca.map(<[u8]>::to_vec), auth: None })
     }
 
     /// A probe for another target that trusts the same CAs, with the same headers or others.
@@ -112,6 +130,12 @@ impl Probe {
     pub fn toward(&self, target: Target, headers: Option<&[Header]>) -> Result<Self, String> {
         let other = Self::new(target, headers.unwrap_or_default(), self.extra_ca.as_deref())?;
         Ok(if headers.is_none() { Self { headers: self.headers.clone(), ..other } } else { other })
+    }
+
+    /// The same probe with tokens for a private service.
+    #[must_use]
+    pub fn with_auth(self, auth: Auth) -> Self {
+        Self { auth: Some(Rc::new(auth)), ..self }
     }
 
     /// The target.
@@ -142,17 +166,48 @@ impl Probe {
     ) -> Result<Answer, Failure> {
         let left = deadline.saturating_duration_since(Instant::now());
         let time = limits.time.min(left);
-        match tokio::time::timeout(time, self.exchange(url, request, limits.body)).await {
+        match tokio::time::timeout(time, self.authorized(url, request, limits.body)).await {
             Ok(answer) => answer,
             Err(_) => Err(Failure::timed_out(time, time < limits.time)),
         }
     }
 
-    async fn exchange(&self, url: &Url, request: &Request, max_body: u64) -> Result<Answer, Failure> {
+    /// One exchange, with a token where the service wants one; an answer of Cloud Run's own comes with advice.
+    async fn authorized(&self, url: &Url, request: &Request, max_body: u64) -> Result<Answer, Failure> {
+        // Tokens go to the target's own origin only, and never in the clear to another machine.
+        let secure = url.scheme() == "https" || self.target.is_loopback();
+        let auth = self.auth.as_ref().filter(|_| secure && url.origin() == self.target.url.origin());
+        let mut answer = self.exchange(url, request, max_body, auth).await?;
+        while let Some(auth) = auth.filter(|auth| matches!(answer.status, 401 | 403) && auth.escalate(answer.status)) {
+            answer = self.exchange(url, request, max_body, Some(auth)).await?;
+        }
+        answer.advice = match front_end::refusal(&answer) {
+            Some(front_end::Refusal::Private) => match auth {
+                Some(auth) => Some(auth.advice().await),
+                None => Some("the service is private".into()),
+            },
+            Some(front_end::Refusal::Ingress) => Some(front_end::INGRESS.into()),
+            None => None,
+        };
+        Ok(answer)
+    }
+
+    async fn exchange(
+        &self,
+        url: &Url,
+        request: &Request,
+        max_body: u64,
+        auth: Option<&Rc<Auth>>,
+    ) -> Result<Answer, Failure> {
         let malformed = |message: String| Failure::new(FailureKind::Other, message);
         let method = Method::from_bytes(request.method.as_bytes()).map_err(|error| malformed(error.to_string()))?;
         let mut headers = self.headers.clone();
         headers.extend(header_map(&request.headers).map_err(malformed)?);
+        if let Some(auth) = auth
+            && let Some(header) = auth.header().await
+        {
+            headers.extend(header_map(&[header]).map_err(malformed)?);
+        }
         let mut builder = self.client.request(method, url.clone()).headers(headers);
         if let Some(body) = &request.body {
             builder = builder.body(body.clone());
@@ -168,7 +223,7 @@ impl Probe {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { url: url.clone(), status, headers, body })
+        Ok(Answer { url: url.clone(), status, headers, body, advice: None })
     }
 }
 

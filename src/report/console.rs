@@ -42,7 +42,10 @@ impl Style {
 /// The summary as text.
 #[must_use]
 pub fn render(summary: &Summary, style: Style) -> String {
-    let mut text = format!("{}\n\n", summary.url);
+    let url = if summary.url.is_empty() { "(the canary's address was not found out)" } else { &summary.url };
+    let facts: Vec<String> = summary.deployment.iter().map(|(name, value)| format!("{name} {value}")).collect();
+    let facts = if facts.is_empty() { String::new() } else { format!("{}\n", facts.join(", ")) };
+    let mut text = format!("{url}\n{facts}\n");
     let name_width = summary.checks.iter().map(|check| check.name.chars().count()).max().unwrap_or(0).max(5);
     let head = format!("{:name_width$}  {:7}  {:>8}  {:>9}  {}", "check", "status", "attempts", "time", "why");
     text.push_str(&style.paint(FAINT, head.trim_end()));
@@ -171,6 +174,7 @@ mod tests {
         });
         let summary = Summary {
             url: "https://canary.example.com".into(),
+            deployment: Vec::new(),
             started_at: SystemTime::UNIX_EPOCH,
             duration: Duration::from_millis(2345),
             checks: vec![

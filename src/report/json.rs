@@ -26,6 +26,9 @@ struct Report<'r> {
     exit_code: u8,
     /// The canary's address.
     url: &'r str,
+    /// What is known of the deployment: project, region, service, revision, phase, release, rollout.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    deployment: BTreeMap<&'r str, &'r str>,
     /// When the run began: RFC 3339, UTC.
     #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     started_at: String,
@@ -137,6 +140,7 @@ pub fn render(summary: &Summary) -> Result<String, serde_json::Error> {
         verdict: verdict.word(),
         exit_code: verdict.exit_code(),
         url: &summary.url,
+        deployment: summary.deployment.iter().map(|(name, value)| (&**name, &**value)).collect(),
         started_at: humantime::format_rfc3339_millis(summary.started_at).to_string(),
         duration_ms: milliseconds(summary.duration),
         warnings: summary.warnings(),

@@ -2,18 +2,19 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
+use std::rc::Rc;
 use std::time::{Instant, SystemTime};
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{NO_VERDICT, USAGE, fail, print, runtime};
-use crate::check::{self, Ledger};
-use crate::cli::Verify;
+use crate::check::{self, Approach, Ledger};
+use crate::cli::{AuthWhen, Verify};
 use crate::outcome::Summary;
 use crate::plan::{Lookup, Plan, Source, read_file};
 use crate::probe::{Probe, read_ca_file};
 use crate::report::{self, ReportFile, Style};
-use crate::target::Target;
+use crate::target::{Auth, AuthMode, CloudRun, Deployment, Given, Target, Tokens};
 
 pub(super) fn run(args: &Verify) -> u8 {
     let prepared = match Prepared::new(args) {
@@ -33,16 +34,29 @@ pub(super) fn run(args: &Verify) -> u8 {
 /// Everything that can be wrong before a request is made, done and found good.
 struct Prepared {
     plan: Plan,
-    probe: Probe,
+    approach: Approach,
+    /// The address, where it was given.
+    url: Option<String>,
+    facts: Vec<(String, String)>,
     reports: Vec<ReportFile>,
 }
 
 impl Prepared {
     fn new(args: &Verify) -> Result<Self, String> {
-        let Some(url) = &args.url else {
-            return Err("no canary to verify: pass --url URL (or set CANARY_GATE_URL)".into());
+        let given = Given {
+            project: args.project.clone(),
+            region: args.region.clone(),
+            service: args.service.clone(),
+            revision: args.revision.clone(),
+            tag: args.tag.clone(),
+            percent: args.expect_percent,
         };
-        let target = Target::parse(url)?;
+        let url = args.url.as_deref().map(Target::parse).transpose()?;
+        let deployment = match &url {
+            // An address by hand beats all that the environment says.
+            Some(_) => None,
+            None => Deployment::read(&given, &|name| std::env::var(name).ok())?,
+        };
         let file = match &args.checks {
             Some(path) => Some((path.display().to_string(), read_file(path).map_err(|error| error.to_string())?)),
             None => None,
@@ -55,11 +69,71 @@ impl Prepared {
         };
         let plan = source.plan(&Process).map_err(|error| error.to_string())?;
         let ca = args.ca_file.as_deref().map(read_ca_file).transpose()?;
-        let probe = Probe::new(target, &plan.headers, ca.as_deref())?;
+        let tokens = Rc::new(tokens(args, ca.as_deref(), &plan)?);
+        let facts = deployment.as_ref().map(Deployment::facts).unwrap_or_default();
+        let shown = url.as_ref().map(|url| url.shown().to_owned());
+        let make = probes(args, &plan, ca.clone(), tokens.clone());
+        let approach = match (url, deployment) {
+            (Some(url), _) => Approach::Direct(make(url, None)?),
+            (None, Some(deployment)) => {
+                let api = Probe::new(endpoint("--run-endpoint", &args.run_endpoint)?, &[], ca.as_deref())?;
+                Approach::CloudRun { cloud: CloudRun::new(deployment, args.require_identity, api, tokens), probe: make }
+            }
+            (None, None) => {
+                return Err(
+                    "no canary to verify: pass --url URL (or set CANARY_GATE_URL), or --service, --region, --project, \
+                            --revision and --tag; in Cloud Deploy its environment says them"
+                        .into(),
+                );
+            }
+        };
         // Last, so that no other error leaves a file behind.
         let reports = args.reports()?.into_iter().map(ReportFile::open).collect::<Result<_, _>>()?;
-        Ok(Self { plan, probe, reports })
+        Ok(Self { plan, approach, url: shown, facts, reports })
     }
+}
+
+fn endpoint(flag: &str, written: &str) -> Result<Target, String> {
+    Target::parse(written).map_err(|error| format!("{flag}: {error}"))
+}
+
+/// Where tokens come from.
+fn tokens(args: &Verify, ca: Option<&[u8]>, plan: &Plan) -> Result<Tokens, String> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+    let host = variable("GCE_METADATA_HOST").unwrap_or_else(|| "metadata.google.internal".into());
+    let metadata = Target::parse(&format!("http://{host}")).map_err(|error| format!("GCE_METADATA_HOST: {error}"))?;
+    let given = match &args.id_token_file {
+        Some(path) => {
+            Some(Process.file(&path.display().to_string()).map_err(|error| format!("--id-token-file: {error}"))?)
+        }
+        None => variable("CANARY_GATE_ID_TOKEN").map(|token| token.trim().to_owned()),
+    };
+    let iam = Probe::new(endpoint("--iam-endpoint", &args.iam_endpoint)?, &[], ca)?;
+    Ok(Tokens::new(Probe::direct(metadata)?, iam, given, plan.redactor.clone()))
+}
+
+type MakeProbe = Box<dyn Fn(Target, Option<String>) -> Result<Probe, String>>;
+
+/// Makes the probe of an address, with tokens for the audience: that of the flag, of the service, or the address itself.
+fn probes(args: &Verify, plan: &Plan, ca: Option<Vec<u8>>, tokens: Rc<Tokens>) -> MakeProbe {
+    let mode = match args.auth {
+        AuthWhen::Auto => AuthMode::Auto,
+        AuthWhen::Always => AuthMode::Always,
+        AuthWhen::Never => AuthMode::Never,
+    };
+    let (headers, audience) = (plan.headers.clone(), args.audience.clone());
+    let taken = headers.iter().any(|header| header.name.eq_ignore_ascii_case("authorization"));
+    Box::new(move |target, service| {
+        let own = target.shown().to_owned();
+        // Of a tagged address, the audience is the service's: the host without the tag.
+        let untagged =
+            own.split_once("---").and_then(|(tag, host)| Some(format!("{}://{host}", tag.split_once("://")?.0)));
+        let mut audiences: Vec<String> = audience.iter().cloned().chain(service).chain(untagged).chain([own]).collect();
+        audiences.dedup();
+        audiences.truncate(2);
+        let auth = Auth::new(mode, tokens.clone(), audiences, taken);
+        Ok(Probe::new(target, &headers, ca.as_deref())?.with_auth(auth))
+    })
 }
 
 /// References in the checks file are looked up in the process's environment and files.
@@ -95,12 +169,13 @@ async fn summarize(prepared: &Prepared) -> Result<Summary, String> {
     });
     let (started_at, began) = (SystemTime::now(), Instant::now());
     let interrupted = tokio::select! {
-        () = check::run(&prepared.plan, &prepared.probe, &ledger) => None,
+        () = check::run(&prepared.plan, &prepared.approach, &ledger) => None,
         _ = interrupt.recv() => Some("SIGINT"),
         _ = terminate.recv() => Some("SIGTERM"),
     };
     Ok(Summary {
-        url: prepared.probe.target().shown().to_owned(),
+        url: prepared.url.clone().or_else(|| ledger.address()).unwrap_or_default(),
+        deployment: prepared.facts.clone(),
         started_at,
         duration: began.elapsed(),
         checks: ledger.outcomes(),

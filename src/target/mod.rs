@@ -1,8 +1,18 @@
-//! Whom to check: the canary's address.
+//! Whom to check: the canary's address, given or found out, and proof that it is the revision that was deployed.
+
+mod cloud_run;
+mod deployment;
+mod run_api;
+mod token;
 
 use std::net::IpAddr;
 
 use url::{Host, Url};
+
+pub use cloud_run::{CloudRun, Endpoints, Established};
+pub use deployment::{Deployment, Given};
+pub use run_api::{Revision, Service, Standing};
+pub use token::{Auth, AuthMode, Tokens};
 
 /// The canary.
 #[derive(Clone, Debug, PartialEq, Eq)]

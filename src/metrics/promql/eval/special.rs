@@ -34,7 +34,9 @@ impl Evaluator<'_> {
             Special::AbsentOverTime => absent(self.range(&args[0], time)?.series.is_empty(), &args[0]),
             Special::Clamp => {
                 let (low, high) = (scalar(1)?, scalar(2)?);
-                let elements = if low > high { Vec::new() } else { vector(0)? };
+                // Evaluated in any case: what is wrong with it must not be hidden.
+                let elements = vector(0)?;
+                let elements = if low > high { Vec::new() } else { elements };
                 map(elements, |value| maths::max(low, maths::min(high, value)), span)?
             }
             Special::ClampMax => {

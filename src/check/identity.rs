@@ -1,0 +1,93 @@
+//! Whom the gate verifies: the address is found out and proven before the checks, and proven once more after them.
+
+use tokio::time::Instant;
+
+use super::ledger::Ledger;
+use super::thresholds::note;
+use super::{Approach, Context, Finding, ready};
+use crate::outcome::Status;
+use crate::plan::Ready;
+use crate::probe::Probe;
+use crate::target::Established;
+
+/// Where the canary was found.
+pub(super) struct Found {
+    pub(super) probe: Probe,
+    /// The stable revision beside it.
+    pub(super) neighbour: Option<Neighbour>,
+}
+
+/// The revision that serves the rest of the traffic.
+pub(super) struct Neighbour {
+    pub(super) probe: Probe,
+    /// Whether clients stick to one of the two.
+    pub(super) sticky: bool,
+}
+
+/// The `ready` check: the revision is ready where the API can be asked, and its address serves. With the probe for the
+/// address that was found out.
+pub(super) async fn ready(context: &Context<'_>, approach: &Approach, plan: &Ready) -> (Finding, Option<Found>) {
+    let (cloud, make) = match approach {
+        Approach::Direct(probe) => return (ready::check(context, probe, plan).await, None),
+        Approach::CloudRun { cloud, probe } => (cloud, probe),
+    };
+    let bounds = &plan.bounds;
+    let (established, attempts) =
+        cloud.establish(bounds.retry, context.deadline, |attempt, cause| context.note(attempt, cause)).await;
+    let mut beside = None;
+    let (address, audience, identity) = match established {
+        Established::Wrong(why) => return (Finding::new(Status::Fail, attempts, why), None),
+        Established::Unknown(why) => return (Finding::new(Status::Error, attempts, why), None),
+        Established::Proven { address, audience, stable, sticky } => {
+            beside = stable.map(|stable| (stable, Some(audience.clone()), sticky));
+            let detail = format!("proven: {} serves {}", address.shown(), cloud.deployment.revision);
+            (address, Some(audience), note("identity", Status::Pass, detail))
+        }
+        Established::Unproven(address, why) => {
+            let audience = cloud.deployment.service_urls.first().map(|url| url.shown().to_owned());
+            let detail = format!(
+                "not proven that {} serves {}: {why} (roles/run.viewer on the service lets the gate prove it)",
+                address.shown(),
+                cloud.deployment.revision
+            );
+            (address, audience, note("identity", Status::Warn, detail))
+        }
+    };
+    context.ledger.found(address.shown());
+    let probe = match make(address, audience) {
+        Ok(probe) => probe,
+        Err(why) => return (Finding::new(Status::Error, attempts, why), None),
+    };
+    let neighbour =
+        beside.and_then(|(stable, audience, sticky)| Some(Neighbour { probe: make(stable, audience).ok()?, sticky }));
+    if !bounds.enabled {
+        return (
+            Finding::new(identity.status, attempts, identity.detail.clone()).seeing(vec![identity]),
+            Some(Found { probe, neighbour }),
+        );
+    }
+    let mut finding = ready::check(context, &probe, plan).await;
+    finding.attempts = finding.attempts.max(attempts);
+    if finding.status == Status::Pass {
+        finding.status = identity.status;
+        finding.detail = format!("{}; identity {}", finding.detail, identity.detail);
+    }
+    (finding.seeing(vec![identity]), Some(Found { probe, neighbour }))
+}
+
+/// Proves the identity once more before the verdict: a rollout that changed under the gate is no PASS.
+pub(super) async fn recheck(approach: &Approach, plan: &Ready, ledger: &Ledger, deadline: Instant) {
+    let Approach::CloudRun { cloud, .. } = approach else { return };
+    if !ledger.identity_is_proven() {
+        // What was not proven at first is said already.
+        return;
+    }
+    if let Err((why, changed)) = cloud.recheck(plan.bounds.retry, deadline).await {
+        let (status, what) = if changed {
+            (Status::Fail, "the rollout changed under the gate")
+        } else {
+            (Status::Error, "the identity could not be proven once more before the verdict")
+        };
+        ledger.overturn("ready", status, &format!("{what}: {why}"));
+    }
+}

@@ -1,0 +1,101 @@
+//! Asset skew: while two revisions share the traffic, a page of one asks the other for its assets, unless clients stick to
+//! one. No check of the canary alone can see that.
+
+use super::Context;
+use super::identity::Neighbour;
+use super::page::{Asset, assets, looks_like_html};
+use super::thresholds::note;
+use crate::outcome::{Observation, Status};
+use crate::plan::{Request, Smoke};
+use crate::probe::{Answer, Probe};
+
+/// A page that is kept for longer than this outlives a rollout.
+const LONG: u64 = 3600;
+
+/// A warning where browsers may keep the page beyond the rollout: its assets are gone then.
+pub(super) fn cached(page: &Answer) -> Option<Observation> {
+    let value = page.header("cache-control")?.to_ascii_lowercase();
+    let mut directives = value.split(',').map(str::trim);
+    let kept = directives.any(|directive| {
+        let age = directive.strip_prefix("max-age=").or_else(|| directive.strip_prefix("s-maxage="));
+        directive == "immutable" || age.and_then(|age| age.parse::<u64>().ok()).is_some_and(|age| age > LONG)
+    });
+    let detail = format!(
+        "the page may be kept by browsers and caches for long (Cache-Control: {value}), and its hashed assets go with the next \
+         revision; send no-cache with HTML"
+    );
+    kept.then(|| note("page", Status::Warn, detail))
+}
+
+/// Asks each revision for the other's assets.
+pub(super) async fn between(
+    context: &Context<'_>,
+    smoke: &Smoke,
+    canary: &Probe,
+    neighbour: &Neighbour,
+    page: &Answer,
+    own: &[Asset],
+) -> Vec<Observation> {
+    if neighbour.sticky {
+        return Vec::new();
+    }
+    let mut observations = missing(context, smoke, &neighbour.probe, "the stable revision", own).await;
+    let path = page.url.path();
+    let request = get(path);
+    // What the stable revision's page cannot be asked for is not the canary's fault: it is said, and no more.
+    match neighbour.probe.ask(&request, smoke.bounds.request, context.deadline).await {
+        Ok(answer) if answer.status == 200 => match assets(&answer.body, &answer.url) {
+            Ok(found) => {
+                let of_its_own: Vec<Asset> =
+                    found.into_iter().filter(|asset| asset.url.origin() == answer.url.origin()).collect();
+                observations.extend(missing(context, smoke, canary, "the canary", &of_its_own).await);
+            }
+            Err(cause) => {
+                observations.push(note("asset skew", Status::Skipped, format!("the stable revision's page: {cause}")))
+            }
+        },
+        Ok(answer) => observations.push(note(
+            "asset skew",
+            Status::Skipped,
+            format!("the stable revision answers {} for {path}", answer.status),
+        )),
+        Err(failure) => {
+            observations.push(note("asset skew", Status::Skipped, format!("the stable revision: {failure}")))
+        }
+    }
+    observations
+}
+
+fn get(path: &str) -> Request {
+    Request { method: "GET".into(), path: path.to_owned(), headers: Vec::new(), body: None }
+}
+
+/// One observation where a side lacks assets of the other's page.
+async fn missing(context: &Context<'_>, smoke: &Smoke, side: &Probe, name: &str, wanted: &[Asset]) -> Vec<Observation> {
+    let mut lacking = Vec::new();
+    for asset in wanted.iter().take(smoke.max_assets) {
+        let path = match asset.url.query() {
+            Some(query) => format!("{}?{query}", asset.url.path()),
+            None => asset.url.path().to_owned(),
+        };
+        match side.ask(&get(&path), smoke.bounds.request, context.deadline).await {
+            Ok(answer) if answer.status == 200 && !looks_like_html(&answer.body) => {}
+            Ok(_) => lacking.push(path),
+            Err(failure) => {
+                return vec![note(
+                    "asset skew",
+                    Status::Skipped,
+                    format!("{name} cannot be asked for {path}: {failure}"),
+                )];
+            }
+        }
+    }
+    let Some(first) = lacking.first() else { return Vec::new() };
+    let more = if lacking.len() > 1 { format!(" and {} more", lacking.len() - 1) } else { String::new() };
+    let detail = format!(
+        "{name} lacks {first}{more}, which the other revision's page names: while both serve, pages break for clients that meet \
+         both; set run.googleapis.com/sessionAffinity: \"true\", keep the assets of the revision before, or serve them from a bucket"
+    );
+    let status = if smoke.skew_blocks { Status::Fail } else { Status::Warn };
+    vec![note("asset skew", status, detail)]
+}

@@ -1,0 +1,336 @@
+//! The gate in Cloud Deploy: the right revision, proven, with tokens that are shown nowhere.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "outside production code")]
+
+#[path = "../examples/canary/mod.rs"]
+mod canary;
+mod gate;
+mod google;
+
+use std::sync::Arc;
+
+use canary::Fault;
+use canary::app::answer;
+use canary::server::{Canary, Reply, Request};
+use gate::{FAST, Gate, Ran, each};
+use google::{ACCESS, ACCOUNT, DEPLOYED, PRIOR, SERVICE_URL, World, id_token, in_cloud_deploy};
+
+fn verify(google: &Canary) -> Gate {
+    let mut gate = Gate::new().args(["verify", "--checks", "checks.yaml", "--report", "json=report.json"]);
+    gate.file("checks.yaml", FAST);
+    in_cloud_deploy(gate, google)
+}
+
+fn healthy() -> Canary {
+    Fault::named("none").unwrap().start()
+}
+
+#[test]
+fn the_deployed_revision_is_found_and_proven() {
+    let canary = healthy();
+    let ran = verify(&World::of(&canary).serve()).args(["--expect-percent", "20", "--require-identity"]).run();
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(ran.report["url"], canary.url());
+    assert!(
+        ran.detail("ready").contains(&format!("identity proven: {} serves {DEPLOYED}", canary.url())),
+        "{}",
+        ran.detail("ready")
+    );
+    let deployment = &ran.report["deployment"];
+    assert_eq!(
+        (&deployment["revision"], &deployment["release"], &deployment["phase"]),
+        (&DEPLOYED.into(), &"release-7".into(), &"canary".into())
+    );
+    assert!(
+        ran.stdout.contains("service emergence-app, revision emergence-app-00042-new, phase canary, release release-7")
+    );
+}
+
+/// A fault, the exit code, and a piece of what `ready` says.
+type Case = (&'static str, fn(&mut World), i32, &'static str);
+
+#[test]
+fn every_fault_of_the_apis_gets_its_verdict() {
+    #[rustfmt::skip]
+    let cases: &[Case] = &[
+        ("the tag points elsewhere", |world| world.tagged = PRIOR, 1, "the tag canary points to emergence-app-00041-old, and emergence-app-00042-new was deployed"),
+        ("another share", |world| world.percent = 50, 1, "has 50 % of the traffic, want 20 %"),
+        ("never ready", |world| world.ready = "CONDITION_RECONCILING", 1, "is not ready yet: Deploying revision. (CONTAINER_MISSING)"),
+        ("failed", |world| world.ready = "CONDITION_FAILED", 1, "is not ready: Deploying revision."),
+        ("reconciling", |world| world.reconciling = true, 1, "is still reconciling"),
+        ("404", |world| world.api = |_| 404, 1, "answers 404"),
+        ("busy at first", |world| world.api = |number| if number < 2 { 429 } else { 200 }, 0, "identity proven"),
+        ("broken at first", |world| world.api = |number| if number < 2 { 500 } else { 200 }, 0, "identity proven"),
+        ("broken for ever", |world| world.api = |_| 500, 3, "the Cloud Run Admin API answers 500"),
+        ("slow for ever", |world| world.api = |_| 0, 3, "the Cloud Run Admin API: no whole answer"),
+        ("token expired", |world| world.api = |number| if number == 0 { 401 } else { 200 }, 0, "identity proven"),
+        ("moves under the gate", |world| world.moves_at = 2, 1, "the rollout changed under the gate: the tag canary points to"),
+    ];
+    each(cases, |(name, fault, code, piece)| {
+        let canary = healthy();
+        let mut world = World::of(&canary);
+        fault(&mut world);
+        let ran = verify(&world.serve()).args(["--expect-percent", "20"]).run();
+        if ran.code == *code && ran.detail("ready").contains(piece) {
+            return Ok(());
+        }
+        Err(format!("{name}: exit {}, want {code} with {piece:?}:\n{}{}", ran.code, ran.stdout, ran.stderr))
+    });
+}
+
+#[test]
+fn without_permission_the_address_is_built_and_said_to_be_unproven() {
+    for (name, fault) in
+        [("403", (|world| world.api = |_| 403) as fn(&mut World)), ("no token", |world| world.token = 500)]
+    {
+        let canary = healthy();
+        let mut world = World::of(&canary);
+        fault(&mut world);
+        let google = world.serve();
+        // The built address is not of this machine: that it is tried shows that it was built.
+        let ran = verify(&google).run();
+        assert_eq!(
+            (ran.code, &ran.report["url"]),
+            (1, &"https://canary---emergence-app-abc123-ew.a.run.app".into()),
+            "{name}: {}",
+            ran.stderr
+        );
+        let ran = verify(&google).args(["--require-identity"]).run();
+        assert_eq!((ran.code, ran.status("ready")), (3, "error"), "{name}");
+        assert!(
+            ran.detail("ready").contains("cannot be proven (--require-identity)")
+                && ran.detail("ready").contains("roles/run.viewer"),
+            "{}",
+            ran.detail("ready")
+        );
+        // Another domain: the service's address never stands in.
+        let ran = verify(&google).env("CLOUD_RUN_SERVICE_URLS", "https://app.example.com").run();
+        assert_eq!((ran.code, ran.status("ready"), ran.status("smoke")), (3, "error", "skipped"), "{name}");
+        assert!(ran.detail("ready").contains("the canary's own address is not known"), "{}", ran.detail("ready"));
+        // In a phase with all of the traffic the service's address serves, and it is unproven.
+        let ran =
+            verify(&google).env("CLOUD_DEPLOY_PHASE", "stable").env("CLOUD_RUN_SERVICE_URLS", &canary.url()).run();
+        assert_eq!((ran.code, ran.status("ready")), (0, "warn"), "{name}: {}", ran.stderr);
+        assert!(ran.detail("ready").contains("not proven"), "{}", ran.detail("ready"));
+    }
+}
+
+/// A canary that lets nobody in without an identity token for an audience, as Cloud Run's front end does.
+fn private(audience: String) -> Canary {
+    let wanted = format!("Bearer {}", id_token(&audience, 4_000_000_000));
+    Canary::start(Arc::new(move |request: &Request| match request.headers.get("authorization") {
+        Some(sent) if *sent == wanted => answer(request),
+        Some(_) => Reply::new(401, "text/html", "<html><title>401 Unauthorized</title></html>")
+            .header("WWW-Authenticate", "Bearer error=\"invalid_token\""),
+        None => Reply::new(
+            403,
+            "text/html; charset=UTF-8",
+            "<html><title>403 Forbidden</title>Your client does not have permission to get URL <code>/</code> from this server.</html>",
+        ),
+    }))
+}
+
+fn has_no_secret(ran: &Ran) {
+    let written = ran.everything();
+    for secret in [ACCESS, &id_token(SERVICE_URL, 4_000_000_000), "signature"] {
+        assert!(!written.contains(secret), "{written}");
+    }
+    assert!(!written.contains("eyJ"), "{written}");
+}
+
+#[test]
+fn a_private_service_gets_an_identity_token() {
+    let ways: [(&str, fn(&mut World)); 2] = [("metadata", |_| {}), ("IAM Credentials", |world| world.identity = 404)];
+    for (name, way) in ways {
+        let canary = private(SERVICE_URL.into());
+        let mut world = World::of(&canary);
+        way(&mut world);
+        let ran = verify(&world.serve()).run();
+        assert_eq!(ran.code, 0, "{name}: {}{}", ran.stdout, ran.stderr);
+        has_no_secret(&ran);
+        let ran = verify(&World::of(&canary).serve()).args(["--auth", "always"]).run();
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert!(canary.seen().last().unwrap().headers.contains_key("authorization"));
+    }
+}
+
+#[test]
+fn the_tagged_address_is_the_second_audience() {
+    // The token for the service's address is refused; the one for the canary's own is taken.
+    let slot = Arc::new(std::sync::Mutex::new(String::new()));
+    let own = slot.clone();
+    let canary = Canary::start(Arc::new(move |request: &Request| {
+        let wanted = format!("Bearer {}", id_token(&own.lock().unwrap(), 4_000_000_000));
+        match request.headers.get("authorization") {
+            Some(sent) if *sent == wanted => answer(request),
+            _ => Reply::new(401, "text/html", "").header("WWW-Authenticate", "Bearer error=\"invalid_token\""),
+        }
+    }));
+    *slot.lock().unwrap() = canary.url();
+    let ran = verify(&World::of(&canary).serve()).run();
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    has_no_secret(&ran);
+}
+
+#[test]
+fn what_is_to_be_granted_is_said() {
+    let refused = |fault: fn(&mut World), args: &[&str]| {
+        let canary = private("https://nobody".into());
+        let mut world = World::of(&canary);
+        fault(&mut world);
+        let ran = verify(&world.serve()).args(args.iter().copied()).run();
+        assert_eq!((ran.code, ran.status("health")), (1, "fail"), "{}", ran.stderr);
+        has_no_secret(&ran);
+        ran.detail("health").to_owned()
+    };
+    let said = refused(|_| {}, &[]);
+    assert!(said.contains(&format!("the service is private: grant roles/run.invoker to {ACCOUNT}")), "{said}");
+    let said = refused(|world| (world.identity, world.iam) = (404, 403), &[]);
+    assert!(said.contains("roles/iam.serviceAccountOpenIdTokenCreator on itself"), "{said}");
+    let said = refused(|_| {}, &["--auth", "never"]);
+    assert!(said.contains("no token was sent (--auth never)"), "{said}");
+}
+
+#[test]
+fn a_token_by_hand_is_sent_and_shown_nowhere() {
+    let canary = private("by-hand".into());
+    let token = id_token("by-hand", 4_000_000_000);
+    let ran = Gate::verify(&canary.url(), FAST).env("CANARY_GATE_ID_TOKEN", &token).run();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    has_no_secret(&ran);
+    let mut gate = Gate::verify(&canary.url(), FAST).args(["--id-token-file", "token"]);
+    gate.file("token", format!("{token}\n"));
+    assert_eq!(gate.run().code, 0);
+}
+
+#[test]
+fn tokens_never_cross_a_redirect_to_another_origin() {
+    let elsewhere = healthy();
+    let target = elsewhere.url();
+    let canary = Canary::start(Arc::new(move |request: &Request| match &*request.path {
+        "/" => Reply::new(302, "", "").header("Location", &target),
+        _ => answer(request),
+    }));
+    let ran = verify(&World::of(&canary).serve()).args(["--auth", "always"]).run();
+    assert!(ran.detail("smoke").contains("redirects to another origin"), "{}", ran.detail("smoke"));
+    assert!(elsewhere.seen().is_empty());
+}
+
+#[test]
+fn an_internal_ingress_is_recognised() {
+    let page = "<html><title>Error 404 (Not Found)!!1</title>The requested URL <code>/api/health</code> was not found on this server.</html>";
+    let canary = Canary::start(Arc::new(move |_: &Request| Reply::new(404, "text/html; charset=UTF-8", page)));
+    let ran = Gate::verify(&canary.url(), FAST).run();
+    assert_eq!(ran.code, 1);
+    assert!(ran.detail("health").contains("private pool"), "{}", ran.detail("health"));
+}
+
+#[test]
+fn off_google_cloud_the_metadata_server_is_given_up_quickly() {
+    let canary = private("nobody".into());
+    let began = std::time::Instant::now();
+    let ran = Gate::verify(&canary.url(), FAST).env("GCE_METADATA_HOST", "127.0.0.1:1").run();
+    assert_eq!((ran.code, ran.status("health")), (1, "fail"), "{}", ran.stderr);
+    assert!(ran.detail("health").contains("there is no metadata server"), "{}", ran.detail("health"));
+    assert!(began.elapsed() < std::time::Duration::from_secs(3), "{:?}", began.elapsed());
+}
+
+#[test]
+fn what_is_missing_of_a_deployment_is_named() {
+    let google = World::of(&healthy()).serve();
+    for (name, value, piece) in [
+        ("CLOUD_RUN_REVISION", "", "the revision is not known: pass --revision"),
+        ("CLOUD_RUN_REVISION", "other-00001-abc", "is none of the service emergence-app"),
+        ("TARGET_TYPE", "GKE", "TARGET_TYPE is \"GKE\""),
+        ("CANARY_GATE_RUN_ENDPOINT", "run.example.com", "--run-endpoint: the URL"),
+        ("CANARY_GATE_EXPECT_PERCENT", "120", "120 is not in 0..=100"),
+    ] {
+        let ran = verify(&google).env(name, value).run();
+        assert_eq!(ran.code, 2, "{name}: {}", ran.stderr);
+        assert!(ran.stderr.contains(piece), "{name}: {}", ran.stderr);
+    }
+    let by_hand = [
+        "--project",
+        "emergence-469005",
+        "--region",
+        "europe-west1",
+        "--service",
+        "emergence-app",
+        "--revision",
+        DEPLOYED,
+        "--tag",
+        "canary",
+    ];
+    let canary = healthy();
+    let google = World::of(&canary).serve();
+    let ran = Gate::new()
+        .args(["verify"])
+        .args(by_hand)
+        .env("CANARY_GATE_RUN_ENDPOINT", &google.url())
+        .env("GCE_METADATA_HOST", google.url().trim_start_matches("http://"))
+        .run();
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+}
+
+#[test]
+fn the_canary_alone_is_judged_while_the_service_answers_from_the_stable_revision() {
+    // The service's address answers from the canary one time in five: a sick canary looks well there.
+    let canary = Fault::named("failures-3").unwrap().start();
+    let turn = std::sync::atomic::AtomicUsize::new(0);
+    let service = Canary::start(Arc::new(move |request: &Request| {
+        let sick = request.path == "/api/metrics" && turn.fetch_add(1, std::sync::atomic::Ordering::SeqCst) % 5 == 4;
+        let traffic = canary::app::Traffic {
+            failures: vec![("openai", "timeout", if sick { 3 } else { 0 })],
+            ..Default::default()
+        };
+        canary::app::answer_with(request, &traffic)
+    }));
+    let ran = Gate::verify(&service.url(), FAST).run();
+    assert_eq!(ran.code, 0, "the service's address hides it: {}", ran.stdout);
+    let ran = verify(&World::of(&canary).serve()).env("CLOUD_RUN_SERVICE_URLS", &service.url()).run();
+    assert_eq!((ran.code, ran.status("metrics")), (1, "fail"), "{}", ran.stderr);
+}
+
+/// A front end whose page names one script of its own, and which has no other.
+fn front_end(script: &'static str, cache: &'static str) -> Canary {
+    Canary::start(Arc::new(move |request: &Request| match &*request.path {
+        "/" => Reply::new(200, "text/html", format!("<!doctype html><script type=module src={script}></script>"))
+            .header("Cache-Control", cache),
+        "/assets/" => answer(request),
+        path if path == script => Reply::new(200, "text/javascript", "1"),
+        path if path.starts_with("/assets/") => {
+            Reply::new(200, "text/html", "<!doctype html>the page, for all that is missing")
+        }
+        _ => answer(request),
+    }))
+}
+
+#[test]
+fn assets_that_the_other_revision_lacks_are_warned_of() {
+    let run = |checks: &str, canary: &Canary, stable: &Canary, sticky: bool| {
+        let world = World { prior: stable.url(), sticky, ..World::of(canary) };
+        let google = world.serve();
+        let mut gate = verify(&google);
+        gate.file("checks.yaml", FAST.replace("smoke: {", &format!("smoke: {{{checks}")));
+        gate.run()
+    };
+    let canary = front_end("/assets/index-new.js", "no-cache");
+    let stable = front_end("/assets/index-old.js", "no-cache");
+    let ran = run("", &canary, &stable, false);
+    assert_eq!((ran.code, ran.status("smoke")), (0, "warn"), "{}{}", ran.stdout, ran.stderr);
+    assert!(
+        ran.detail("smoke").contains("lacks /assets/index-new.js") && ran.detail("smoke").contains("sessionAffinity"),
+        "{}",
+        ran.detail("smoke")
+    );
+    assert_eq!(run("asset_skew: block, ", &canary, &stable, false).code, 1);
+    assert_eq!(run("", &canary, &stable, true).status("smoke"), "pass", "clients stick to their revision");
+    let same = front_end("/assets/index-new.js", "no-cache");
+    assert_eq!(run("", &canary, &same, false).status("smoke"), "pass");
+    for cache in ["public, max-age=31536000", "max-age=60, immutable"] {
+        let cached = front_end("/assets/index-new.js", cache);
+        let ran = run("", &cached, &same, false);
+        assert_eq!(ran.status("smoke"), "warn", "{cache}");
+        assert!(ran.detail("smoke").contains("may be kept by browsers"), "{}", ran.detail("smoke"));
+    }
+}

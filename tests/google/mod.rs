@@ -1,0 +1,174 @@
+//! Google's APIs on loopback, as far as the gate asks them: the metadata server, the Cloud Run Admin API v2, and IAM
+//! Credentials, with the JSON shapes of their discovery documents and with faults.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use crate::canary::server::{Body, Canary, Reply, Request};
+use crate::gate::Gate;
+
+pub const ACCESS: &str = "ya29.access-token-of-the-fake";
+pub const ACCOUNT: &str = "verifier@emergence-469005.iam.gserviceaccount.com";
+pub const DEPLOYED: &str = "emergence-app-00042-new";
+pub const PRIOR: &str = "emergence-app-00041-old";
+pub const SERVICE_URL: &str = "https://emergence-app-abc123-ew.a.run.app";
+
+/// An identity token for an audience, with the claims that are read.
+pub fn id_token(audience: &str, expires: u64) -> String {
+    let encode = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let claims = json!({"aud": audience, "email": ACCOUNT, "exp": expires});
+    format!("{}.{}.{}", encode(json!({"alg": "RS256"})), encode(claims), URL_SAFE_NO_PAD.encode("signature"))
+}
+
+/// What the APIs say, and how they misbehave.
+#[derive(Clone)]
+pub struct World {
+    /// The address behind the tag `canary`, and the one behind `prior`.
+    pub canary: String,
+    pub prior: String,
+    /// The revision that the tag points to, and its share.
+    pub tagged: &'static str,
+    pub percent: u32,
+    /// The state of the revision's Ready condition.
+    pub ready: &'static str,
+    pub reconciling: bool,
+    /// Whether clients stick to a revision.
+    pub sticky: bool,
+    /// The status of the Admin API's answers while there were fewer requests than this.
+    pub api: fn(usize) -> u16,
+    /// The status of the metadata server's answers for tokens and identity tokens, and of IAM Credentials.
+    pub token: u16,
+    pub identity: u16,
+    pub iam: u16,
+    /// From which request on the tag points to the other revision.
+    pub moves_at: usize,
+    /// When identity tokens expire.
+    pub expires: u64,
+}
+
+impl World {
+    pub fn of(canary: &Canary) -> Self {
+        Self {
+            canary: canary.url(),
+            prior: String::new(),
+            tagged: DEPLOYED,
+            percent: 20,
+            ready: "CONDITION_SUCCEEDED",
+            reconciling: false,
+            sticky: false,
+            api: |_| 200,
+            token: 200,
+            identity: 200,
+            iam: 200,
+            moves_at: usize::MAX,
+            expires: 4_000_000_000,
+        }
+    }
+
+    pub fn serve(self) -> Canary {
+        let asked = AtomicUsize::new(0);
+        Canary::start(Arc::new(move |request: &Request| self.answer(request, &asked)))
+    }
+
+    fn answer(&self, request: &Request, asked: &AtomicUsize) -> Reply {
+        let path = &*request.path;
+        if let Some(what) = path.strip_prefix("/computeMetadata/v1/instance/service-accounts/default/") {
+            if request.headers.get("metadata-flavor").map(String::as_str) != Some("Google") {
+                return Reply::new(403, "text/html", "Missing Metadata-Flavor:Google header.");
+            }
+            let audience =
+                request.query.strip_prefix("audience=").and_then(|rest| rest.split('&').next()).unwrap_or_default();
+            let audience = audience.replace("%3A", ":").replace("%2F", "/");
+            return match what {
+                "email" => Reply::new(200, "application/text", ACCOUNT),
+                "token" if self.token != 200 => Reply::new(self.token, "text/html", "no token"),
+                "token" => Reply::json(
+                    200,
+                    &json!({"access_token": ACCESS, "expires_in": 3599, "token_type": "Bearer"}).to_string(),
+                ),
+                "identity" if self.identity != 200 => Reply::new(self.identity, "text/html", "not found"),
+                "identity" => Reply::new(200, "text/html", id_token(&audience, self.expires)),
+                _ => Reply::new(404, "text/html", "not found"),
+            };
+        }
+        if request.headers.get("authorization").map(String::as_str) != Some(&format!("Bearer {ACCESS}")) {
+            return error(401, "UNAUTHENTICATED");
+        }
+        if path.ends_with(":generateIdToken") {
+            let body: Value = serde_json::from_slice(&request.body).unwrap();
+            let token = id_token(body["audience"].as_str().unwrap(), self.expires);
+            return if self.iam == 200 {
+                Reply::json(200, &json!({"token": token}).to_string())
+            } else {
+                error(self.iam, "PERMISSION_DENIED")
+            };
+        }
+        let number = asked.fetch_add(1, Ordering::SeqCst);
+        match (self.api)(number) {
+            200 => {}
+            0 => return Reply::new(200, "", "").body(Body::Hang),
+            status => return error(status, "the API says no"),
+        }
+        let service = "/v2/projects/emergence-469005/locations/europe-west1/services/emergence-app";
+        if path == service {
+            Reply::json(200, &self.service(number >= self.moves_at).to_string())
+        } else if path == format!("{service}/revisions/{DEPLOYED}") {
+            let ready = json!({"type": "Ready", "state": self.ready, "message": "Deploying revision.", "revisionReason": "CONTAINER_MISSING"});
+            Reply::json(200, &json!({"name": path, "generation": "1", "conditions": [ready], "sessionAffinity": self.sticky, "logUri": "https://x"}).to_string())
+        } else {
+            error(404, "Resource not found")
+        }
+    }
+
+    fn service(&self, moved: bool) -> Value {
+        let kind = "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION";
+        let tagged = if moved { PRIOR } else { self.tagged };
+        let mut statuses = vec![
+            json!({"type": kind, "revision": DEPLOYED, "percent": self.percent}),
+            json!({"type": kind, "revision": tagged, "tag": "canary", "uri": self.canary}),
+        ];
+        if self.percent < 100 {
+            statuses.push(json!({"type": kind, "revision": PRIOR, "percent": 100 - self.percent}));
+        }
+        if !self.prior.is_empty() {
+            statuses.push(json!({"type": kind, "revision": PRIOR, "tag": "prior", "uri": self.prior}));
+        }
+        json!({
+            "name": "projects/emergence-469005/locations/europe-west1/services/emergence-app",
+            "generation": "42", "observedGeneration": "42", "uri": SERVICE_URL, "urls": [SERVICE_URL],
+            "ingress": "INGRESS_TRAFFIC_ALL", "reconciling": self.reconciling,
+            "latestReadyRevision": format!("projects/emergence-469005/locations/europe-west1/services/emergence-app/revisions/{DEPLOYED}"),
+            "terminalCondition": {"type": "Ready", "state": "CONDITION_SUCCEEDED"},
+            "trafficStatuses": statuses
+        })
+    }
+}
+
+fn error(status: u16, message: &str) -> Reply {
+    Reply::json(status, &json!({"error": {"code": status, "message": message, "status": message}}).to_string())
+}
+
+/// Cloud Deploy's environment of a verify job in the canary phase, pointed at the fakes.
+pub fn in_cloud_deploy(gate: Gate, google: &Canary) -> Gate {
+    let address = google.url();
+    [
+        ("TARGET_TYPE", "RUN"),
+        ("CLOUD_RUN_SERVICE", "emergence-app"),
+        ("CLOUD_RUN_SERVICE_URLS", SERVICE_URL),
+        ("CLOUD_RUN_REVISION", DEPLOYED),
+        ("CLOUD_RUN_LOCATION", "europe-west1"),
+        ("CLOUD_RUN_PROJECT", "emergence-469005"),
+        ("CLOUD_DEPLOY_PHASE", "canary"),
+        ("CLOUD_DEPLOY_RELEASE", "release-7"),
+        ("CLOUD_DEPLOY_ROLLOUT", "release-7-to-run-0001"),
+        ("CANARY_GATE_RUN_ENDPOINT", &address),
+        ("CANARY_GATE_IAM_ENDPOINT", &address),
+        ("GCE_METADATA_HOST", address.trim_start_matches("http://")),
+    ]
+    .into_iter()
+    .fold(gate, |gate, (name, value)| gate.env(name, value))
+}
