@@ -23,7 +23,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Verify a canary: readiness, health, metrics and front end; the gate itself.
-    Verify(Verify),
+    Verify(Box<Verify>),
     /// Evaluate one PromQL expression over a live scrape or a saved exposition.
     Query(Query),
     /// Print the embedded default plan as a checks file to start from.
@@ -63,7 +63,7 @@ pub struct Verify {
     /// The audience of identity tokens [default: the service's address]
     #[arg(long, env = "CANARY_GATE_AUDIENCE", value_name = "URL")]
     pub audience: Option<String>,
-    /// A file with an identity token; CANARY_GATE_ID_TOKEN may hold the token itself
+    /// A file with an identity token; `CANARY_GATE_ID_TOKEN` may hold the token itself
     #[arg(long, env = "CANARY_GATE_ID_TOKEN_FILE", value_name = "FILE")]
     pub id_token_file: Option<PathBuf>,
     /// The Cloud Run Admin API, for private access
@@ -92,6 +92,9 @@ pub struct Verify {
     /// One more warning threshold, a PromQL comparison; may be repeated (the environment twin takes one a line)
     #[arg(long, env = "CANARY_GATE_WARN", value_name = "EXPR")]
     pub warn: Vec<String>,
+    /// Watch the metrics for so long instead of one scrape; the check's own limit grows with it
+    #[arg(long, env = "CANARY_GATE_WINDOW", value_name = "DURATION", allow_hyphen_values = true)]
+    pub window: Option<String>,
     /// A file of CA certificates in PEM that are trusted besides the public ones
     #[arg(long, env = "CANARY_GATE_CA_FILE", value_name = "FILE")]
     pub ca_file: Option<PathBuf>,

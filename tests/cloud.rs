@@ -116,8 +116,8 @@ fn without_permission_the_address_is_built_and_said_to_be_unproven() {
 }
 
 /// A canary that lets nobody in without an identity token for an audience, as Cloud Run's front end does.
-fn private(audience: String) -> Canary {
-    let wanted = format!("Bearer {}", id_token(&audience, 4_000_000_000));
+fn private(audience: &str) -> Canary {
+    let wanted = format!("Bearer {}", id_token(audience, 4_000_000_000));
     Canary::start(Arc::new(move |request: &Request| match request.headers.get("authorization") {
         Some(sent) if *sent == wanted => answer(request),
         Some(_) => Reply::new(401, "text/html", "<html><title>401 Unauthorized</title></html>")
@@ -140,11 +140,10 @@ fn has_no_secret(ran: &Ran) {
 
 #[test]
 fn a_private_service_gets_an_identity_token() {
-    let ways: [(&str, fn(&mut World)); 2] = [("metadata", |_| {}), ("IAM Credentials", |world| world.identity = 404)];
-    for (name, way) in ways {
-        let canary = private(SERVICE_URL.into());
-        let mut world = World::of(&canary);
-        way(&mut world);
+    // 404 is what Cloud Build's metadata server answers: the token then comes from IAM Credentials.
+    for (name, identity) in [("metadata", 200), ("IAM Credentials", 404)] {
+        let canary = private(SERVICE_URL);
+        let world = World { identity, ..World::of(&canary) };
         let ran = verify(&world.serve()).run();
         assert_eq!(ran.code, 0, "{name}: {}{}", ran.stdout, ran.stderr);
         has_no_secret(&ran);
@@ -175,7 +174,7 @@ fn the_tagged_address_is_the_second_audience() {
 #[test]
 fn what_is_to_be_granted_is_said() {
     let refused = |fault: fn(&mut World), args: &[&str]| {
-        let canary = private("https://nobody".into());
+        let canary = private("https://nobody");
         let mut world = World::of(&canary);
         fault(&mut world);
         let ran = verify(&world.serve()).args(args.iter().copied()).run();
@@ -193,7 +192,7 @@ fn what_is_to_be_granted_is_said() {
 
 #[test]
 fn a_token_by_hand_is_sent_and_shown_nowhere() {
-    let canary = private("by-hand".into());
+    let canary = private("by-hand");
     let token = id_token("by-hand", 4_000_000_000);
     let ran = Gate::verify(&canary.url(), FAST).env("CANARY_GATE_ID_TOKEN", &token).run();
     assert_eq!(ran.code, 0, "{}", ran.stderr);
@@ -227,7 +226,7 @@ fn an_internal_ingress_is_recognised() {
 
 #[test]
 fn off_google_cloud_the_metadata_server_is_given_up_quickly() {
-    let canary = private("nobody".into());
+    let canary = private("nobody");
     let began = std::time::Instant::now();
     let ran = Gate::verify(&canary.url(), FAST).env("GCE_METADATA_HOST", "127.0.0.1:1").run();
     assert_eq!((ran.code, ran.status("health")), (1, "fail"), "{}", ran.stderr);
@@ -303,6 +302,27 @@ fn front_end(script: &'static str, cache: &'static str) -> Canary {
         }
         _ => answer(request),
     }))
+}
+
+#[test]
+fn the_stable_revision_is_found_by_its_tag() {
+    let (canary, stable) = (healthy(), healthy());
+    let world = World { prior: stable.url(), sticky: true, ..World::of(&canary) };
+    let google = world.serve();
+    let run = |tag: &str| {
+        let mut gate = verify(&google);
+        let threshold = "{require: [], thresholds: [{expr: count(memory_analysis_cache_size) == 2}]}";
+        gate.file(
+            "checks.yaml",
+            format!("metrics: {}", threshold.replace("require", &format!("baseline: {tag}, require"))),
+        );
+        gate.run()
+    };
+    assert_eq!(run("prior").code, 0, "{}", run("prior").stderr);
+    assert!(stable.seen().iter().any(|request| request.path == "/api/metrics"));
+    let missing = run("green");
+    assert_eq!((missing.code, missing.status("metrics")), (3, "error"));
+    assert!(missing.detail("metrics").contains("there are prior"), "{}", missing.detail("metrics"));
 }
 
 #[test]

@@ -305,7 +305,7 @@ fn bad_windows_and_rules_are_named_before_any_request() {
         ("url: http://127.0.0.1:9090", "belong to source: prometheus"),
         ("source: prometheus\n  url: http://x\n  baseline: http://y", "tell revisions apart by their labels"),
         ("source: prometheus\n  url: http://x\n  token: abcdef", "secrets are never written inline"),
-        ("baseline: stable", "has no scheme"),
+        ("baseline: stable.example.com", "has no scheme"),
     ] {
         let mut file = checks(&threshold("a > 1"), more);
         if more.starts_with("window") {

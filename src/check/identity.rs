@@ -8,13 +8,15 @@ use super::{Approach, Context, Finding, ready};
 use crate::outcome::Status;
 use crate::plan::Ready;
 use crate::probe::Probe;
-use crate::target::Established;
+use crate::target::{Established, Target};
 
 /// Where the canary was found.
 pub(super) struct Found {
     pub(super) probe: Probe,
     /// The stable revision beside it.
     pub(super) neighbour: Option<Neighbour>,
+    /// Every tag of another revision.
+    pub(super) others: Vec<(String, Probe)>,
 }
 
 /// The revision that serves the rest of the traffic.
@@ -34,12 +36,12 @@ pub(super) async fn ready(context: &Context<'_>, approach: &Approach, plan: &Rea
     let bounds = &plan.bounds;
     let (established, attempts) =
         cloud.establish(bounds.retry, context.deadline, |attempt, cause| context.note(attempt, cause)).await;
-    let mut beside = None;
+    let (mut beside, mut clients_stick) = (None, false);
     let (address, audience, identity) = match established {
         Established::Wrong(why) => return (Finding::new(Status::Fail, attempts, why), None),
         Established::Unknown(why) => return (Finding::new(Status::Error, attempts, why), None),
-        Established::Proven { address, audience, stable, sticky } => {
-            beside = stable.map(|stable| (stable, Some(audience.clone()), sticky));
+        Established::Proven { address, audience, others, sticky } => {
+            (beside, clients_stick) = (Some((others, audience.clone())), sticky);
             let detail = format!("proven: {} serves {}", address.shown(), cloud.deployment.revision);
             (address, Some(audience), note("identity", Status::Pass, detail))
         }
@@ -58,12 +60,16 @@ pub(super) async fn ready(context: &Context<'_>, approach: &Approach, plan: &Rea
         Ok(probe) => probe,
         Err(why) => return (Finding::new(Status::Error, attempts, why), None),
     };
-    let neighbour =
-        beside.and_then(|(stable, audience, sticky)| Some(Neighbour { probe: make(stable, audience).ok()?, sticky }));
+    let others: Vec<(String, Probe)> = beside.map_or(Vec::new(), |(others, audience)| {
+        let probe = |(tag, target): (String, Target)| Some((tag, make(target, Some(audience.clone())).ok()?));
+        others.into_iter().filter_map(probe).collect()
+    });
+    let stable = ["prior", "stable"].into_iter().find_map(|tag| others.iter().find(|(known, _)| known == tag));
+    let neighbour = stable.map(|(_, probe)| Neighbour { probe: probe.clone(), sticky: clients_stick });
     if !bounds.enabled {
         return (
             Finding::new(identity.status, attempts, identity.detail.clone()).seeing(vec![identity]),
-            Some(Found { probe, neighbour }),
+            Some(Found { probe, neighbour, others }),
         );
     }
     let mut finding = ready::check(context, &probe, plan).await;
@@ -72,7 +78,7 @@ pub(super) async fn ready(context: &Context<'_>, approach: &Approach, plan: &Rea
         finding.status = identity.status;
         finding.detail = format!("{}; identity {}", finding.detail, identity.detail);
     }
-    (finding.seeing(vec![identity]), Some(Found { probe, neighbour }))
+    (finding.seeing(vec![identity]), Some(Found { probe, neighbour, others }))
 }
 
 /// Proves the identity once more before the verdict: a rollout that changed under the gate is no PASS.

@@ -7,15 +7,20 @@ use super::scrape::{Missed, Scraper, now};
 use super::watch::{Side, Watch};
 use super::{Context, Finding};
 use crate::outcome::{Observation, Status};
-use crate::plan::{Metrics, MetricsSource};
+use crate::plan::{Baseline, Metrics, MetricsSource};
 use crate::probe::Probe;
 
-pub(super) async fn check(context: &Context<'_>, probe: &Probe, metrics: &Metrics) -> Finding {
+pub(super) async fn check(
+    context: &Context<'_>,
+    probe: &Probe,
+    others: &[(String, Probe)],
+    metrics: &Metrics,
+) -> Finding {
     let source = match &metrics.source {
         MetricsSource::Scrape => {
             let mut sides = vec![(Side::Canary, Scraper::new(probe.clone(), metrics))];
             if let Some(baseline) = &metrics.baseline {
-                match probe.toward(baseline.clone(), None) {
+                match baseline_probe(probe, baseline, others) {
                     Ok(probe) => sides.push((Side::Stable, Scraper::new(probe, metrics))),
                     Err(cause) => return Finding::new(Status::Error, 0, cause),
                 }
@@ -28,6 +33,24 @@ pub(super) async fn check(context: &Context<'_>, probe: &Probe, metrics: &Metric
         },
     };
     watch(context, metrics, source).await
+}
+
+/// The probe of the stable revision; `others` are the tags of other revisions that the Cloud Run Admin API names.
+fn baseline_probe(probe: &Probe, baseline: &Baseline, others: &[(String, Probe)]) -> Result<Probe, String> {
+    match baseline {
+        Baseline::Address(target) => probe.toward(target.clone(), None),
+        Baseline::Tag(tag) => {
+            let found = others.iter().find(|(known, _)| known == tag).map(|(_, probe)| probe.clone());
+            found.ok_or_else(|| {
+                let known: Vec<&str> = others.iter().map(|(tag, _)| &**tag).collect();
+                let known = if known.is_empty() { "none is known".to_owned() } else { format!("there are {}", known.join(", ")) };
+                format!(
+                    "the baseline's tag {tag:?} is of no other revision ({known}): tags are known where the Cloud Run Admin API \
+                     can be asked; give an address instead"
+                )
+            })
+        }
+    }
 }
 
 /// Where the values come from.

@@ -68,6 +68,7 @@ impl Context<'_> {
 }
 
 /// How the gate comes to the canary.
+#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 pub enum Approach {
     /// By an address that was given.
     Direct(Probe),
@@ -101,7 +102,7 @@ pub async fn run(plan: &Plan, approach: &Approach, ledger: &Ledger) {
     };
     let passed = runner.run("ready", &bounds, ready).await;
     let direct = match approach {
-        Approach::Direct(probe) => Some(identity::Found { probe: probe.clone(), neighbour: None }),
+        Approach::Direct(probe) => Some(identity::Found { probe: probe.clone(), neighbour: None, others: Vec::new() }),
         Approach::CloudRun { .. } => None,
     };
     let Some(found) = found.or(direct).filter(|_| passed) else { return runner.skip_rest("ready") };
@@ -115,8 +116,9 @@ pub async fn run(plan: &Plan, approach: &Approach, ledger: &Ledger) {
     let readiness = runner.run("readiness", &plan.readiness.bounds, async |context| {
         health::check(&context, probe, &plan.readiness).await
     });
-    let metrics = runner
-        .run("metrics", &plan.metrics.bounds, async |context| metrics::check(&context, probe, &plan.metrics).await);
+    let metrics = runner.run("metrics", &plan.metrics.bounds, async |context| {
+        metrics::check(&context, probe, &found.others, &plan.metrics).await
+    });
     let smoke = runner
         .run("smoke", &plan.smoke.bounds, async |context| smoke::check(&context, probe, neighbour, &plan.smoke).await);
     let mut side_by_side: Vec<Pin<Box<dyn Future<Output = bool>>>> =

@@ -51,7 +51,7 @@ pub(super) async fn between(
                 observations.extend(missing(context, smoke, canary, "the canary", &of_its_own).await);
             }
             Err(cause) => {
-                observations.push(note("asset skew", Status::Skipped, format!("the stable revision's page: {cause}")))
+                observations.push(note("asset skew", Status::Skipped, format!("the stable revision's page: {cause}")));
             }
         },
         Ok(answer) => observations.push(note(
@@ -60,7 +60,7 @@ pub(super) async fn between(
             format!("the stable revision answers {} for {path}", answer.status),
         )),
         Err(failure) => {
-            observations.push(note("asset skew", Status::Skipped, format!("the stable revision: {failure}")))
+            observations.push(note("asset skew", Status::Skipped, format!("the stable revision: {failure}")));
         }
     }
     observations

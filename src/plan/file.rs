@@ -286,7 +286,7 @@ pub(super) struct Metrics {
     pub(super) max_failed_scrapes: Option<u32>,
     /// The series whose value tells one instance of the service from another.
     pub(super) instance: Option<String>,
-    /// The stable revision's address: it is scraped too, and every series carries target="canary" or target="stable".
+    /// The stable revision's address or tag: it is scraped too, and every series carries target="canary" or target="stable".
     #[serde(default, deserialize_with = "given")]
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub(super) baseline: Option<Option<Text>>,

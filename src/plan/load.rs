@@ -23,6 +23,8 @@ pub struct Source {
     pub file: Option<(String, String)>,
     /// Replaces the limit for the whole run.
     pub timeout: Option<String>,
+    /// Replaces the window of the metrics.
+    pub window: Option<String>,
     /// Blocking thresholds, added to the others.
     pub thresholds: Vec<String>,
     /// Warning thresholds, added to the others.

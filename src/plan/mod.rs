@@ -198,9 +198,18 @@ pub struct Metrics {
     /// The series whose value tells one instance from another.
     pub instance: String,
     /// The stable revision.
-    pub baseline: Option<Target>,
+    pub baseline: Option<Baseline>,
     /// Where the values come from.
     pub source: MetricsSource,
+}
+
+/// The stable revision, which is scraped beside the canary.
+#[derive(Clone, Debug)]
+pub enum Baseline {
+    /// By its address.
+    Address(Target),
+    /// By its tag, which the Cloud Run Admin API resolves.
+    Tag(String),
 }
 
 /// How long to watch.

@@ -11,7 +11,7 @@ use super::load::Source;
 use super::overlay::Overlay as _;
 use super::secret::{Header, Lookup, Redactor};
 use super::{
-    Alert, Bounds, CHECK_NAMES, Comparison, Expect, HttpCheck, JsonExpect, JsonPath, JsonWanted, Metrics,
+    Alert, Baseline, Bounds, CHECK_NAMES, Comparison, Expect, HttpCheck, JsonExpect, JsonPath, JsonWanted, Metrics,
     MetricsSource, NoData, Pattern, Plan, PlanError, Ready, Record, Request, RequestLimits, Retry, Rule, Smoke,
     Threshold, Window, promql_message, rules,
 };
@@ -299,8 +299,16 @@ fn metrics(keys: file::Metrics, source: &Source, lookup: &dyn Lookup) -> Result<
         body: None,
     };
     let bounds = bounds(keys.enabled, keys.severity, limits)?;
-    let window = window(&bounds, keys.window.flatten(), keys.interval, keys.fail_fast, keys.max_failed_scrapes)?;
-    let baseline = keys.baseline.flatten().map(|text| address(&text)).transpose()?;
+    let mut bounds = bounds;
+    let mut length = keys.window.flatten();
+    if let Some(written) = &source.window {
+        let text = At::nowhere(written.clone());
+        // The limit of the file was made for another window, or for none: this one is allowed its own time on top.
+        bounds.limit += duration(&text).map_err(|error| flag("--window", error))?;
+        length = Some(text);
+    }
+    let window = window(&bounds, length, keys.interval, keys.fail_fast, keys.max_failed_scrapes)?;
+    let baseline = keys.baseline.flatten().map(|text| baseline_of(&text)).transpose()?;
     let origin = metrics_source(keys.source, keys.url.flatten(), keys.token.flatten(), baseline.is_some(), lookup)?;
     let on_command_line = source.thresholds.iter().chain(&source.warnings).count();
     if !bounds.enabled && on_command_line > 0 {
@@ -339,6 +347,15 @@ fn window(
     }
     let (fail_fast, max_failed_scrapes) = (required(fail_fast)?, required(max_failed_scrapes)?);
     Ok(Some(Window { length, interval, fail_fast, max_failed_scrapes }))
+}
+
+/// An address, or a tag: what is neither is refused as an address.
+fn baseline_of(text: &Text) -> Result<Baseline, PlanError> {
+    let tag = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if !text.value.is_empty() && text.value.bytes().all(tag) {
+        return Ok(Baseline::Tag(text.value.clone()));
+    }
+    address(text).map(Baseline::Address)
 }
 
 fn address(text: &Text) -> Result<Target, PlanError> {

@@ -44,14 +44,14 @@ struct Prepared {
 impl Prepared {
     fn new(args: &Verify) -> Result<Self, String> {
         let given = Given {
-            project: args.project.clone(),
-            region: args.region.clone(),
-            service: args.service.clone(),
-            revision: args.revision.clone(),
-            tag: args.tag.clone(),
+            project: filled(args.project.as_ref()),
+            region: filled(args.region.as_ref()),
+            service: filled(args.service.as_ref()),
+            revision: filled(args.revision.as_ref()),
+            tag: filled(args.tag.as_ref()),
             percent: args.expect_percent,
         };
-        let url = args.url.as_deref().map(Target::parse).transpose()?;
+        let url = filled(args.url.as_ref()).as_deref().map(Target::parse).transpose()?;
         let deployment = match &url {
             // An address by hand beats all that the environment says.
             Some(_) => None,
@@ -64,6 +64,7 @@ impl Prepared {
         let source = Source {
             file,
             timeout: args.timeout.clone(),
+            window: filled(args.window.as_ref()),
             thresholds: args.threshold.clone(),
             warnings: args.warn.clone(),
         };
@@ -91,6 +92,11 @@ impl Prepared {
         let reports = args.reports()?.into_iter().map(ReportFile::open).collect::<Result<_, _>>()?;
         Ok(Self { plan, approach, url: shown, facts, reports })
     }
+}
+
+/// A value that is not empty: a build's substitution that nobody set is an empty variable.
+fn filled(value: Option<&String>) -> Option<String> {
+    value.filter(|value| !value.trim().is_empty()).cloned()
 }
 
 fn endpoint(flag: &str, written: &str) -> Result<Target, String> {

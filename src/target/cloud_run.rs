@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use super::run_api::{Revision, Service, Standing, standing};
+use super::run_api::{Revision, Service, Standing, TrafficStatus, standing};
 use super::token::Tokens;
 use super::{Deployment, Target};
 use crate::plan::{Header, Request, RequestLimits, Retry};
@@ -43,8 +43,8 @@ pub enum Established {
         address: Target,
         /// The service's own address: what identity tokens are for.
         audience: String,
-        /// The stable revision's address, if one is known.
-        stable: Option<Target>,
+        /// The tags of other revisions, and their addresses.
+        others: Vec<(String, Target)>,
         /// Whether clients stick to a revision.
         sticky: bool,
     },
@@ -95,16 +95,17 @@ impl CloudRun {
     }
 
     fn proven(&self, address: &str, service: &Service, revision: &Revision) -> Established {
-        let stable = service.traffic_statuses.iter().find(|status| {
-            !status.uri.is_empty()
-                && super::deployment::short(&status.revision) != self.deployment.revision
-                && matches!(&*status.tag, "prior" | "stable")
-        });
+        let other = |status: &TrafficStatus| {
+            let differs = super::deployment::short(&status.revision) != self.deployment.revision;
+            let address = Target::parse(&status.uri).ok().filter(|_| differs && !status.tag.is_empty())?;
+            Some((status.tag.clone(), address))
+        };
+        let others = service.traffic_statuses.iter().filter_map(other).collect();
         match Target::parse(address) {
             Ok(address) => Established::Proven {
                 address,
                 audience: service.uri.clone(),
-                stable: stable.and_then(|status| Target::parse(&status.uri).ok()),
+                others,
                 sticky: revision.session_affinity,
             },
             Err(error) => Established::Unknown(format!("{API_TROUBLE} names an address that cannot be used: {error}")),

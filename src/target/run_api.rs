@@ -197,7 +197,7 @@ mod tests {
         .unwrap()
     }
 
-    fn service(entries: serde_json::Value) -> Service {
+    fn service(entries: &serde_json::Value) -> Service {
         serde_json::from_value(serde_json::json!({
             "uri": "https://app", "generation": "7", "terminalCondition": {"state": "CONDITION_SUCCEEDED"}, "trafficStatuses": entries
         }))
@@ -213,8 +213,7 @@ mod tests {
             {"revision": "app-1", "tag": "prior", "uri": "https://prior---app"}
         ]);
         let succeeded = || revision("CONDITION_SUCCEEDED");
-        let standing_of =
-            |percent, tag: &str| standing(&deployment(percent, tag), &service(entries.clone()), &succeeded());
+        let standing_of = |percent, tag: &str| standing(&deployment(percent, tag), &service(&entries), &succeeded());
         assert_eq!(standing_of(Some(20), "canary"), Standing::Proven("https://canary---app".into()));
         assert_eq!(standing_of(None, "canary"), Standing::Proven("https://canary---app".into()));
         assert!(
@@ -223,21 +222,20 @@ mod tests {
         assert!(
             matches!(standing_of(Some(20), "prior"), Standing::Wrong(why) if why.contains("points to app-1, and app-2 was deployed"))
         );
-        let pending =
-            standing(&deployment(None, "canary"), &service(entries.clone()), &revision("CONDITION_RECONCILING"));
+        let pending = standing(&deployment(None, "canary"), &service(&entries), &revision("CONDITION_RECONCILING"));
         assert!(matches!(pending, Standing::Pending(why) if why.contains("pulling the image")));
-        let failed = standing(&deployment(None, "canary"), &service(entries.clone()), &revision("CONDITION_FAILED"));
+        let failed = standing(&deployment(None, "canary"), &service(&entries), &revision("CONDITION_FAILED"));
         assert!(matches!(failed, Standing::Wrong(why) if why.contains("is not ready: pulling the image")));
-        let mut reconciling = service(entries);
+        let mut reconciling = service(&entries);
         reconciling.reconciling = true;
         assert!(matches!(standing(&deployment(None, "canary"), &reconciling, &succeeded()), Standing::Pending(_)));
-        let all = service(serde_json::json!([{"revision": "app-2", "percent": 100}]));
+        let all = service(&serde_json::json!([{"revision": "app-2", "percent": 100}]));
         assert_eq!(
             standing(&deployment(Some(100), "stable"), &all, &succeeded()),
             Standing::Proven("https://app".into())
         );
         let untagged =
-            service(serde_json::json!([{"revision": "app-2", "percent": 20}, {"revision": "app-1", "percent": 80}]));
+            service(&serde_json::json!([{"revision": "app-2", "percent": 20}, {"revision": "app-1", "percent": 80}]));
         assert!(
             matches!(standing(&deployment(Some(20), "canary"), &untagged, &succeeded()), Standing::Wrong(why) if why.contains("no address serves app-2 alone"))
         );

@@ -21,7 +21,7 @@ const METADATA: RequestLimits = RequestLimits { time: Duration::from_secs(1), bo
 const API: RequestLimits = RequestLimits { time: Duration::from_secs(5), body: 64 * 1024 };
 
 /// A token that expires sooner than this is asked for anew.
-const MARGIN: Duration = Duration::from_secs(60);
+const MARGIN: Duration = Duration::from_mins(1);
 
 /// How often a token is asked for while the server is busy.
 const TRIES: u32 = 3;
@@ -123,7 +123,10 @@ impl Tokens {
             // Cloud Build's metadata server has access tokens, and no identity ones.
             404 => self.generate(audience).await?,
             status => {
-                return Err(format!("the metadata server answers {status} for an identity token: {}", answer.excerpt()));
+                return Err(format!(
+                    "the metadata server answers {status} for an identity token: {}",
+                    answer.excerpt()
+                ));
             }
         };
         self.redactor.hide(&token);

@@ -1,0 +1,477 @@
+//! The pipeline's files, read strictly and held against each other: what gcloud drops in silence is an error here.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "outside production code")]
+#![allow(dead_code, reason = "that a key is known and of its type is what is checked")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use clap::Parser as _;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+type Map = BTreeMap<String, String>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Resource<Body> {
+    api_version: String,
+    kind: String,
+    metadata: Metadata,
+    #[serde(rename = "description")]
+    about: Option<String>,
+    #[serde(rename = "serialPipeline", alias = "rules", alias = "executionConfigs")]
+    body: Body,
+    // Of an automation.
+    suspended: Option<bool>,
+    service_account: Option<String>,
+    selector: Option<Selector>,
+    // Of a target.
+    run: Option<Run>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Metadata {
+    name: String,
+    #[serde(default)]
+    annotations: Map,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SerialPipeline {
+    stages: Vec<Stage>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Stage {
+    target_id: String,
+    strategy: Strategy,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Strategy {
+    canary: CanaryStrategy,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct CanaryStrategy {
+    runtime_config: RuntimeConfig,
+    custom_canary_deployment: CustomCanary,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct RuntimeConfig {
+    cloud_run: CloudRunConfig,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct CloudRunConfig {
+    automatic_traffic_control: bool,
+    canary_revision_tags: Vec<String>,
+    prior_revision_tags: Vec<String>,
+    stable_revision_tags: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct CustomCanary {
+    phase_configs: Vec<Phase>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Phase {
+    phase_id: String,
+    percentage: u32,
+    profiles: Vec<String>,
+    verify: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Selector {
+    targets: Vec<TargetId>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TargetId {
+    id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct AutomationRule {
+    advance_rollout_rule: Option<AdvanceRule>,
+    repair_rollout_rule: Option<RepairRule>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct AdvanceRule {
+    name: String,
+    source_phases: Vec<String>,
+    wait: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct RepairRule {
+    name: String,
+    phases: Vec<String>,
+    jobs: Vec<String>,
+    repair_phases: Vec<RepairPhase>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RepairPhase {
+    retry: Option<RetryPhase>,
+    rollback: Option<RollbackPhase>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct RetryPhase {
+    attempts: u32,
+    wait: String,
+    backoff_mode: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct RollbackPhase {
+    destination_phase: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Run {
+    location: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct ExecutionConfig {
+    usages: Vec<String>,
+    service_account: String,
+    execution_timeout: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Skaffold {
+    api_version: String,
+    kind: String,
+    metadata: Metadata,
+    manifests: Manifests,
+    deploy: BTreeMap<String, Map>,
+    profiles: Vec<Profile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Manifests {
+    raw_yaml: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Profile {
+    name: String,
+    verify: Vec<VerifyCase>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VerifyCase {
+    name: String,
+    timeout: u64,
+    container: VerifyContainer,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VerifyContainer {
+    name: String,
+    image: String,
+    args: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Build {
+    steps: Vec<BuildStep>,
+    timeout: String,
+    service_account: String,
+    substitutions: Map,
+    options: Map,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BuildStep {
+    id: String,
+    name: String,
+    args: Vec<String>,
+    env: Vec<String>,
+}
+
+fn text(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+fn read<T: DeserializeOwned>(name: &str, document: usize) -> T {
+    let text = text(name);
+    let part = text.split("\n---\n").nth(document).unwrap_or_else(|| panic!("{name} has no document {document}"));
+    serde_saphyr::from_str(part).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn pipeline() -> Resource<SerialPipeline> {
+    read("clouddeploy.yaml", 0)
+}
+
+fn automation() -> Resource<Vec<AutomationRule>> {
+    read("clouddeploy.yaml", 1)
+}
+
+fn target() -> Resource<Vec<ExecutionConfig>> {
+    read("targets.yaml", 0)
+}
+
+fn skaffold() -> Skaffold {
+    read("skaffold.yaml", 0)
+}
+
+fn seconds(written: &str) -> u64 {
+    written.strip_suffix('s').unwrap_or_else(|| panic!("{written} is no number of seconds")).parse().unwrap()
+}
+
+/// The gate's arguments, read by its own command line.
+fn gate_arguments(args: &[String]) -> canary_gate::cli::Verify {
+    let words = std::iter::once("canary-gate".to_owned()).chain(args.iter().cloned());
+    match canary_gate::cli::Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{args:?}: {error}")).command {
+        canary_gate::cli::Command::Verify(verify) => *verify,
+        other => panic!("{other:?} is no verification"),
+    }
+}
+
+fn limit(verify: &canary_gate::cli::Verify) -> u64 {
+    humantime::parse_duration(verify.timeout.as_ref().expect("the gate has a limit of its own")).unwrap().as_secs()
+}
+
+#[test]
+fn the_pipeline_is_one_target_with_a_verified_canary() {
+    let pipeline = pipeline();
+    let [stage] = pipeline.body.stages.as_slice() else { panic!("one stage") };
+    assert_eq!(stage.target_id, target().metadata.name);
+    let canary = &stage.strategy.canary;
+    let run = &canary.runtime_config.cloud_run;
+    assert!(run.automatic_traffic_control);
+    assert_eq!(
+        (&*run.canary_revision_tags, &*run.prior_revision_tags, &*run.stable_revision_tags),
+        (&["canary".to_owned()][..], &["prior".to_owned()][..], &["stable".to_owned()][..])
+    );
+    let phases: Vec<_> = canary
+        .custom_canary_deployment
+        .phase_configs
+        .iter()
+        .map(|phase| (&*phase.phase_id, phase.percentage, phase.verify))
+        .collect();
+    assert_eq!(phases, [("canary", 20, true), ("stable", 100, true)]);
+}
+
+#[test]
+fn each_phase_has_its_profile_and_the_gate_expects_its_share() {
+    let (pipeline, skaffold) = (pipeline(), skaffold());
+    for phase in &pipeline.body.stages[0].strategy.canary.custom_canary_deployment.phase_configs {
+        let [name] = phase.profiles.as_slice() else { panic!("{}: one profile", phase.phase_id) };
+        let profile = skaffold
+            .profiles
+            .iter()
+            .find(|profile| profile.name == *name)
+            .unwrap_or_else(|| panic!("no profile {name}"));
+        let [case] = profile.verify.as_slice() else { panic!("{name}: one verify container") };
+        let verify = gate_arguments(&case.container.args);
+        assert_eq!(verify.expect_percent, Some(phase.percentage), "{name}");
+        assert!(verify.require_identity, "{name}");
+        assert_eq!(
+            verify.window.is_some(),
+            phase.phase_id == "canary",
+            "the canary phase watches, the stable one does not"
+        );
+        // The gate tells the phase's tag by its name.
+        assert_eq!(phase.phase_id, *name);
+    }
+}
+
+#[test]
+fn the_limits_nest() {
+    let verify_jobs = target()
+        .body
+        .into_iter()
+        .find(|config| config.usages.contains(&"VERIFY".to_owned()))
+        .expect("an execution config for VERIFY");
+    let execution = seconds(&verify_jobs.execution_timeout);
+    assert!((600..=86_400).contains(&execution));
+    for profile in skaffold().profiles {
+        for case in profile.verify {
+            let gate = limit(&gate_arguments(&case.container.args));
+            assert!(gate < case.timeout && case.timeout < execution, "{gate} < {} < {execution}", case.timeout);
+        }
+    }
+    let build: Build = read("verify.yaml", 0);
+    assert!(limit(&gate_arguments(&build.steps[0].args)) < seconds(&build.timeout));
+}
+
+#[test]
+fn every_use_has_an_execution_config_and_the_gate_an_account_of_its_own() {
+    let target = target();
+    let mut usages: Vec<&str> = target.body.iter().flat_map(|config| &config.usages).map(String::as_str).collect();
+    usages.sort_unstable();
+    assert_eq!(usages, ["DEPLOY", "RENDER", "VERIFY"]);
+    let account = |usage: &str| {
+        &target.body.iter().find(|config| config.usages.iter().any(|other| other == usage)).unwrap().service_account
+    };
+    assert_ne!(
+        account("VERIFY"),
+        account("DEPLOY"),
+        "the gate changes nothing, so that its account may change nothing"
+    );
+}
+
+#[test]
+fn the_automation_advances_the_canary_alone_and_rolls_back_to_stable() {
+    let automation = automation();
+    assert!(automation.metadata.name.starts_with(&format!("{}/", pipeline().metadata.name)));
+    assert_eq!(automation.selector.unwrap().targets[0].id, target().metadata.name);
+    let [
+        AutomationRule { advance_rollout_rule: Some(advance), .. },
+        AutomationRule { repair_rollout_rule: Some(repair), .. },
+    ] = automation.body.as_slice()
+    else {
+        panic!("an advance rule and a repair rule")
+    };
+    assert_eq!(advance.source_phases, ["canary"], "without it every phase would advance");
+    assert_eq!(repair.jobs, ["verify"]);
+    assert_eq!(repair.phases, ["canary", "stable"]);
+    let [RepairPhase { retry: Some(retry), .. }, RepairPhase { rollback: Some(rollback), .. }] =
+        repair.repair_phases.as_slice()
+    else {
+        panic!("a retry and a rollback")
+    };
+    assert_eq!(
+        (retry.attempts, &*retry.backoff_mode, &*rollback.destination_phase),
+        (1, "BACKOFF_MODE_LINEAR", "stable")
+    );
+    for wait in [&advance.wait, &retry.wait] {
+        assert!(wait.strip_suffix('m').is_some_and(|minutes| minutes.parse::<u32>().is_ok()), "{wait}: minutes only");
+    }
+}
+
+#[test]
+fn the_service_is_what_cloud_deploy_may_manage() {
+    let service: serde_json::Value = read("manifests/service.yaml", 0);
+    let template = &service["spec"]["template"];
+    assert!(service["spec"].get("traffic").is_none(), "Cloud Deploy owns the traffic");
+    let annotations = &template["metadata"]["annotations"];
+    assert_eq!(annotations["run.googleapis.com/sessionAffinity"], "true");
+    assert_eq!(
+        (&annotations["autoscaling.knative.dev/minScale"], &annotations["autoscaling.knative.dev/maxScale"]),
+        (&"1".into(), &"10".into())
+    );
+    let container = &template["spec"]["containers"][0];
+    assert_eq!(
+        (&container["resources"]["limits"]["cpu"], &container["resources"]["limits"]["memory"]),
+        (&"2".into(), &"4Gi".into())
+    );
+    assert_eq!(
+        (&template["spec"]["containerConcurrency"], &template["spec"]["timeoutSeconds"]),
+        (&80.into(), &300.into())
+    );
+    assert!(skaffold().manifests.raw_yaml.contains(&"manifests/service.yaml".to_owned()));
+    // The probes ask what the default plan asks.
+    let plan = canary_gate::plan::DEFAULT;
+    for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
+        let path = container[probe]["httpGet"]["path"].as_str().unwrap();
+        assert!(plan.contains(&format!("path: {path}\n")), "{probe}: {path}");
+    }
+}
+
+#[test]
+fn the_build_by_hand_names_every_input() {
+    let build: Build = read("verify.yaml", 0);
+    for variable in &build.steps[0].env {
+        let (name, value) = variable.split_once('=').unwrap();
+        assert!(name.starts_with("CANARY_GATE_"), "{name}");
+        let substitution = value.trim_start_matches("${").trim_start_matches('$').trim_end_matches('}');
+        assert!(
+            substitution == "PROJECT_ID" || build.substitutions.contains_key(substitution),
+            "{value} is no substitution"
+        );
+    }
+    assert!(build.substitutions.keys().all(|name| name.starts_with('_')
+        && name[1..].bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')));
+}
+
+fn coordinates() -> Map {
+    text("pipeline.env")
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+#[test]
+fn the_files_agree_with_the_coordinates() {
+    let coordinates = coordinates();
+    let of = |name: &str| coordinates[name].clone();
+    assert_eq!(pipeline().metadata.name, of("PIPELINE"));
+    assert_eq!(target().metadata.name, of("TARGET"));
+    assert_eq!(target().run.unwrap().location, format!("projects/{}/locations/{}", of("PROJECT"), of("REGION")));
+    assert_eq!(skaffold().profiles[0].verify[0].container.image, of("IMAGE"));
+    let service: serde_json::Value = read("manifests/service.yaml", 0);
+    assert_eq!(service["metadata"]["name"], of("SERVICE"));
+}
+
+#[test]
+fn the_coordinates_can_be_changed_in_one_place() {
+    let copy = tempfile::tempdir().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for folder in ["manifests", "scripts"] {
+        std::fs::create_dir(copy.path().join(folder)).unwrap();
+    }
+    let files = [
+        "clouddeploy.yaml",
+        "targets.yaml",
+        "skaffold.yaml",
+        "verify.yaml",
+        "manifests/service.yaml",
+        "pipeline.env",
+        "scripts/coordinates.sh",
+    ];
+    for file in files {
+        std::fs::copy(root.join(file), copy.path().join(file)).unwrap();
+    }
+    let run = |pairs: &[&str]| {
+        Command::new("bash").arg("scripts/coordinates.sh").args(pairs).current_dir(copy.path()).output().unwrap()
+    };
+    let done =
+        run(&["PROJECT=shop-1", "REGION=us-central1", "SERVICE=shop", "TARGET=shop-run", "PIPELINE=shop-pipeline"]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    for file in &files[..6] {
+        let text = std::fs::read_to_string(copy.path().join(file)).unwrap();
+        assert!(!text.contains("emergence") && !text.contains("europe-west1"), "{file}: {text}");
+    }
+    for wrong in ["COLOUR=blue", "PROJECT", "PROJECT=a b"] {
+        assert_eq!(run(&[wrong]).status.code(), Some(2), "{wrong}");
+    }
+}
