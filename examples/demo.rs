@@ -10,6 +10,7 @@ mod canary;
 
 use std::process::ExitCode;
 
+use canary::google::{PRIOR, World, environment};
 use canary::{FAULTS, Fault};
 use canary_gate::cli::Cli;
 use canary_gate::run::run;
@@ -27,6 +28,10 @@ struct Demo {
     /// Only serve, until the process is ended; the address is printed first
     #[arg(long)]
     serve: bool,
+    /// With --serve: Google's APIs too, which say that the canary is the deployed revision (right), that it is not
+    /// (wrong), or that there is no token (no-token); Cloud Deploy's environment is printed after the address
+    #[arg(long, value_name = "WORLD", requires = "serve")]
+    cloud: Option<String>,
     /// Arguments for the gate
     #[arg(last = true)]
     gate: Vec<String>,
@@ -47,6 +52,19 @@ fn main() -> ExitCode {
     let canary = fault.start();
     if demo.serve {
         println!("{}", canary.url());
+        let google = demo.cloud.as_deref().map(|world| {
+            let mut google = World::of(&canary);
+            match world {
+                "right" => {}
+                "wrong" => google.tagged = PRIOR,
+                "no-token" => google.token = 500,
+                other => panic!("there is no world {other:?}"),
+            }
+            google.serve()
+        });
+        for (name, value) in google.iter().flat_map(environment) {
+            println!("{name}={value}");
+        }
         loop {
             std::thread::park();
         }

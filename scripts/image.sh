@@ -19,13 +19,16 @@ size=$(docker image inspect --format '{{.Size}}' canary-gate)
 [ "$(docker image inspect --format '{{.Config.User}}' canary-gate)" = 65532:65532 ] || fail "the image runs as another user"
 
 cargo build --quiet --example demo
-serve() { # NAME: starts the sample canary with a fault; its address is in $url
-  ./target/debug/examples/demo --serve --fault "$1" >"$work/url" &
+serve() { # NAME [WORLD]: starts the sample canary with a fault, and Google's APIs; its address is in $url, the environment in $env
+  local said=$work/said-${#canaries[@]}
+  ./target/debug/examples/demo --serve --fault "$1" ${2:+--cloud "$2"} >"$said" &
   canaries+=($!)
-  for _ in $(seq 100); do [ -s "$work/url" ] && break; sleep 0.1; done
-  url=$(cat "$work/url"); : >"$work/url"
+  for _ in $(seq 100); do [ -s "$said" ] && break; sleep 0.1; done
+  sleep 0.2
+  url=$(head -1 "$said"); env=$work/env; sed 1d "$said" >"$env"
 }
-gate() { docker run --rm --pull=never --network host --read-only --cap-drop ALL --security-opt no-new-privileges canary-gate "$@"; }
+env=/dev/null
+gate() { docker run --env-file "$env" --rm --pull=never --network host --read-only --cap-drop ALL --security-opt no-new-privileges canary-gate "$@"; }
 expect() { # CODE PIECE ARGS...: runs the gate and wants the exit code, and the piece in what it says
   local wanted=$1 piece=$2 code=0; shift 2
   gate "$@" >"$work/out" 2>&1 || code=$?
@@ -45,4 +48,15 @@ expect 1 "analysis failures: 3, want <= 2" verify --url "$url"
 serve script-fallback
 expect 1 "the page is answered for a file that is missing" verify --url "$url"
 expect 1 "does not resolve" verify --url http://no-such-host.invalid --timeout 2s
+
+# As in a rollout: an environment of Cloud Deploy's variables and nothing else, and the arguments of the canary phase.
+phase=(verify --expect-percent=20 --require-identity --timeout=20s)
+serve none right
+expect 0 "proven: $url serves emergence-app-00042-new" "${phase[@]}"
+serve none wrong
+expect 1 "the tag canary points to emergence-app-00041-old, and emergence-app-00042-new was deployed" "${phase[@]}"
+serve none no-token
+expect 3 "cannot be proven (--require-identity)" "${phase[@]}"
+serve failures-3 right
+expect 1 "analysis failures: 3, want <= 2" "${phase[@]}"
 echo "image: $size bytes (limit $limit)"

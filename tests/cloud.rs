@@ -5,20 +5,19 @@
 #[path = "../examples/canary/mod.rs"]
 mod canary;
 mod gate;
-mod google;
 
 use std::sync::Arc;
 
 use canary::Fault;
 use canary::app::answer;
+use canary::google::{ACCESS, ACCOUNT, DEPLOYED, PRIOR, SERVICE_URL, World, environment, id_token};
 use canary::server::{Canary, Reply, Request};
 use gate::{FAST, Gate, Ran, each};
-use google::{ACCESS, ACCOUNT, DEPLOYED, PRIOR, SERVICE_URL, World, id_token, in_cloud_deploy};
 
 fn verify(google: &Canary) -> Gate {
     let mut gate = Gate::new().args(["verify", "--checks", "checks.yaml", "--report", "json=report.json"]);
     gate.file("checks.yaml", FAST);
-    in_cloud_deploy(gate, google)
+    environment(google).into_iter().fold(gate, |gate, (name, value)| gate.env(name, &value))
 }
 
 fn healthy() -> Canary {

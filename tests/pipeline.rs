@@ -89,7 +89,8 @@ struct CustomCanary {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Phase {
-    phase_id: String,
+    #[serde(rename = "phaseId")]
+    id: String,
     percentage: u32,
     profiles: Vec<String>,
     verify: bool,
@@ -284,7 +285,7 @@ fn the_pipeline_is_one_target_with_a_verified_canary() {
         .custom_canary_deployment
         .phase_configs
         .iter()
-        .map(|phase| (&*phase.phase_id, phase.percentage, phase.verify))
+        .map(|phase| (&*phase.id, phase.percentage, phase.verify))
         .collect();
     assert_eq!(phases, [("canary", 20, true), ("stable", 100, true)]);
 }
@@ -293,7 +294,7 @@ fn the_pipeline_is_one_target_with_a_verified_canary() {
 fn each_phase_has_its_profile_and_the_gate_expects_its_share() {
     let (pipeline, skaffold) = (pipeline(), skaffold());
     for phase in &pipeline.body.stages[0].strategy.canary.custom_canary_deployment.phase_configs {
-        let [name] = phase.profiles.as_slice() else { panic!("{}: one profile", phase.phase_id) };
+        let [name] = phase.profiles.as_slice() else { panic!("{}: one profile", phase.id) };
         let profile = skaffold
             .profiles
             .iter()
@@ -303,13 +304,9 @@ fn each_phase_has_its_profile_and_the_gate_expects_its_share() {
         let verify = gate_arguments(&case.container.args);
         assert_eq!(verify.expect_percent, Some(phase.percentage), "{name}");
         assert!(verify.require_identity, "{name}");
-        assert_eq!(
-            verify.window.is_some(),
-            phase.phase_id == "canary",
-            "the canary phase watches, the stable one does not"
-        );
+        assert_eq!(verify.window.is_some(), phase.id == "canary", "the canary phase watches, the stable one does not");
         // The gate tells the phase's tag by its name.
-        assert_eq!(phase.phase_id, *name);
+        assert_eq!(phase.id, *name);
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod faults;
+pub mod google;
 pub mod server;
 
 pub use faults::{FAULTS, Fault};

@@ -8,8 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use crate::canary::server::{Body, Canary, Reply, Request};
-use crate::gate::Gate;
+use super::server::{Body, Canary, Reply, Request};
 
 pub const ACCESS: &str = "ya29.access-token-of-the-fake";
 pub const ACCOUNT: &str = "verifier@emergence-469005.iam.gserviceaccount.com";
@@ -153,9 +152,10 @@ fn error(status: u16, message: &str) -> Reply {
 }
 
 /// Cloud Deploy's environment of a verify job in the canary phase, pointed at the fakes.
-pub fn in_cloud_deploy(gate: Gate, google: &Canary) -> Gate {
+pub fn environment(google: &Canary) -> Vec<(&'static str, String)> {
     let address = google.url();
-    [
+    let host = address.trim_start_matches("http://").to_owned();
+    let fixed = [
         ("TARGET_TYPE", "RUN"),
         ("CLOUD_RUN_SERVICE", "emergence-app"),
         ("CLOUD_RUN_SERVICE_URLS", SERVICE_URL),
@@ -165,10 +165,11 @@ pub fn in_cloud_deploy(gate: Gate, google: &Canary) -> Gate {
         ("CLOUD_DEPLOY_PHASE", "canary"),
         ("CLOUD_DEPLOY_RELEASE", "release-7"),
         ("CLOUD_DEPLOY_ROLLOUT", "release-7-to-run-0001"),
-        ("CANARY_GATE_RUN_ENDPOINT", &address),
-        ("CANARY_GATE_IAM_ENDPOINT", &address),
-        ("GCE_METADATA_HOST", address.trim_start_matches("http://")),
-    ]
-    .into_iter()
-    .fold(gate, |gate, (name, value)| gate.env(name, value))
+    ];
+    let pointed = [
+        ("CANARY_GATE_RUN_ENDPOINT", address.clone()),
+        ("CANARY_GATE_IAM_ENDPOINT", address),
+        ("GCE_METADATA_HOST", host),
+    ];
+    fixed.into_iter().map(|(name, value)| (name, value.to_owned())).chain(pointed).collect()
 }
