@@ -125,7 +125,7 @@ impl Verify {
 #[derive(Args, Debug)]
 pub struct Query {
     /// The PromQL expression
-    #[arg(value_name = "EXPR")]
+    #[arg(value_name = "EXPR", allow_hyphen_values = true)]
     pub expr: String,
     /// Scrape this URL once; the metrics' own, with its path
     #[arg(

@@ -37,6 +37,9 @@ fn json_is_what_prometheus_answers() {
         ("missing", r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#),
         ("requests_total{code=\"500\"}[2m]", r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"__name__":"requests_total","code":"500"},"values":[[1,"0"],[61,"6"]]}]}}"#),
         ("sum(increase(requests_total[1m10s]))", r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[61,"66"]}]}}"#),
+        ("-requests_total{code=\"500\"} ^ 2", r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"code":"500"},"value":[61,"-36"]}]}}"#),
+        ("-time()", r#"{"status":"success","data":{"resultType":"scalar","result":[61,"-61"]}}"#),
+        ("label_join(temperature, \"x\", \"-\")", r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"temperature"},"value":[61,"NaN"]}]}}"#),
     ];
     for (expr, wanted) in cases {
         let ran = query(SERIES, &["--format", "json", expr]);

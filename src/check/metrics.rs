@@ -4,6 +4,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::prometheus_api::Api;
 use super::scrape::{Missed, Scraper, now};
+use super::thresholds::{note, worst};
 use super::watch::{Side, Watch};
 use super::{Context, Finding};
 use crate::outcome::{Observation, Status};
@@ -176,7 +177,7 @@ impl Source<'_> {
             }
             Self::Api(api) => (api.thresholds(context, time).await, format!("asked of {}", api.address())),
         };
-        observations.extend(said.iter().map(|said| super::thresholds::note("window", Status::Pass, said.clone())));
+        observations.extend(said.iter().map(|said| note("window", Status::Pass, said.clone())));
         if let Self::Api(api) = &self {
             observations.extend(api.notes());
         }
@@ -187,13 +188,8 @@ impl Source<'_> {
 
 /// The worst first; where all is well, what was seen.
 fn summary(observations: &[Observation], seen: &str) -> (Status, String) {
-    for status in [Status::Fail, Status::Warn] {
-        let mut bad = observations.iter().filter(|observation| observation.status == status);
-        if let Some(first) = bad.next() {
-            let more = bad.count();
-            let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
-            return (status, format!("{}: {}{more}", first.name, first.detail));
-        }
+    if let Some(worst) = worst(observations) {
+        return worst;
     }
     let thresholds: Vec<&Observation> =
         observations.iter().filter(|observation| observation.threshold.is_some()).collect();

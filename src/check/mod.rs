@@ -23,7 +23,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 pub use ledger::Ledger;
-pub use scrape::scrape_once;
+pub use scrape::{now, scrape_once};
 
 use crate::outcome::{Observation, Status};
 use crate::plan::{Bounds, Plan};

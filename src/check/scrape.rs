@@ -119,8 +119,9 @@ pub async fn scrape_once(probe: &Probe) -> Result<(Vec<u8>, Option<Format>), Str
     Ok((answer.body, format))
 }
 
-/// Milliseconds since the Unix epoch.
-pub(super) fn now() -> i64 {
+/// The time: milliseconds since the Unix epoch.
+#[must_use]
+pub fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 

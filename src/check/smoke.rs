@@ -6,6 +6,7 @@ use url::Url;
 use super::expect::judge;
 use super::identity::Neighbour;
 use super::page::{Asset, assets, looks_like_html};
+use super::thresholds::worst;
 use super::{Context, Finding, skew};
 use crate::outcome::{Observation, ObservationKind, Status};
 use crate::plan::{Expect, Request, Smoke};
@@ -199,13 +200,8 @@ fn observation(kind: ObservationKind, name: String, result: Result<String, Strin
 }
 
 fn summary(observations: &[Observation]) -> (Status, String) {
-    for status in [Status::Fail, Status::Warn] {
-        let mut bad = observations.iter().filter(|observation| observation.status == status);
-        if let Some(first) = bad.next() {
-            let more = bad.count();
-            let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
-            return (status, format!("{}: {}{more}", first.name, first.detail));
-        }
+    if let Some(worst) = worst(observations) {
+        return worst;
     }
     let count = |kind| observations.iter().filter(|observation| observation.kind == kind).count();
     let (requests, assets) = (count(ObservationKind::Request), count(ObservationKind::Asset));

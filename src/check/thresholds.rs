@@ -37,6 +37,17 @@ pub(super) fn note(name: &str, status: Status, detail: String) -> Observation {
     Observation { kind: ObservationKind::Note, name: name.to_owned(), status, detail, threshold: None }
 }
 
+/// The worst of what was seen, in one line; nothing where all is well.
+pub(super) fn worst(observations: &[Observation]) -> Option<(Status, String)> {
+    [Status::Fail, Status::Warn].into_iter().find_map(|status| {
+        let mut bad = observations.iter().filter(|observation| observation.status == status);
+        let first = bad.next()?;
+        let more = bad.count();
+        let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+        Some((status, format!("{}: {}{more}", first.name, first.detail)))
+    })
+}
+
 /// What the answer of a threshold does to the check.
 fn effect(threshold: &Threshold, answer: Answer) -> (ThresholdVerdict, Status) {
     let failed = if threshold.blocking { Status::Fail } else { Status::Warn };

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value as Json, json};
 
 use super::{NO_VERDICT, USAGE, fail, print, runtime};
+use crate::check::{now, scrape_once};
 use crate::cli::{ExpositionFormat, Query, QueryFormat};
 use crate::metrics::exposition::{Exposition, Format};
 use crate::metrics::inventory::Inventory;
@@ -86,10 +86,6 @@ fn time(written: &str) -> Result<i64, String> {
     seconds.map(milliseconds).ok_or_else(|| format!("--time {written:?} is no number of seconds since the Unix epoch"))
 }
 
-fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
-
 fn newest(exposition: &Exposition<'_>) -> Option<i64> {
     exposition.samples().filter_map(|sample| sample.timestamp()).map(milliseconds).max()
 }
@@ -108,7 +104,7 @@ fn scrape(url: &str, ca_file: Option<&Path>) -> Result<Body, (u8, String)> {
     let probe = Probe::new(target, &[], ca.as_deref()).map_err(usage)?;
     let missed = |message: String| (NO_VERDICT, format!("GET {url}: {message}"));
     let runtime = runtime().map_err(|message| (NO_VERDICT, message))?;
-    runtime.block_on(crate::check::scrape_once(&probe)).map_err(missed)
+    runtime.block_on(scrape_once(&probe)).map_err(missed)
 }
 
 fn as_json(value: &Value, time: i64) -> Json {

@@ -124,7 +124,7 @@ static FUNCTIONS: &[Function] = &[
     range("idelta", over_time::idelta),
     range("increase", over_time::increase),
     range("irate", over_time::irate),
-    Function { repeats: true, ..special("label_join", &[V, T, T, T], V, Special::LabelJoin) },
+    Function { optional: 1, repeats: true, ..special("label_join", &[V, T, T, T], V, Special::LabelJoin) },
     special("label_replace", &[V, T, T, T, T], V, Special::LabelReplace),
     special("last_over_time", &[M], V, Special::LastOverTime),
     map("ln", f64::ln),
