@@ -171,6 +171,18 @@ fn the_tagged_address_is_the_second_audience() {
 }
 
 #[test]
+fn an_identity_token_is_kept_until_it_expires() {
+    for (expires, kept) in [(4_000_000_000, true), (1_000_000_000, false)] {
+        let canary = healthy();
+        let google = World { expires, ..World::of(&canary) }.serve();
+        let ran = verify(&google).args(["--auth", "always"]).run();
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let asked = google.seen().iter().filter(|request| request.path.ends_with("/identity")).count();
+        assert_eq!(asked == 1, kept, "{asked} tokens for {} requests", canary.seen().len());
+    }
+}
+
+#[test]
 fn what_is_to_be_granted_is_said() {
     let refused = |fault: fn(&mut World), args: &[&str]| {
         let canary = private("https://nobody");
@@ -216,6 +228,10 @@ fn tokens_never_cross_a_redirect_to_another_origin() {
 
 #[test]
 fn an_internal_ingress_is_recognised() {
+    let canary = healthy();
+    let google = World { ingress: "INGRESS_TRAFFIC_INTERNAL_ONLY", ..World::of(&canary) }.serve();
+    let ran = verify(&google).run();
+    assert!(ran.code == 0 && ran.stdout.contains("takes internal traffic only"), "{}", ran.stdout);
     let page = "<html><title>Error 404 (Not Found)!!1</title>The requested URL <code>/api/health</code> was not found on this server.</html>";
     let canary = Canary::start(Arc::new(move |_: &Request| Reply::new(404, "text/html; charset=UTF-8", page)));
     let ran = Gate::verify(&canary.url(), FAST).run();

@@ -45,6 +45,8 @@ pub struct World {
     pub iam: u16,
     /// From which request on the tag points to the other revision.
     pub moves_at: usize,
+    /// Where the service takes traffic from.
+    pub ingress: &'static str,
     /// When identity tokens expire.
     pub expires: u64,
 }
@@ -64,6 +66,7 @@ impl World {
             identity: 200,
             iam: 200,
             moves_at: usize::MAX,
+            ingress: "INGRESS_TRAFFIC_ALL",
             expires: 4_000_000_000,
         }
     }
@@ -139,7 +142,7 @@ impl World {
         json!({
             "name": "projects/emergence-469005/locations/europe-west1/services/emergence-app",
             "generation": "42", "observedGeneration": "42", "uri": SERVICE_URL, "urls": [SERVICE_URL],
-            "ingress": "INGRESS_TRAFFIC_ALL", "reconciling": self.reconciling,
+            "ingress": self.ingress, "reconciling": self.reconciling,
             "latestReadyRevision": format!("projects/emergence-469005/locations/europe-west1/services/emergence-app/revisions/{DEPLOYED}"),
             "terminalCondition": {"type": "Ready", "state": "CONDITION_SUCCEEDED"},
             "trafficStatuses": statuses

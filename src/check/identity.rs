@@ -36,11 +36,12 @@ pub(super) async fn ready(context: &Context<'_>, approach: &Approach, plan: &Rea
     let bounds = &plan.bounds;
     let (established, attempts) =
         cloud.establish(bounds.retry, context.deadline, |attempt, cause| context.note(attempt, cause)).await;
-    let (mut beside, mut clients_stick) = (None, false);
+    let (mut beside, mut clients_stick, mut outside) = (None, false, false);
     let (address, audience, identity) = match established {
         Established::Wrong(why) => return (Finding::new(Status::Fail, attempts, why), None),
         Established::Unknown(why) => return (Finding::new(Status::Error, attempts, why), None),
-        Established::Proven { address, audience, others, sticky } => {
+        Established::Proven { address, audience, others, sticky, internal } => {
+            outside = internal;
             (beside, clients_stick) = (Some((others, audience.clone())), sticky);
             let detail = format!("proven: {} serves {}", address.shown(), cloud.deployment.revision);
             (address, Some(audience), note("identity", Status::Pass, detail))
@@ -78,7 +79,14 @@ pub(super) async fn ready(context: &Context<'_>, approach: &Approach, plan: &Rea
         finding.status = identity.status;
         finding.detail = format!("{}; identity {}", finding.detail, identity.detail);
     }
-    (finding.seeing(vec![identity]), Some(Found { probe, neighbour, others }))
+    let mut seen = vec![identity];
+    if outside {
+        let detail = "the service takes internal traffic only: from outside its network the front end answers 404 or 403; run the \
+                      gate in a private pool"
+            .to_owned();
+        seen.push(note("ingress", Status::Pass, detail));
+    }
+    (finding.seeing(seen), Some(Found { probe, neighbour, others }))
 }
 
 /// Proves the identity once more before the verdict: a rollout that changed under the gate is no PASS.

@@ -47,6 +47,8 @@ pub enum Established {
         others: Vec<(String, Target)>,
         /// Whether clients stick to a revision.
         sticky: bool,
+        /// Whether the service takes traffic of its own network only.
+        internal: bool,
     },
     /// It should serve it; nobody could be asked.
     Unproven(Target, String),
@@ -107,6 +109,7 @@ impl CloudRun {
                 audience: service.uri.clone(),
                 others,
                 sticky: revision.session_affinity,
+                internal: !matches!(&*service.ingress, "" | "INGRESS_TRAFFIC_ALL" | "INGRESS_TRAFFIC_UNSPECIFIED"),
             },
             Err(error) => Established::Unknown(format!("{API_TROUBLE} names an address that cannot be used: {error}")),
         }

@@ -13,8 +13,6 @@ use super::deployment::short;
 pub struct Service {
     /// The service's own address.
     pub uri: String,
-    /// All of its addresses.
-    pub urls: Vec<String>,
     /// Whether a change is under way.
     pub reconciling: bool,
     /// The state of the newest change.
@@ -140,12 +138,13 @@ pub fn standing(deployment: &super::Deployment, service: &Service, revision: &Re
     }
     let percent = service.percent(name);
     let address = match service.tagged(&deployment.tag) {
+        // With all of the traffic, the service's own address is what users meet.
+        _ if deployment.takes_all() && percent == 100 => service.uri.clone(),
         Some(status) if short(&status.revision) != *name => {
             let other = short(&status.revision);
             return Standing::Wrong(format!("the tag {} points to {other}, and {name} was deployed", deployment.tag));
         }
         Some(status) if !status.uri.is_empty() => status.uri.clone(),
-        _ if deployment.takes_all() && percent == 100 => service.uri.clone(),
         _ => {
             let by_revision = service
                 .traffic_statuses
