@@ -100,12 +100,6 @@ impl Storage {
     pub fn named(&self, name: &str) -> impl Iterator<Item = &Series> {
         self.by_name.get(name).into_iter().flatten().map(|index| &self.series[*index])
     }
-
-    /// The newest time of any point.
-    #[must_use]
-    pub fn newest(&self) -> Option<i64> {
-        self.series.iter().filter_map(|series| series.points.last()).map(|point| point.time).max()
-    }
 }
 
 /// Label names, and the last value of each: neighbouring series share most of theirs, and need only one copy.

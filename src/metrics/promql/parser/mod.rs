@@ -2,19 +2,16 @@
 //!
 //! Precedence, from the tightest: `^` (right to left), unary minus, `* / % atan2`, `+ -`, comparisons, `and unless`, `or`.
 
+mod call;
+mod selector;
+
 use std::ops::Range;
 
-use super::ast::{
-    Aggregate, AggregateOp, At, Binary, BinaryOp, Expr, ExprKind, Group, Matcher, Matching, Selector, Shift, Subquery,
-    Test, Type,
-};
+use super::Error;
+use super::ast::{AggregateOp, Binary, BinaryOp, Expr, ExprKind, Group, Matching, Type};
 use super::lexer::{Token, tokens};
-use super::pattern::Pattern;
-use super::{Error, functions};
-use crate::metrics::labels::{METRIC_NAME, is_legacy_label, is_legacy_name};
-
-/// Prometheus's default evaluation interval: the step of a subquery that names none.
-const DEFAULT_STEP: i64 = 60_000;
+use crate::metrics::labels::is_legacy_label;
+use selector::{named, shift_of};
 
 /// How deep expressions may be nested: far over what people write, far under what the stack holds.
 const DEPTH: usize = 100;
@@ -292,85 +289,6 @@ impl Parser {
         }
     }
 
-    /// `[range]` or `[range:step]`; the bracket is read.
-    fn bracket(&mut self, expr: Expr, start: usize) -> Result<Expr, Error> {
-        let range_place = self.place();
-        let range = self.duration("a range such as 5m")?;
-        if range <= 0 {
-            return Err(Error::new("a range must be greater than 0", range_place));
-        }
-        let span = expr.span.start..start;
-        if !self.eat(":") {
-            self.expect("]")?;
-            return match expr.kind {
-                ExprKind::Selector(selector) if selector.shift != Shift::default() => {
-                    Err(Error::new("offset and @ stand behind the range", span))
-                }
-                ExprKind::Selector(selector) => Ok(Expr { kind: ExprKind::Matrix(selector, range), span }),
-                _ => Err(Error::new("a range stands behind a selector only; a subquery is written [range:step]", span)),
-            };
-        }
-        let step_place = self.place();
-        let step =
-            if matches!(self.peek(), Token::Symbol("]")) { DEFAULT_STEP } else { self.duration("a step such as 1m")? };
-        if step <= 0 {
-            return Err(Error::new("a step must be greater than 0", step_place));
-        }
-        self.expect("]")?;
-        if expr.value_type() != Type::Vector {
-            let message = format!("a subquery is made of an instant vector, and this is {}", expr.value_type());
-            return Err(Error::new(message, span));
-        }
-        let shift = Shift::default();
-        Ok(Expr { kind: ExprKind::Subquery(Box::new(Subquery { expr, range, step, shift })), span })
-    }
-
-    /// A duration, or a number of seconds, in milliseconds.
-    fn duration(&mut self, wanted: &str) -> Result<i64, Error> {
-        let error = self.unexpected(wanted);
-        match self.next().0 {
-            Token::Duration(milliseconds) => Ok(milliseconds),
-            Token::Number(seconds) if seconds.is_finite() && seconds.abs() < 9e9 => {
-                Ok(crate::metrics::series::milliseconds(seconds))
-            }
-            _ => Err(error),
-        }
-    }
-
-    fn signed_duration(&mut self) -> Result<i64, Error> {
-        let negative = self.eat("-");
-        if !negative {
-            self.eat("+");
-        }
-        let duration = self.duration("a duration such as 5m")?;
-        Ok(if negative { -duration } else { duration })
-    }
-
-    fn at_time(&mut self) -> Result<At, Error> {
-        if matches!(self.keyword().as_deref(), Some("start" | "end")) {
-            self.next();
-            self.expect("(")?;
-            self.expect(")")?;
-            return Ok(At::Query);
-        }
-        let negative = self.eat("-");
-        if !negative {
-            self.eat("+");
-        }
-        let error = self.unexpected("a time in seconds, start() or end()");
-        let (token, place) = self.next();
-        let seconds = match token {
-            Token::Number(seconds) => seconds,
-            #[expect(clippy::cast_precision_loss, reason = "durations are far below 2^53")]
-            Token::Duration(milliseconds) => milliseconds as f64 / 1000.0,
-            _ => return Err(error),
-        };
-        if !seconds.is_finite() || seconds.abs() > 9e15 {
-            return Err(Error::new("the time of @ is out of range", place));
-        }
-        Ok(At::Time(crate::metrics::series::milliseconds(if negative { -seconds } else { seconds })))
-    }
-
     fn primary(&mut self) -> Result<Expr, Error> {
         let start = self.place().start;
         let error = self.unexpected("an expression");
@@ -414,168 +332,4 @@ impl Parser {
         let braces = self.eat("{");
         if braces { self.selector(Some(word), start).map(ExprKind::Selector) } else { Ok(named(word)) }
     }
-
-    fn aggregate(&mut self, op: AggregateOp, name: &str, start: usize) -> Result<ExprKind, Error> {
-        let mut grouping = self.grouping()?;
-        self.expect("(")?;
-        let mut args = self.args()?;
-        if grouping.is_none() {
-            grouping = self.grouping()?;
-        }
-        let span = start..self.end();
-        let wanted = 1 + usize::from(op.param().is_some());
-        if args.len() != wanted {
-            let message =
-                format!("{name} takes {wanted} argument{}, not {}", if wanted == 1 { "" } else { "s" }, args.len());
-            return Err(Error::new(message, span));
-        }
-        let Some(expr) = args.pop() else {
-            return Err(Error::new(format!("{name} needs an argument"), span));
-        };
-        let param = args.pop();
-        for (arg, wanted) in [(Some(&expr), Some(Type::Vector)), (param.as_ref(), op.param())] {
-            check_type(arg.zip(wanted), name)?;
-        }
-        let (without, labels) = grouping.unwrap_or_default();
-        Ok(ExprKind::Aggregate(Box::new(Aggregate { op, param, expr, without, labels })))
-    }
-
-    /// `by (…)` or `without (…)`; true for without.
-    fn grouping(&mut self) -> Result<Option<(bool, Vec<String>)>, Error> {
-        let without = match self.keyword().as_deref() {
-            Some("by") => false,
-            Some("without") => true,
-            _ => return Ok(None),
-        };
-        self.next();
-        Ok(Some((without, self.label_list()?)))
-    }
-
-    fn call(&mut self, name: &str, place: Range<usize>) -> Result<ExprKind, Error> {
-        let function = functions::find(name).map_err(|message| Error::new(message, place.clone()))?;
-        self.expect("(")?;
-        let args = self.args()?;
-        let (least, most) = (function.args.len() - function.optional, function.args.len());
-        if args.len() < least || (args.len() > most && !function.repeats) {
-            let wanted = match (least, most) {
-                _ if function.repeats => format!("at least {least}"),
-                (least, most) if least < most => format!("{least} or {most}"),
-                _ => least.to_string(),
-            };
-            let message =
-                format!("{name} takes {wanted} argument{}, not {}", if wanted == "1" { "" } else { "s" }, args.len());
-            return Err(Error::new(message, place.start..self.end()));
-        }
-        for (index, arg) in args.iter().enumerate() {
-            let wanted = function.args.get(index).or(function.args.last()).copied();
-            check_type(Some(arg).zip(wanted), name)?;
-        }
-        Ok(ExprKind::Call(function, args))
-    }
-
-    /// Arguments up to and with the closing parenthesis.
-    fn args(&mut self) -> Result<Vec<Expr>, Error> {
-        let mut args = Vec::new();
-        if self.eat(")") {
-            return Ok(args);
-        }
-        loop {
-            args.push(self.expr(0)?);
-            if self.eat(")") {
-                return Ok(args);
-            }
-            if !self.eat(",") {
-                return Err(self.unexpected("\",\" or \")\""));
-            }
-        }
-    }
-
-    /// The matchers after an opening brace.
-    fn selector(&mut self, name: Option<String>, start: usize) -> Result<Selector, Error> {
-        let mut matchers: Vec<Matcher> = name.into_iter().map(name_matcher).collect();
-        let named_before = !matchers.is_empty();
-        loop {
-            if self.eat("}") {
-                break;
-            }
-            let place = self.place();
-            let error = self.unexpected("a label name or \"}\"");
-            let label = match self.next().0 {
-                Token::Ident(label) if is_legacy_label(&label) => label,
-                Token::String(name) if matches!(self.peek(), Token::Symbol("," | "}")) => {
-                    if matchers.iter().any(|matcher| matcher.label == METRIC_NAME) {
-                        return Err(Error::new("the metric name must not be set twice", place));
-                    }
-                    matchers.push(name_matcher(name));
-                    self.end_of_matcher()?;
-                    continue;
-                }
-                Token::String(label) if !label.is_empty() => label,
-                _ => return Err(error),
-            };
-            if label == METRIC_NAME && named_before {
-                return Err(Error::new("the metric name must not be set twice", place));
-            }
-            matchers.push(self.matcher(label)?);
-            self.end_of_matcher()?;
-        }
-        if matchers.iter().all(|matcher| matcher.test.holds("")) {
-            let message = "a selector needs at least one matcher that the empty value does not satisfy";
-            return Err(Error::new(message, start..self.end()));
-        }
-        Ok(Selector { matchers, shift: Shift::default() })
-    }
-
-    fn end_of_matcher(&mut self) -> Result<(), Error> {
-        if self.eat(",") || matches!(self.peek(), Token::Symbol("}")) {
-            Ok(())
-        } else {
-            Err(self.unexpected("\",\" or \"}\""))
-        }
-    }
-
-    fn matcher(&mut self, label: String) -> Result<Matcher, Error> {
-        let wanted = self.unexpected("=, !=, =~ or !~");
-        let Token::Symbol(op) = self.next().0 else {
-            return Err(wanted);
-        };
-        let error = self.unexpected("a string in quotes");
-        let (token, place) = self.next();
-        let Token::String(value) = token else { return Err(error) };
-        let pattern = |value: &str| Pattern::new(value).map_err(|message| Error::new(message, place.clone()));
-        let test = match op {
-            "=" => Test::Equal(value),
-            "!=" => Test::NotEqual(value),
-            "=~" => Test::Matches(pattern(&value)?),
-            "!~" => Test::DoesNotMatch(pattern(&value)?),
-            _ => return Err(wanted),
-        };
-        Ok(Matcher { label, test })
-    }
-}
-
-fn named(name: String) -> ExprKind {
-    ExprKind::Selector(Selector { matchers: vec![name_matcher(name)], shift: Shift::default() })
-}
-
-fn name_matcher(name: String) -> Matcher {
-    debug_assert!(is_legacy_name(&name) || !name.is_empty());
-    Matcher { label: METRIC_NAME.into(), test: Test::Equal(name) }
-}
-
-fn shift_of<'e>(expr: &'e mut Expr, word: &str, place: &Range<usize>) -> Result<&'e mut Shift, Error> {
-    match &mut expr.kind {
-        ExprKind::Selector(selector) | ExprKind::Matrix(selector, _) => Ok(&mut selector.shift),
-        ExprKind::Subquery(subquery) => Ok(&mut subquery.shift),
-        _ => Err(Error::new(format!("{word} stands behind a selector or a subquery only"), place.clone())),
-    }
-}
-
-fn check_type(arg: Option<(&Expr, Type)>, name: &str) -> Result<(), Error> {
-    let Some((arg, wanted)) = arg else { return Ok(()) };
-    let found = arg.value_type();
-    if found == wanted {
-        return Ok(());
-    }
-    Err(Error::new(format!("{name} wants {wanted} here, and this is {found}"), arg.span.clone()))
 }
