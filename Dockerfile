@@ -4,7 +4,8 @@ FROM ${BUILDER} AS build
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY src src
-# The examples, tests and benches stay outside: the manifest finds them by itself, and their dependencies are not built.
+COPY benches benches
+# Examples and tests stay outside; the bench is named in the manifest and must be there, though it is not built.
 # A target is named so that the flags are for the binary only, not for build scripts and macros.
 RUN target="$(rustc -vV | sed -n 's/^host: //p')" \
     && RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/src=canary-gate --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo" \

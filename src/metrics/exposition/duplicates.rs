@@ -10,14 +10,18 @@ use super::{Exposition, RawSample};
 
 /// The samples seen so far, by series and timestamp.
 pub(super) struct Seen {
-    table: HashTable<(u64, u32)>,
+    /// Half of a hash, and the sample's index: small entries, because the table is met at random.
+    table: HashTable<(u32, u32)>,
     state: FixedState,
 }
 
+/// As many entries are made room for at once; more make the table grow.
+const MAX_ROOM: usize = 1 << 21;
+
 impl Seen {
-    pub(super) fn new(text: &str) -> Self {
-        // As many series as an ordinary text of this length has; more make the table grow.
-        Self { table: HashTable::with_capacity((text.len() / 96).min(1 << 20)), state: FixedState::default() }
+    /// Makes room for an exposition of so many lines: a table that never grows is a tenth of the parse time.
+    pub(super) fn new(lines: usize) -> Self {
+        Self { table: HashTable::with_capacity(lines.min(MAX_ROOM)), state: FixedState::default() }
     }
 
     /// Notes the newest sample of the exposition; answers with the index of an earlier one that has the same name, labels
@@ -25,39 +29,52 @@ impl Seen {
     pub(super) fn note(&mut self, exposition: &Exposition) -> Option<u32> {
         let samples = &exposition.samples;
         let sample = samples.last()?;
-        let mut hasher = self.state.build_hasher();
-        write(&mut hasher, exposition.text, sample.name);
-        hasher.write_u64(sample.timestamp.to_bits());
-        let hash = hasher.finish().wrapping_add(self.labels_hash(exposition, sample, None));
+        let hash = sample_hash(&self.state, exposition, sample);
+        // The halves are of one 64-bit hash, and the table uses the lower one.
+        #[expect(clippy::cast_possible_truncation, reason = "the upper half")]
+        let tag = (hash >> 32) as u32;
         let same =
-            |(other, index): &(u64, u32)| *other == hash && same_series(exposition, &samples[*index as usize], sample);
+            |(other, index): &(u32, u32)| *other == tag && same_series(exposition, &samples[*index as usize], sample);
         if let Some((_, index)) = self.table.find(hash, same) {
             return Some(*index);
         }
         // Fewer samples than bytes, and those are bounded by 2^31.
         #[expect(clippy::cast_possible_truncation, reason = "bounded by the text's length")]
         let index = (samples.len() - 1) as u32;
-        self.table.insert_unique(hash, (hash, index), |(hash, _)| *hash);
+        let Self { table, state } = self;
+        let again = |(_, index): &(u32, u32)| sample_hash(state, exposition, &samples[*index as usize]);
+        table.insert_unique(hash, (tag, index), again);
         None
     }
 
     /// A hash of the labels but the one to leave out, the same for every order of them. A label with an empty value counts
     /// as none.
     pub(super) fn labels_hash(&self, exposition: &Exposition, sample: &RawSample, leave_out: Option<&str>) -> u64 {
-        let (text, first) = (exposition.text, sample.first_label as usize);
-        let mut sum = 0_u64;
-        for label in &exposition.labels[first..first + sample.label_count as usize] {
-            let left_out = leave_out.is_some_and(|name| label.name.text(text) == name);
-            if label.value.bytes(text).is_empty() || left_out {
-                continue;
-            }
-            let mut hasher = self.state.build_hasher();
-            write(&mut hasher, text, label.name);
-            write(&mut hasher, text, label.value);
-            sum = sum.wrapping_add(hasher.finish());
-        }
-        sum
+        labels_hash(&self.state, exposition, sample, leave_out)
     }
+}
+
+fn sample_hash(state: &FixedState, exposition: &Exposition, sample: &RawSample) -> u64 {
+    let mut hasher = state.build_hasher();
+    write(&mut hasher, exposition.text, sample.name);
+    hasher.write_u64(sample.timestamp.to_bits());
+    hasher.finish().wrapping_add(labels_hash(state, exposition, sample, None))
+}
+
+fn labels_hash(state: &FixedState, exposition: &Exposition, sample: &RawSample, leave_out: Option<&str>) -> u64 {
+    let (text, first) = (exposition.text, sample.first_label as usize);
+    let mut sum = 0_u64;
+    for label in &exposition.labels[first..first + sample.label_count as usize] {
+        let left_out = leave_out.is_some_and(|name| label.name.text(text) == name);
+        if label.value.bytes(text).is_empty() || left_out {
+            continue;
+        }
+        let mut hasher = state.build_hasher();
+        write(&mut hasher, text, label.name);
+        write(&mut hasher, text, label.value);
+        sum = sum.wrapping_add(hasher.finish());
+    }
+    sum
 }
 
 fn write(hasher: &mut impl Hasher, text: &str, span: Span) {

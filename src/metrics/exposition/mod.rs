@@ -201,12 +201,12 @@ impl<'a> Exposition<'a> {
         }
     }
 
-    fn new(text: &'a str, format: Format) -> Self {
+    fn new(text: &'a str, lines: usize, format: Format) -> Self {
         Self {
             text,
             format,
             families: Vec::new(),
-            samples: Vec::with_capacity(text.len() / 64),
+            samples: Vec::with_capacity(lines),
             labels: Vec::with_capacity(text.len() / 32),
             exemplars: HashMap::new(),
         }

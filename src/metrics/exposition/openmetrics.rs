@@ -11,12 +11,13 @@ use super::{Exposition, Family, Format, Kind, ParseError, RawExemplar, RawSample
 const EXEMPLAR_LABELS: usize = 128;
 
 pub(super) fn parse(text: &str) -> Result<Exposition<'_>, ParseError> {
+    let lines = memchr::memchr_iter(b'\n', text.as_bytes()).count();
     let mut parser = Parser {
         cursor: Cursor::new(text, Style::OpenMetrics),
-        exposition: Exposition::new(text, Format::OpenMetrics),
+        exposition: Exposition::new(text, lines, Format::OpenMetrics),
         rules: None,
         names: Names::default(),
-        seen: Seen::new(text),
+        seen: Seen::new(lines),
     };
     while !parser.line()? {}
     Ok(parser.exposition)

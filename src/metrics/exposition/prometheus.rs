@@ -10,12 +10,13 @@ use super::{Exposition, Family, Format, Kind, ParseError, RawSample};
 use crate::metrics::number::parse_float;
 
 pub(super) fn parse(text: &str) -> Result<Exposition<'_>, ParseError> {
+    let lines = memchr::memchr_iter(b'\n', text.as_bytes()).count();
     let mut parser = Parser {
         cursor: Cursor::new(text, Style::Prometheus),
-        exposition: Exposition::new(text, Format::Prometheus),
+        exposition: Exposition::new(text, lines, Format::Prometheus),
         names: HashMap::new(),
         current: ("", Checked::Nothing),
-        seen: Seen::new(text),
+        seen: Seen::new(lines),
     };
     while parser.cursor.at < text.len() {
         parser.line()?;
@@ -178,6 +179,9 @@ impl<'a> Parser<'a> {
 
     /// Milliseconds after the value, if any, and the end of the line.
     fn timestamp(&mut self) -> Result<f64, ParseError> {
+        if self.cursor.eat(b'\n') {
+            return Ok(f64::NAN);
+        }
         self.cursor.skip_blanks();
         let start = self.cursor.at;
         let word = self.cursor.word();

@@ -161,6 +161,31 @@ impl<'a> Cursor<'a> {
         ParseError::at(self.text, self.at, cause)
     }
 
+    /// What was wanted here, and what was found. Apart and cold: what makes messages must not weigh on what parses.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn wrong(&self, wanted: &str) -> ParseError {
+        self.error(format!("{wanted}, found {}", self.found()))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn unclosed(&self, what: &str, hint: &str) -> ParseError {
+        self.error(format!("the {what} has no closing quote{hint}"))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn bad_escape(&self, what: &str) -> ParseError {
+        self.error(format!("invalid escape in the {what}: only \\\\, \\\" and \\n exist"))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn named_twice(&self, start: usize, other: &str) -> ParseError {
+        ParseError::at(self.text, start, format!("the metric name is set twice: {other}"))
+    }
+
     /// What stands here, for a message.
     pub(super) fn found(&self) -> String {
         match self.text[self.text.floor_char_boundary(self.at)..].chars().next() {
@@ -193,7 +218,7 @@ impl<'a> Cursor<'a> {
         loop {
             let Some(found) = stop(&bytes[self.at..]) else {
                 self.at = bytes.len();
-                return Err(self.error(format!("the {what} has no closing quote")));
+                return Err(self.unclosed(what, ""));
             };
             self.at += found;
             match bytes[self.at] {
@@ -201,14 +226,12 @@ impl<'a> Cursor<'a> {
                     self.at += 1;
                     return Ok(Span::new(start, self.at - 1, escaped));
                 }
-                b'\n' => {
-                    return Err(self.error(format!("the {what} has no closing quote (a line feed is written \\n)")));
-                }
+                b'\n' => return Err(self.unclosed(what, " (a line feed is written \\n)")),
                 _ => {
                     let next = bytes.get(self.at + 1).copied();
                     let known = matches!(next, Some(b'\\' | b'"' | b'n'));
                     if !known && (self.style == Style::Prometheus || matches!(next, None | Some(b'\n'))) {
-                        return Err(self.error(format!("invalid escape in the {what}: only \\\\, \\\" and \\n exist")));
+                        return Err(self.bad_escape(what));
                     }
                     escaped |= known;
                     self.at += 1 + usize::from(known);
@@ -234,7 +257,7 @@ impl<'a> Cursor<'a> {
             self.skip_blanks_between_tokens();
             after_comma = self.eat(b',');
             if !after_comma && self.peek() != Some(b'}') {
-                return Err(self.error(format!("want ',' or '}}' after a label, found {}", self.found())));
+                return Err(self.wrong("want ',' or '}' after a label"));
             }
         }
         if let Some(twice) = twice_named(self.text, &into.labels[first..]) {
@@ -257,36 +280,32 @@ impl<'a> Cursor<'a> {
         let name = if quoted {
             self.quoted("name")?
         } else {
-            self.name(false).ok_or_else(|| self.error(format!("want a label name, found {}", self.found())))?
+            self.name(false).ok_or_else(|| self.wrong("want a label name"))?
         };
         let text = self.text;
-        let fail = |cause: String| ParseError::at(text, start, cause);
-        if name.raw(text).is_empty() {
-            return Err(fail("a name is empty".into()));
+        if name.bytes(text).is_empty() {
+            return Err(ParseError::at(text, start, "a name is empty"));
         }
         self.skip_blanks_between_tokens();
         if quoted && matches!(self.peek(), Some(b',' | b'}')) {
             if !name_inside {
-                return Err(fail(format!(
-                    "the metric name is set twice: before the braces and as \"{}\"",
-                    name.raw(text)
-                )));
+                return Err(self.named_twice(start, "before the braces and in them"));
             }
             return match metric.replace(name) {
                 None => Ok(()),
-                Some(other) => Err(fail(format!("the metric name is set twice: \"{}\" before", other.raw(text)))),
+                Some(_) => Err(self.named_twice(start, "both times in the braces")),
             };
         }
         if !self.eat(b'=') {
-            return Err(self.error(format!("want '=' after a label name, found {}", self.found())));
+            return Err(self.wrong("want '=' after a label name"));
         }
         self.skip_blanks_between_tokens();
         if self.peek() != Some(b'"') {
-            return Err(self.error(format!("want a label value in double quotes, found {}", self.found())));
+            return Err(self.wrong("want a label value in double quotes"));
         }
         let value = self.quoted("label value")?;
         if name.bytes(text) == METRIC_NAME.as_bytes() {
-            return Err(fail("the label name __name__ is reserved".into()));
+            return Err(ParseError::at(text, start, "the label name __name__ is reserved"));
         }
         into.labels.push(RawLabel { name, value });
         Ok(())
