@@ -31,7 +31,6 @@ impl Seen {
         let sample = samples.last()?;
         let hash = sample_hash(&self.state, exposition, sample);
         // The halves are of one 64-bit hash, and the table uses the lower one.
-        #[expect(clippy::cast_possible_truncation, reason = "the upper half")]
         let tag = (hash >> 32) as u32;
         let same =
             |(other, index): &(u32, u32)| *other == tag && same_series(exposition, &samples[*index as usize], sample);
