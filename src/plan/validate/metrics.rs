@@ -54,13 +54,7 @@ pub(super) fn metrics(keys: file::Metrics, source: &Source, lookup: &dyn Lookup)
         Some(names) => names.into_iter().map(|name| name.value).collect(),
         None => named(),
     };
-    let limits = Limits {
-        timeout: keys.timeout,
-        request_timeout: keys.request_timeout,
-        max_body: keys.max_body,
-        backoff: keys.backoff,
-        retries: None,
-    };
+    let limits = limits!(keys, None);
     let request = Request {
         method: "GET".into(),
         path: path(&required(keys.path)?)?,

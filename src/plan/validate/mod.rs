@@ -1,7 +1,5 @@
 //! From the keys of a checks file to a plan that needs no more checking.
 
-mod metrics;
-
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
@@ -89,7 +87,7 @@ fn size(text: &Text) -> Result<u64, PlanError> {
     }
 }
 
-/// Where a duration stands, for comparisons between them.
+/// The keys of a check's limits.
 struct Limits {
     timeout: Option<Text>,
     request_timeout: Option<Text>,
@@ -97,6 +95,21 @@ struct Limits {
     backoff: Option<Backoff>,
     retries: Option<u32>,
 }
+
+/// Takes the limits out of the keys of a check: every kind of check has them by the same names.
+macro_rules! limits {
+    ($keys:ident, $retries:expr) => {
+        Limits {
+            timeout: $keys.timeout,
+            request_timeout: $keys.request_timeout,
+            max_body: $keys.max_body,
+            backoff: $keys.backoff,
+            retries: $retries,
+        }
+    };
+}
+
+mod metrics;
 
 fn bounds(enabled: Option<bool>, severity: Option<Severity>, limits: Limits) -> Result<Bounds, PlanError> {
     let limit = duration(&required(limits.timeout)?)?;
@@ -187,13 +200,7 @@ fn json_expect(keys: file::Json) -> Result<JsonExpect, PlanError> {
 }
 
 fn ready(keys: file::Ready) -> Result<Ready, PlanError> {
-    let limits = Limits {
-        timeout: keys.timeout,
-        request_timeout: keys.request_timeout,
-        max_body: keys.max_body,
-        backoff: keys.backoff,
-        retries: None,
-    };
+    let limits = limits!(keys, None);
     Ok(Ready { bounds: bounds(keys.enabled, None, limits)?, path: path(&required(keys.path)?)? })
 }
 
@@ -203,13 +210,7 @@ fn http_check(
     retry_everything: bool,
     lookup: &dyn Lookup,
 ) -> Result<HttpCheck, PlanError> {
-    let limits = Limits {
-        timeout: keys.timeout,
-        request_timeout: keys.request_timeout,
-        max_body: keys.max_body,
-        backoff: keys.backoff,
-        retries: keys.retries,
-    };
+    let limits = limits!(keys, keys.retries);
     let request = Request {
         method: method(&required(keys.method)?)?,
         path: path(&required(keys.path)?)?,
@@ -260,13 +261,7 @@ fn smoke(keys: file::Smoke) -> Result<Smoke, PlanError> {
         1.. if number.value <= most => Ok(number.value),
         value => fail(number.place, format!("{name} is {value}; want 1 to {most}")),
     };
-    let limits = Limits {
-        timeout: keys.timeout,
-        request_timeout: keys.request_timeout,
-        max_body: keys.max_body,
-        backoff: keys.backoff,
-        retries: None,
-    };
+    let limits = limits!(keys, None);
     Ok(Smoke {
         bounds: bounds(keys.enabled, keys.severity, limits)?,
         requests,
