@@ -6,7 +6,7 @@ use crate::plan::{Ready, Request};
 use crate::probe::{Attempt, FailureKind, Probe, until};
 
 pub(super) async fn check(context: &Context<'_>, probe: &Probe, ready: &Ready) -> Finding {
-    let request = Request { method: "GET".into(), path: ready.path.clone(), headers: Vec::new(), body: None };
+    let request = Request::get(&ready.path, Vec::new());
     let what = format!("GET {}", ready.path);
     let attempt = async |_| match probe.ask(&request, ready.bounds.request, context.deadline).await {
         Ok(answer) if matches!(answer.status, 502..=504) => {

@@ -107,7 +107,7 @@ impl Scraper {
 /// Why there is no whole answer that can be metrics.
 pub async fn scrape_once(probe: &Probe) -> Result<(Vec<u8>, Option<Format>), String> {
     let accept = vec![Header::plain("Accept", ACCEPT)];
-    let request = Request { method: "GET".into(), path: String::new(), headers: accept, body: None };
+    let request = Request::get("", accept);
     let limits = RequestLimits { time: Duration::from_secs(30), body: 64 * 1024 * 1024 };
     let url = probe.target().url.clone();
     let asked = probe.ask_url(&url, &request, limits, Instant::now() + limits.time).await;

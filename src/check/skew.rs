@@ -41,7 +41,7 @@ pub(super) async fn between(
     }
     let mut observations = missing(context, smoke, &neighbour.probe, "the stable revision", own).await;
     let path = page.url.path();
-    let request = get(path);
+    let request = Request::get(path, Vec::new());
     // What the stable revision's page cannot be asked for is not the canary's fault: it is said, and no more.
     match neighbour.probe.ask(&request, smoke.bounds.request, context.deadline).await {
         Ok(answer) if answer.status == 200 => match assets(&answer.body, &answer.url) {
@@ -66,10 +66,6 @@ pub(super) async fn between(
     observations
 }
 
-fn get(path: &str) -> Request {
-    Request { method: "GET".into(), path: path.to_owned(), headers: Vec::new(), body: None }
-}
-
 /// One observation where a side lacks assets of the other's page.
 async fn missing(context: &Context<'_>, smoke: &Smoke, side: &Probe, name: &str, wanted: &[Asset]) -> Vec<Observation> {
     let mut lacking = Vec::new();
@@ -78,7 +74,7 @@ async fn missing(context: &Context<'_>, smoke: &Smoke, side: &Probe, name: &str,
             Some(query) => format!("{}?{query}", asset.url.path()),
             None => asset.url.path().to_owned(),
         };
-        match side.ask(&get(&path), smoke.bounds.request, context.deadline).await {
+        match side.ask(&Request::get(&path, Vec::new()), smoke.bounds.request, context.deadline).await {
             Ok(answer) if answer.status == 200 && !looks_like_html(&answer.body) => {}
             Ok(_) => lacking.push(path),
             Err(failure) => {

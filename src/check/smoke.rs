@@ -6,7 +6,7 @@ use url::Url;
 use super::expect::judge;
 use super::identity::Neighbour;
 use super::page::{Asset, assets, looks_like_html};
-use super::thresholds::worst;
+use super::thresholds::{note, worst};
 use super::{Context, Finding, skew};
 use crate::outcome::{Observation, ObservationKind, Status};
 use crate::plan::{Expect, Request, Smoke};
@@ -23,7 +23,7 @@ pub(super) async fn check(
     if let Some(page) = &smoke.page
         && !smoke.requests.iter().any(|(request, _)| request.path == *page)
     {
-        let request = Request { method: "GET".into(), path: page.clone(), headers: Vec::new(), body: None };
+        let request = Request::get(page, Vec::new());
         let expect = Expect { status: vec![200], json: Vec::new(), headers: Vec::new(), body: Vec::new() };
         pages.push((request, expect));
     }
@@ -96,7 +96,7 @@ impl Fetch<'_> {
 
     /// The answer at the end of the redirects; or the cause, and whether it may pass by itself.
     async fn follow(&self, url: &Url) -> Result<Answer, (String, bool)> {
-        let request = Request { method: "GET".into(), path: String::new(), headers: Vec::new(), body: None };
+        let request = Request::get("", Vec::new());
         let mut url = url.clone();
         for _ in 0..=self.smoke.max_redirects {
             let asked = self.probe.ask_url(&url, &request, self.smoke.bounds.request, self.context.deadline).await;
@@ -159,12 +159,8 @@ async fn load_assets(fetch: &Fetch<'_>, page: &Answer) -> (u32, Vec<Observation>
             observation(ObservationKind::Asset, name, fetched.result.map(|(_, seen)| seen))
         })
         .collect();
-    observations.extend(foreign.into_iter().map(|asset| Observation {
-        kind: ObservationKind::Note,
-        name: format!("{} {}", asset.kind.word(), asset.url),
-        status: Status::Skipped,
-        detail: "of another origin: not loaded".into(),
-        threshold: None,
+    observations.extend(foreign.into_iter().map(|asset| {
+        note(&format!("{} {}", asset.kind.word(), asset.url), Status::Skipped, "of another origin: not loaded".into())
     }));
     (attempts, observations, own)
 }

@@ -1,6 +1,6 @@
 //! What the scrapes of a window add up to: series, instances, alerts, and what a person should know of them. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::alerts::Activity;
 use super::scrape::Scraped;
@@ -131,14 +131,14 @@ impl<'p> Watch<'p> {
             return;
         }
         let counters = exposition.families().iter().filter(|family| family.kind == Some(Kind::Counter));
-        let names: Vec<String> = counters
+        let names: HashSet<String> = counters
             .flat_map(|family| {
                 Kind::Counter.suffixes(exposition.format()).iter().map(|suffix| format!("{}{suffix}", family.name))
             })
             .filter(|name| !name.ends_with("_created"))
             .collect();
         let mut sums: BTreeMap<String, f64> = BTreeMap::new();
-        for sample in exposition.samples().filter(|sample| names.iter().any(|name| *name == sample.name())) {
+        for sample in exposition.samples().filter(|sample| names.contains(&*sample.name())) {
             *sums.entry(sample.name().into_owned()).or_default() += sample.value();
         }
         for (name, sum) in sums {

@@ -138,6 +138,14 @@ pub struct Request {
     pub body: Option<String>,
 }
 
+impl Request {
+    /// A GET of a path, with headers of its own.
+    #[must_use]
+    pub fn get(path: impl Into<String>, headers: Vec<Header>) -> Self {
+        Self { method: "GET".into(), path: path.into(), headers, body: None }
+    }
+}
+
 /// What an answer must be.
 #[derive(Clone, Debug)]
 pub struct Expect {

@@ -14,17 +14,6 @@ use crate::probe::{Attempt, Probe, Tried, until};
 
 const LIMITS: RequestLimits = RequestLimits { time: Duration::from_secs(10), body: 4 * 1024 * 1024 };
 
-/// Where Google's services are; others for tests and private access.
-#[derive(Clone, Debug)]
-pub struct Endpoints {
-    /// The Cloud Run Admin API.
-    pub run: Target,
-    /// The IAM Credentials API.
-    pub iam: Target,
-    /// The metadata server.
-    pub metadata: Target,
-}
-
 /// A deployment and the API that tells of it.
 pub struct CloudRun {
     /// What was deployed.
@@ -160,7 +149,7 @@ impl CloudRun {
                 .await
                 .map_err(|why| Silent::Denied(format!("{API_TROUBLE} cannot be asked: {why}")))?;
             let headers = vec![Header::plain("Authorization", &format!("Bearer {token}"))];
-            let request = Request { method: "GET".into(), path: path.to_owned(), headers, body: None };
+            let request = Request::get(path, headers);
             let answer = self
                 .api
                 .ask(&request, LIMITS, deadline)

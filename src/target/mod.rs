@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
-pub use cloud_run::{CloudRun, Endpoints, Established};
+pub use cloud_run::{CloudRun, Established};
 pub use deployment::{Deployment, Given};
 pub use run_api::{Revision, Service, Standing};
 pub use token::{Auth, AuthMode, Tokens};

@@ -169,7 +169,7 @@ impl Tokens {
     async fn ask_metadata(&self, what: &str) -> Result<Answer, String> {
         let path = format!("/computeMetadata/v1/instance/service-accounts/default/{what}");
         let headers = vec![Header::plain("Metadata-Flavor", "Google")];
-        let request = Request { method: "GET".into(), path, headers, body: None };
+        let request = Request::get(path, headers);
         let asked = patiently(&self.metadata, &request, METADATA).await;
         asked.map_err(|failure| {
             format!("there is no metadata server, so that no token can be had (not on Google Cloud?): {failure}")

@@ -55,12 +55,7 @@ pub(super) fn metrics(keys: file::Metrics, source: &Source, lookup: &dyn Lookup)
         None => named(),
     };
     let limits = limits!(keys, None);
-    let request = Request {
-        method: "GET".into(),
-        path: path(&required(keys.path)?)?,
-        headers: headers(keys.headers, lookup)?,
-        body: None,
-    };
+    let request = Request::get(path(&required(keys.path)?)?, headers(keys.headers, lookup)?);
     let bounds = bounds(keys.enabled, keys.severity, limits)?;
     let mut bounds = bounds;
     let mut length = keys.window.flatten();

@@ -247,7 +247,7 @@ fn extra_checks(
 fn smoke(keys: file::Smoke) -> Result<Smoke, PlanError> {
     let mut requests = Vec::new();
     for request in required(keys.requests)? {
-        requests.push((get(path(&request.path)?), expect(request.expect)?));
+        requests.push((Request::get(path(&request.path)?, Vec::new()), expect(request.expect)?));
     }
     let page = keys.page.flatten().map(|text| path(&text)).transpose()?;
     let assets = keys.assets.unwrap_or(true);
@@ -272,8 +272,4 @@ fn smoke(keys: file::Smoke) -> Result<Smoke, PlanError> {
         concurrency: bounded(required(keys.concurrency)?, 64, "concurrency")?,
         max_redirects: required(keys.max_redirects)?.min(20),
     })
-}
-
-fn get(path: String) -> Request {
-    Request { method: "GET".into(), path, headers: Vec::new(), body: None }
 }
