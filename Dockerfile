@@ -4,8 +4,8 @@ FROM ${BUILDER} AS build
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY src src
-COPY benches benches
-# Examples and tests stay outside; the bench is named in the manifest and must be there, though it is not built.
+COPY crates crates
+# Examples and tests of the gate stay outside.
 # A target is named so that the flags are for the binary only, not for build scripts and macros.
 RUN target="$(rustc -vV | sed -n 's/^host: //p')" \
     && RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/src=canary-gate --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo" \

@@ -3,7 +3,7 @@
 #
 # Usage: scripts/fuzz.sh [SECONDS]
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../crates/promeval"
 seconds=${1:-30}
 command -v cargo-fuzz >/dev/null || cargo install --quiet --locked cargo-fuzz
 # The sanitizer's instrumentation is a nightly feature; the stable compiler has it too, behind this switch.

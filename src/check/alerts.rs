@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::metrics::labels::Labels;
-use crate::metrics::promql::Element;
 use crate::plan::Alert;
+use promeval::labels::Labels;
+use promeval::promql::Element;
 
 /// What is known of one alert.
 #[derive(Clone, Debug, Default)]
@@ -81,7 +81,7 @@ impl Activity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::promql::parse;
+    use promeval::promql::parse;
 
     fn alert(hold: u64) -> Alert {
         Alert {

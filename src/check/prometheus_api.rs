@@ -7,14 +7,14 @@ use super::Context;
 use super::alerts::Activity;
 use super::scrape::Missed;
 use super::thresholds::{alerted, compared, note};
-use crate::metrics::decision::decide;
-use crate::metrics::labels::Labels;
-use crate::metrics::number::{format_time, parse_float};
-use crate::metrics::promql::{Element, Expr, Value, compare};
+use crate::judge::decision::decide;
 use crate::outcome::{Observation, Status};
 use crate::plan::{Header, Metrics, Request, Rule};
 use crate::probe::{Attempt, Probe, until};
 use crate::target::Target;
+use promeval::labels::Labels;
+use promeval::number::{format_time, parse_float};
+use promeval::promql::{Element, Expr, Value, compare};
 
 /// Asks one server.
 pub(super) struct Api<'p> {

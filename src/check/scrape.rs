@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
 use super::Context;
-use crate::metrics::exposition::Format;
 use crate::plan::{Header, Metrics, Request, RequestLimits, Retry};
 use crate::probe::{Answer, Attempt, Probe, Tried, until};
+use promeval::exposition::Format;
 
 /// What a Prometheus server asks for, so that the canary answers the gate as it would answer one.
 const ACCEPT: &str = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=1.0.0;q=0.4,\

@@ -1,13 +1,13 @@
 //! Thresholds to observations: required families, comparisons and alerts. Pure.
 
 use super::alerts::{Activity, Firing};
-use crate::metrics::decision::{Answer, Decision, limit_on_left};
-use crate::metrics::inventory::Inventory;
-use crate::metrics::number::format_value;
-use crate::metrics::promql::Compared;
+use crate::judge::decision::{Answer, Decision, limit_on_left};
+use crate::judge::inventory::Inventory;
 use crate::outcome::{ElementSeen, Observation, ObservationKind, Status, ThresholdSeen, ThresholdVerdict};
 use crate::plan::{Alert, Comparison, Metrics, NoData, Threshold};
 use crate::probe::shown;
+use promeval::number::format_value;
+use promeval::promql::Compared;
 
 /// How many elements of one threshold the reports keep.
 const KEPT: usize = 20;
@@ -130,6 +130,6 @@ fn firing_sentence(alert: &Alert, firing: &[Firing]) -> String {
     format!("fires: {}{more}{capped}{summary}", values.join("; "))
 }
 
-fn pairs(labels: &crate::metrics::labels::Labels) -> Vec<(String, String)> {
+fn pairs(labels: &promeval::labels::Labels) -> Vec<(String, String)> {
     labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }

@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, HashSet};
 use super::alerts::Activity;
 use super::scrape::Scraped;
 use super::thresholds::{alerted, compared, missing_families, note};
-use crate::metrics::decision::decide_over;
-use crate::metrics::exposition::{Exposition, Format, Kind};
-use crate::metrics::inventory::Inventory;
-use crate::metrics::labels::Labels;
-use crate::metrics::number::format_value;
-use crate::metrics::promql::{Element, Evaluator, Expr, Value};
-use crate::metrics::series::{Point, Storage};
+use crate::judge::decision::decide_over;
+use crate::judge::inventory::Inventory;
 use crate::outcome::{Observation, Status};
 use crate::plan::{Metrics, Rule};
+use promeval::exposition::{Exposition, Format, Kind};
+use promeval::labels::Labels;
+use promeval::number::format_value;
+use promeval::promql::{Element, Evaluator, Expr, Value};
+use promeval::series::{Point, Storage};
 
 /// Whose scrape it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -11,7 +11,7 @@ use super::file::{File, Place};
 use super::overlay::Overlay as _;
 use super::secret::Lookup;
 use super::{DEFAULT, Plan, PlanError, validate};
-use crate::metrics::promql::similar;
+use promeval::promql::similar;
 
 /// The largest checks file that is read.
 const MAX_FILE: u64 = 1024 * 1024;

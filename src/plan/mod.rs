@@ -25,8 +25,8 @@ pub use rules::{Alert, Record};
 pub use secret::{Header, Lookup, Redactor};
 pub use threshold::{Comparison, NoData, Rule, Threshold};
 
-use crate::metrics::promql::Error as PromqlError;
 use crate::target::Target;
+use promeval::promql::Error as PromqlError;
 
 /// The embedded default plan, as a checks file.
 pub const DEFAULT: &str = include_str!("default.yaml");

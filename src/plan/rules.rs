@@ -10,9 +10,9 @@ use serde::Deserialize;
 use super::file::{At, Place, Text};
 use super::load::yaml;
 use super::{PlanError, promql_message};
-use crate::metrics::labels::is_legacy_name;
-use crate::metrics::promql::ast::{Expr, Type};
-use crate::metrics::promql::parse as parse_promql;
+use promeval::labels::is_legacy_name;
+use promeval::promql::ast::{Expr, Type};
+use promeval::promql::parse as parse_promql;
 
 /// An alert.
 #[derive(Clone, Debug)]
@@ -149,7 +149,7 @@ fn hold(text: &Text) -> Result<Duration, PlanError> {
     let written = text.value.trim();
     let parsed = parse_promql(written).ok().map(|expr| expr.kind);
     match parsed {
-        Some(crate::metrics::promql::ast::ExprKind::Number(seconds)) if (0.0..1e9).contains(&seconds) => {
+        Some(promeval::promql::ast::ExprKind::Number(seconds)) if (0.0..1e9).contains(&seconds) => {
             Ok(Duration::from_secs_f64(seconds))
         }
         _ => Err(PlanError::new(text.place, format!("{written:?} is no duration; write it as 30s or 5m"))),

@@ -1,8 +1,8 @@
 //! Thresholds: PromQL comparisons that must hold.
 
 use super::Alert;
-use crate::metrics::promql::ast::{Binary, Expr, ExprKind, Type};
-use crate::metrics::promql::{Error, parse};
+use promeval::promql::ast::{Binary, Expr, ExprKind, Type};
+use promeval::promql::{Error, parse};
 
 /// What must hold of the metrics.
 #[derive(Clone, Debug)]

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::metrics::number::format_value;
 use crate::outcome::{ElementSeen, Observation, Outcome, Summary};
+use promeval::number::format_value;
 
 /// The version of the report's schema.
 pub const SCHEMA_VERSION: u32 = 1;

@@ -8,14 +8,14 @@ use serde_json::{Map, Value as Json, json};
 use super::{NO_VERDICT, USAGE, fail, print, runtime};
 use crate::check::{now, scrape_once};
 use crate::cli::{ExpositionFormat, Query, QueryFormat};
-use crate::metrics::exposition::{Exposition, Format};
-use crate::metrics::inventory::Inventory;
-use crate::metrics::labels::Labels;
-use crate::metrics::number::{format_time, format_value, parse_float};
-use crate::metrics::promql::{Element, Error, Evaluator, Expr, Value, parse};
-use crate::metrics::series::{Storage, milliseconds};
+use crate::judge::inventory::Inventory;
 use crate::probe::{Probe, read_ca_file};
 use crate::target::Target;
+use promeval::exposition::{Exposition, Format};
+use promeval::labels::Labels;
+use promeval::number::{format_time, format_value, parse_float};
+use promeval::promql::{Element, Error, Evaluator, Expr, Value, parse};
+use promeval::series::{Storage, milliseconds};
 
 pub(super) fn run(args: &Query) -> u8 {
     let expr = match parse(&args.expr) {
@@ -120,7 +120,7 @@ fn as_json(value: &Value, time: i64) -> Json {
             ("vector", elements.iter().map(one).collect())
         }
         Value::Matrix(series) => {
-            let values = |points: &[crate::metrics::series::Point]| {
+            let values = |points: &[promeval::series::Point]| {
                 points.iter().map(|point| at(point.time, point.value)).collect::<Vec<_>>()
             };
             let all =

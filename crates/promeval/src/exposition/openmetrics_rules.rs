@@ -1,0 +1,251 @@
+//! What `OpenMetrics` asks of the samples of one family together: names, groups, order, values, buckets.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use super::{Format, Kind};
+use crate::number::parse_float;
+
+/// The names that the families so far take, endings and all.
+#[derive(Default)]
+pub(super) struct Names(HashSet<String>);
+
+impl Names {
+    /// Takes the names of a family: the bare one, and one for each ending that its kind has.
+    pub(super) fn claim(&mut self, (name, kind): (String, Kind)) -> Result<(), String> {
+        let suffixes = kind.suffixes(Format::OpenMetrics);
+        let bare = if suffixes.contains(&"") { &[][..] } else { &[""] };
+        for suffix in bare.iter().chain(suffixes) {
+            if let Some(clash) = self.0.replace(format!("{name}{suffix}")) {
+                return Err(format!(
+                    "the name {clash:?} of this family belongs to an earlier one, or its lines are not together"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the rules need to know of a sample, besides its name and labels.
+pub(super) struct Told {
+    /// A hash of the labels that all samples of one metric share.
+    pub(super) group: u64,
+    pub(super) value: f64,
+    /// NaN where there is none.
+    pub(super) timestamp: f64,
+    pub(super) exemplar: bool,
+}
+
+/// One family while its lines are read.
+pub(super) struct FamilyRules {
+    pub(super) name: String,
+    pub(super) kind: Kind,
+    /// The offset of the family's first line.
+    pub(super) start: usize,
+    groups: HashSet<u64>,
+    group: Option<(u64, f64)>,
+    buckets: Option<Buckets>,
+}
+
+/// The buckets of one histogram at one timestamp.
+#[derive(Default)]
+struct Buckets {
+    bound: Option<f64>,
+    value: f64,
+    count: Option<f64>,
+    sum: Option<f64>,
+    gauge_sum: Option<f64>,
+    negative: bool,
+}
+
+impl FamilyRules {
+    pub(super) fn new(name: String, start: usize) -> Self {
+        Self { name, kind: Kind::Unknown, start, groups: HashSet::new(), group: None, buckets: None }
+    }
+
+    pub(super) fn has_samples(&self) -> bool {
+        self.group.is_some()
+    }
+
+    /// Whether a sample of this name belongs to the family.
+    pub(super) fn owns(&self, sample: &str) -> bool {
+        let suffix = sample.strip_prefix(&*self.name);
+        suffix.is_some_and(|suffix| self.kind.suffixes(Format::OpenMetrics).contains(&suffix))
+    }
+
+    /// The label that tells the samples of one metric apart.
+    pub(super) fn grouping_label(&self, sample: &str) -> Option<&str> {
+        match self.kind {
+            Kind::Summary if sample == self.name => Some("quantile"),
+            Kind::StateSet => Some(&self.name),
+            Kind::Histogram | Kind::GaugeHistogram if sample.ends_with("_bucket") => Some("le"),
+            _ => None,
+        }
+    }
+
+    /// Checks one sample that the family owns.
+    pub(super) fn sample<'e>(
+        &mut self,
+        sample: &str,
+        labels: impl Iterator<Item = (Cow<'e, str>, Cow<'e, str>)>,
+        told: &Told,
+    ) -> Result<(), String> {
+        let suffix = &sample[self.name.len()..];
+        let marker = self.grouping_label(sample).map(str::to_owned);
+        let marked = marker.and_then(|marker| {
+            let mut labels = labels;
+            labels.find(|(name, _)| *name == marker).map(|(_, value)| value.into_owned())
+        });
+        let bound = self.check_marker(suffix, marked.as_deref())?;
+        self.check_group(told)?;
+        self.check_value(suffix, told)?;
+        if matches!(self.kind, Kind::Histogram | Kind::GaugeHistogram) {
+            self.buckets.get_or_insert_default().sample(suffix, bound, told.value)?;
+        }
+        Ok(())
+    }
+
+    /// Checks the label that the kind asks for; answers with a bucket's bound.
+    fn check_marker(&self, suffix: &str, marked: Option<&str>) -> Result<f64, String> {
+        match self.kind {
+            Kind::Histogram | Kind::GaugeHistogram if suffix == "_bucket" => {
+                let Some(le) = marked else {
+                    return Err("a bucket has no le label".into());
+                };
+                let bound = parse_float(le).filter(|bound| !bound.is_nan());
+                match bound {
+                    Some(bound) if bound == f64::INFINITY && le != "+Inf" => {
+                        Err(format!("the le label {le:?} must be written +Inf"))
+                    }
+                    Some(bound) => Ok(bound),
+                    None => Err(format!("the le label {le:?} is no number")),
+                }
+            }
+            Kind::Summary if suffix.is_empty() => {
+                let quantile = marked.and_then(parse_float);
+                match (marked, quantile) {
+                    (None, _) => Err("a quantile has no quantile label".into()),
+                    (_, Some(quantile)) if (0.0..=1.0).contains(&quantile) => Ok(quantile),
+                    (Some(text), _) => Err(format!("the quantile label {text:?} is not between 0 and 1")),
+                }
+            }
+            Kind::StateSet if marked.is_none() => Err(format!("a state has no label {:?}", self.name)),
+            _ => Ok(f64::NAN),
+        }
+    }
+
+    /// Metrics stand together, and their timestamps do not go back.
+    fn check_group(&mut self, told: &Told) -> Result<(), String> {
+        // The samples of an info family cannot be told apart: each of them is a metric.
+        let group = if self.kind == Kind::Info { 0 } else { told.group };
+        let before = self.group.replace((group, told.timestamp));
+        let Some((last, timestamp)) = before else {
+            self.groups.insert(group);
+            return Ok(());
+        };
+        if last == group {
+            if timestamp.is_nan() != told.timestamp.is_nan() {
+                return Err("samples with and without a timestamp in one metric".into());
+            }
+            if timestamp > told.timestamp && self.kind != Kind::Info {
+                return Err("the timestamps of one metric go back".into());
+            }
+        } else if !self.groups.insert(group) {
+            return Err("the samples of one metric are not together".into());
+        }
+        if last != group || (timestamp.to_bits() != told.timestamp.to_bits()) {
+            self.close_buckets()?;
+        }
+        Ok(())
+    }
+
+    fn check_value(&self, suffix: &str, told: &Told) -> Result<(), String> {
+        let value = told.value;
+        let counts = matches!(suffix, "_total" | "_sum" | "_count" | "_bucket" | "_gcount");
+        if value.is_nan() && (counts || suffix == "_gsum") {
+            return Err("a value that only counts up cannot be NaN".into());
+        }
+        if value < 0.0 && counts {
+            return Err("a value that only counts up cannot be negative".into());
+        }
+        if matches!(suffix, "_count" | "_bucket" | "_gcount") && value.fract() != 0.0 {
+            return Err("a count of observations must be a whole number".into());
+        }
+        match self.kind {
+            Kind::StateSet if value != 0.0 && value != 1.0 => return Err("the value of a state must be 0 or 1".into()),
+            #[expect(clippy::float_cmp, reason = "the specification asks for exactly 1")]
+            Kind::Info if value != 1.0 => return Err("the value of an info must be 1".into()),
+            Kind::Summary if suffix.is_empty() && value < 0.0 => {
+                return Err("a quantile's value cannot be negative".into());
+            }
+            _ => {}
+        }
+        let carries = match self.kind {
+            Kind::Histogram | Kind::GaugeHistogram => suffix == "_bucket",
+            Kind::Counter => suffix == "_total",
+            _ => false,
+        };
+        if told.exemplar && !carries {
+            return Err("only buckets and the _total of a counter may have exemplars".into());
+        }
+        Ok(())
+    }
+
+    fn close_buckets(&mut self) -> Result<(), String> {
+        self.buckets.take().map_or(Ok(()), Buckets::close)
+    }
+
+    /// Checks what only the whole family shows; answers with its name and kind.
+    pub(super) fn close(mut self, unit: Option<&str>) -> Result<(String, Kind), String> {
+        self.close_buckets()?;
+        if let Some(unit) = unit.filter(|unit| !unit.is_empty()) {
+            let fits = self.name.strip_suffix(unit).is_some_and(|rest| rest.ends_with('_'));
+            if !fits {
+                return Err(format!("the unit {unit:?} is not the end of the name {:?}", self.name));
+            }
+            if matches!(self.kind, Kind::Info | Kind::StateSet) {
+                return Err("a family of this type has no unit".into());
+            }
+        }
+        Ok((self.name, self.kind))
+    }
+}
+
+impl Buckets {
+    fn sample(&mut self, suffix: &str, bound: f64, value: f64) -> Result<(), String> {
+        match suffix {
+            "_bucket" => {
+                self.negative |= bound < 0.0;
+                if self.bound.is_some_and(|before| bound <= before) {
+                    return Err("the buckets are not in the order of their bounds".into());
+                }
+                if value < self.value {
+                    return Err("the buckets are not cumulative: the value falls".into());
+                }
+                (self.bound, self.value) = (Some(bound), value);
+            }
+            "_count" | "_gcount" => self.count = Some(value),
+            "_sum" => self.sum = Some(value),
+            "_gsum" => self.gauge_sum = Some(value),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn close(self) -> Result<(), String> {
+        let fail = |cause: &str| Err(cause.to_owned());
+        #[expect(clippy::float_cmp, reason = "both are whole numbers")]
+        match self {
+            Self { bound, .. } if bound != Some(f64::INFINITY) => fail("the +Inf bucket is missing"),
+            Self { count: Some(count), value, .. } if count != value => fail("the count differs from the +Inf bucket"),
+            Self { sum: Some(_), count: None, .. } => fail("there is a _sum without a _count"),
+            Self { gauge_sum: Some(_), count: None, .. } => fail("there is a _gsum without a _gcount"),
+            Self { sum: None, gauge_sum: None, count: Some(_), .. } => fail("there is a count without a sum"),
+            Self { negative: true, sum: Some(_), .. } => fail("a histogram with negative buckets has no _sum"),
+            Self { negative: false, gauge_sum: Some(sum), .. } if sum < 0.0 => {
+                fail("the _gsum is negative and no bucket is")
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Evaluation of an expression at one time over stored series, with the semantics of Prometheus 3.
+
+mod aggregate;
+mod binary;
+pub(super) mod dates;
+mod histogram;
+mod label_functions;
+pub(super) mod maths;
+pub(super) mod over_time;
+mod select;
+mod special;
+
+use std::cell::Cell;
+use std::collections::HashSet;
+use std::ops::Range;
+
+pub use binary::{Compared, Comparison, compare, holds};
+
+use super::Error;
+use super::ast::{Expr, ExprKind};
+use super::functions::Body;
+use crate::labels::Labels;
+use crate::series::{Series, Storage};
+
+/// The value of an expression.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// One number.
+    Scalar(f64),
+    /// Series with one value each.
+    Vector(Vec<Element>),
+    /// Series with values over a range.
+    Matrix(Vec<Series>),
+    /// A string.
+    String(String),
+}
+
+/// One element of an instant vector.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Element {
+    /// What identifies it.
+    pub labels: Labels,
+    /// Its value.
+    pub value: f64,
+}
+
+/// How long a sample stays the value of its series: 5 minutes, as Prometheus has it.
+const LOOKBACK: i64 = 300_000;
+
+/// How many samples one query may touch, as Prometheus bounds it by default.
+const MAX_SAMPLES: usize = 50_000_000;
+
+/// Evaluates expressions at one time.
+pub struct Evaluator<'s> {
+    storage: &'s Storage,
+    /// Milliseconds since the Unix epoch.
+    time: i64,
+    touched: Cell<usize>,
+}
+
+impl<'s> Evaluator<'s> {
+    /// Makes an evaluator for a time in milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn new(storage: &'s Storage, time: i64) -> Self {
+        Self { storage, time, touched: Cell::new(0) }
+    }
+
+    /// Evaluates an expression.
+    ///
+    /// # Errors
+    /// What Prometheus refuses while it evaluates: many-to-many matches, the same label set twice, bad parameters, too
+    /// many samples.
+    pub fn value(&self, expr: &Expr) -> Result<Value, Error> {
+        self.eval(expr, self.time)
+    }
+
+    fn eval(&self, expr: &Expr, time: i64) -> Result<Value, Error> {
+        Ok(match &expr.kind {
+            ExprKind::Number(value) => Value::Scalar(*value),
+            ExprKind::String(text) => Value::String(text.clone()),
+            ExprKind::Paren(inner) => self.eval(inner, time)?,
+            ExprKind::Selector(selector) => Value::Vector(self.instant(selector, time, &expr.span)?),
+            ExprKind::Matrix(..) | ExprKind::Subquery(_) => Value::Matrix(self.range(expr, time)?.series),
+            ExprKind::Negate(inner) => match self.eval(inner, time)? {
+                Value::Scalar(value) => Value::Scalar(-value),
+                Value::Vector(elements) => Value::Vector(map(elements, |value| -value, &expr.span)?),
+                value => value,
+            },
+            ExprKind::Binary(binary) => self.binary(binary, time, &expr.span)?,
+            ExprKind::Aggregate(aggregate) => Value::Vector(self.aggregate(aggregate, time)?),
+            ExprKind::Call(function, args) => match function.body {
+                Body::Map(function) => Value::Vector(map(self.vector_arg(args, 0, time)?, function, &expr.span)?),
+                Body::Date(function) => Value::Vector(self.date(function, args, time, &expr.span)?),
+                Body::Range(function) => Value::Vector(self.over_time(function, args, time, &expr.span)?),
+                Body::Special(special) => self.special(special, args, time, &expr.span)?,
+            },
+        })
+    }
+
+    /// Counts samples that a query touches.
+    fn touch(&self, samples: usize, span: &Range<usize>) -> Result<(), Error> {
+        self.touched.set(self.touched.get() + samples);
+        if self.touched.get() > MAX_SAMPLES {
+            return Err(Error::new(format!("the expression would read over {MAX_SAMPLES} samples"), span.clone()));
+        }
+        Ok(())
+    }
+
+    fn vector(&self, expr: &Expr, time: i64) -> Result<Vec<Element>, Error> {
+        match self.eval(expr, time)? {
+            Value::Vector(elements) => Ok(elements),
+            Value::Scalar(_) | Value::Matrix(_) | Value::String(_) => {
+                Err(Error::new("want an instant vector", expr.span.clone()))
+            }
+        }
+    }
+
+    fn scalar(&self, expr: &Expr, time: i64) -> Result<f64, Error> {
+        match self.eval(expr, time)? {
+            Value::Scalar(value) => Ok(value),
+            Value::Vector(_) | Value::Matrix(_) | Value::String(_) => {
+                Err(Error::new("want a scalar", expr.span.clone()))
+            }
+        }
+    }
+
+    fn vector_arg(&self, args: &[Expr], index: usize, time: i64) -> Result<Vec<Element>, Error> {
+        self.vector(&args[index], time)
+    }
+
+    fn scalar_arg(&self, args: &[Expr], index: usize, time: i64) -> Result<f64, Error> {
+        self.scalar(&args[index], time)
+    }
+
+    fn date(
+        &self,
+        function: fn(i64) -> i64,
+        args: &[Expr],
+        time: i64,
+        span: &Range<usize>,
+    ) -> Result<Vec<Element>, Error> {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_precision_loss,
+            reason = "what does not fit is sorted out"
+        )]
+        let of = |seconds: f64| {
+            // What no integer holds, NaN included, comes out as on the processors that Prometheus mostly runs on.
+            let fits = (i64::MIN as f64..i64::MAX as f64).contains(&seconds);
+            function(if fits { seconds as i64 } else { i64::MAX }) as f64
+        };
+        if args.is_empty() {
+            return Ok(vec![Element { labels: Labels::default(), value: of(seconds(time)) }]);
+        }
+        let elements = self.vector_arg(args, 0, time)?;
+        map(elements, of, span)
+    }
+
+    fn over_time(
+        &self,
+        function: over_time::RangeFunction,
+        args: &[Expr],
+        time: i64,
+        span: &Range<usize>,
+    ) -> Result<Vec<Element>, Error> {
+        let range = self.range(&args[0], time)?;
+        let window = range.window;
+        let elements = range.series.into_iter().filter_map(|series| {
+            let value = function(&series.points, &window)?;
+            Some(Element { labels: series.labels.without_metric_name(), value })
+        });
+        distinct(elements.collect(), span)
+    }
+}
+
+/// Applies a function to each value; the metric's name goes.
+fn map(elements: Vec<Element>, function: impl Fn(f64) -> f64, span: &Range<usize>) -> Result<Vec<Element>, Error> {
+    let mapped = elements
+        .into_iter()
+        .map(|element| Element { value: function(element.value), labels: element.labels.without_metric_name() });
+    distinct(mapped.collect(), span)
+}
+
+/// The elements, if no label set stands twice.
+fn distinct(elements: Vec<Element>, span: &Range<usize>) -> Result<Vec<Element>, Error> {
+    let mut seen = HashSet::with_capacity(elements.len());
+    match elements.iter().find(|element| !seen.insert(&element.labels)) {
+        None => Ok(elements),
+        Some(twice) => {
+            let message =
+                format!("vector cannot contain metrics with the same labelset: {} stands twice", twice.labels);
+            Err(Error::new(message, span.clone()))
+        }
+    }
+}
+
+/// Milliseconds as seconds.
+#[expect(clippy::cast_precision_loss, reason = "exact for the next 280,000 years")]
+fn seconds(milliseconds: i64) -> f64 {
+    milliseconds as f64 / 1000.0
+}

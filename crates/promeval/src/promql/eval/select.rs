@@ -1,0 +1,119 @@
+//! Selectors, ranges and subqueries: which points an expression sees.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::over_time::Window;
+use super::{Element, Evaluator, LOOKBACK, Value};
+use crate::promql::Error;
+use crate::promql::ast::{At, Expr, ExprKind, Selector, Shift, Subquery};
+use crate::series::{Point, Series};
+
+/// Series cut to a window.
+pub(super) struct RangeVector {
+    pub(super) series: Vec<Series>,
+    pub(super) window: Window,
+}
+
+impl<'s> Evaluator<'s> {
+    /// The newest point of each matching series within the lookback, with its own time.
+    pub(super) fn instant_points(
+        &self,
+        selector: &Selector,
+        time: i64,
+        span: &Range<usize>,
+    ) -> Result<Vec<(&'s Series, Point)>, Error> {
+        let time = self.shifted(selector.shift, time);
+        let mut found = Vec::new();
+        for series in self.matching(selector) {
+            // The window is open on the left: a point exactly as old as the lookback is gone.
+            if let Some(point) = within(&series.points, time.saturating_sub(LOOKBACK), time).last() {
+                found.push((series, *point));
+            }
+        }
+        self.touch(found.len(), span)?;
+        Ok(found)
+    }
+
+    pub(super) fn instant(&self, selector: &Selector, time: i64, span: &Range<usize>) -> Result<Vec<Element>, Error> {
+        let points = self.instant_points(selector, time, span)?;
+        Ok(points
+            .into_iter()
+            .map(|(series, point)| Element { labels: series.labels.clone(), value: point.value })
+            .collect())
+    }
+
+    /// The series of a range selector or subquery, cut to its window; series without a point in it are left out.
+    pub(super) fn range(&self, expr: &Expr, time: i64) -> Result<RangeVector, Error> {
+        match &expr.unwrapped().kind {
+            ExprKind::Matrix(selector, range) => {
+                let end = self.shifted(selector.shift, time);
+                let window = Window { start: end.saturating_sub(*range), end };
+                let mut series = Vec::new();
+                for stored in self.matching(selector) {
+                    let points = within(&stored.points, window.start, window.end);
+                    self.touch(points.len(), &expr.span)?;
+                    if !points.is_empty() {
+                        series.push(Series { labels: stored.labels.clone(), points: points.to_vec() });
+                    }
+                }
+                Ok(RangeVector { series, window })
+            }
+            ExprKind::Subquery(subquery) => self.subquery(subquery, time, &expr.span),
+            _ => Err(Error::new("want a range vector", expr.span.clone())),
+        }
+    }
+
+    /// Evaluates at whole multiples of the step, so that the points do not depend on the query's time.
+    fn subquery(&self, subquery: &Subquery, time: i64, span: &Range<usize>) -> Result<RangeVector, Error> {
+        let end = self.shifted(subquery.shift, time);
+        let window = Window { start: end.saturating_sub(subquery.range), end };
+        let mut at = subquery.step * (window.start / subquery.step);
+        if at <= window.start {
+            at += subquery.step;
+        }
+        let mut series: Vec<Series> = Vec::new();
+        let mut known = HashMap::new();
+        while at <= end {
+            self.touch(1, span)?;
+            if let Value::Vector(elements) = self.eval(&subquery.expr, at)? {
+                self.touch(elements.len(), span)?;
+                for element in elements {
+                    let index = *known.entry(element.labels.clone()).or_insert_with(|| {
+                        series.push(Series { labels: element.labels, points: Vec::new() });
+                        series.len() - 1
+                    });
+                    series[index].points.push(Point { time: at, value: element.value });
+                }
+            }
+            at += subquery.step;
+        }
+        Ok(RangeVector { series, window })
+    }
+
+    fn matching(&self, selector: &Selector) -> Vec<&'s Series> {
+        let matches = |series: &&Series| selector.matches(&series.labels);
+        let mut found: Vec<&Series> = match selector.metric_name() {
+            Some(name) => self.storage.named(name).filter(matches).collect(),
+            None => self.storage.series().iter().filter(matches).collect(),
+        };
+        found.sort_by(|a, b| a.labels.cmp(&b.labels));
+        found
+    }
+
+    fn shifted(&self, shift: Shift, time: i64) -> i64 {
+        let base = match shift.at {
+            None => time,
+            Some(At::Time(at)) => at,
+            Some(At::Query) => self.time,
+        };
+        base.saturating_sub(shift.offset.unwrap_or(0))
+    }
+}
+
+/// The points after `start`, up to and with `end`.
+fn within(points: &[Point], start: i64, end: i64) -> &[Point] {
+    let first = points.partition_point(|point| point.time <= start);
+    let after = points.partition_point(|point| point.time <= end);
+    &points[first.min(after)..after]
+}

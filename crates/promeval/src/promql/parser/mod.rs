@@ -1,0 +1,335 @@
+//! Words to a well-typed tree.
+//!
+//! Precedence, from the tightest: `^` (right to left), unary minus, `* / % atan2`, `+ -`, comparisons, `and unless`, `or`.
+
+mod call;
+mod selector;
+
+use std::ops::Range;
+
+use super::Error;
+use super::ast::{AggregateOp, Binary, BinaryOp, Expr, ExprKind, Group, Matching, Type};
+use super::lexer::{Token, tokens};
+use crate::labels::is_legacy_label;
+use selector::{named, shift_of};
+
+/// How deep expressions may be nested: far over what people write, far under what the stack holds.
+const DEPTH: usize = 100;
+
+/// How many binary operators an expression may have: a chain of them is as deep a tree as it is long.
+const OPERATORS: usize = 500;
+
+/// Parses an expression and checks its types.
+///
+/// # Errors
+/// What is wrong and where.
+pub fn parse(source: &str) -> Result<Expr, Error> {
+    let mut parser = Parser { tokens: tokens(source)?, at: 0, depth: 0, operators: 0 };
+    if *parser.peek() == Token::End {
+        return Err(Error::new("the expression is empty", 0..source.len()));
+    }
+    let expr = parser.expr(0)?;
+    match parser.peek() {
+        Token::End => Ok(expr),
+        _ => Err(parser.unexpected("an operator or the end")),
+    }
+}
+
+struct Parser {
+    tokens: Vec<(Token, Range<usize>)>,
+    at: usize,
+    depth: usize,
+    operators: usize,
+}
+
+impl Parser {
+    fn peek(&self) -> &Token {
+        &self.tokens[self.at].0
+    }
+
+    fn place(&self) -> Range<usize> {
+        self.tokens[self.at].1.clone()
+    }
+
+    /// Where the word before ends.
+    fn end(&self) -> usize {
+        self.at.checked_sub(1).map_or(0, |before| self.tokens[before].1.end)
+    }
+
+    fn next(&mut self) -> (Token, Range<usize>) {
+        let token = self.tokens[self.at].clone();
+        // The end stays the last word.
+        self.at = (self.at + 1).min(self.tokens.len() - 1);
+        token
+    }
+
+    fn eat(&mut self, symbol: &str) -> bool {
+        let found = matches!(self.peek(), Token::Symbol(other) if *other == symbol);
+        if found {
+            self.next();
+        }
+        found
+    }
+
+    fn expect(&mut self, symbol: &str) -> Result<(), Error> {
+        if self.eat(symbol) { Ok(()) } else { Err(self.unexpected(&format!("{symbol:?}"))) }
+    }
+
+    /// The next word in lower case if it is a name: keywords are the same in any case.
+    fn keyword(&self) -> Option<String> {
+        match self.peek() {
+            Token::Ident(word) => Some(word.to_ascii_lowercase()),
+            _ => None,
+        }
+    }
+
+    fn eat_keyword(&mut self, keyword: &str) -> bool {
+        let found = self.keyword().as_deref() == Some(keyword);
+        if found {
+            self.next();
+        }
+        found
+    }
+
+    fn unexpected(&self, wanted: &str) -> Error {
+        let found = match self.peek() {
+            Token::End => "the end of the expression".into(),
+            Token::Ident(word) => format!("{word:?}"),
+            Token::Number(_) => "a number".into(),
+            Token::Duration(_) => "a duration".into(),
+            Token::String(_) => "a string".into(),
+            Token::Symbol(symbol) => format!("{symbol:?}"),
+        };
+        Error::new(format!("unexpected {found}, want {wanted}"), self.place())
+    }
+
+    fn expr(&mut self, weakest: u8) -> Result<Expr, Error> {
+        self.depth += 1;
+        if self.depth > DEPTH {
+            return Err(Error::new(format!("the expression is nested over {DEPTH} deep"), self.place()));
+        }
+        let mut lhs = self.unary()?;
+        while let Some(op) = self.binary_op().filter(|op| op.precedence() >= weakest) {
+            let place = self.place();
+            self.operators += 1;
+            if self.operators > OPERATORS {
+                return Err(Error::new(format!("the expression has over {OPERATORS} operators"), place));
+            }
+            self.next();
+            lhs = self.binary(lhs, op, place)?;
+        }
+        self.depth -= 1;
+        Ok(lhs)
+    }
+
+    fn binary_op(&self) -> Option<BinaryOp> {
+        Some(match self.peek() {
+            Token::Symbol(symbol) => match *symbol {
+                "+" => BinaryOp::Add,
+                "-" => BinaryOp::Sub,
+                "*" => BinaryOp::Mul,
+                "/" => BinaryOp::Div,
+                "%" => BinaryOp::Mod,
+                "^" => BinaryOp::Pow,
+                "==" => BinaryOp::Equal,
+                "!=" => BinaryOp::NotEqual,
+                "<" => BinaryOp::Less,
+                "<=" => BinaryOp::LessOrEqual,
+                ">" => BinaryOp::Greater,
+                ">=" => BinaryOp::GreaterOrEqual,
+                _ => return None,
+            },
+            Token::Ident(word) => match &*word.to_ascii_lowercase() {
+                "and" => BinaryOp::And,
+                "or" => BinaryOp::Or,
+                "unless" => BinaryOp::Unless,
+                "atan2" => BinaryOp::Atan2,
+                _ => return None,
+            },
+            _ => return None,
+        })
+    }
+
+    fn binary(&mut self, lhs: Expr, op: BinaryOp, place: Range<usize>) -> Result<Expr, Error> {
+        let returns_bool = self.eat_keyword("bool");
+        if returns_bool && !op.is_comparison() {
+            return Err(Error::new("bool belongs to comparisons only", place));
+        }
+        let matching_start = self.at;
+        let matching = self.matching(op)?;
+        let matching_given = self.at > matching_start;
+        let precedence = op.precedence();
+        let rhs = self.expr(if op == BinaryOp::Pow { precedence } else { precedence + 1 })?;
+        for side in [&lhs, &rhs] {
+            let found = side.value_type();
+            if !matches!(found, Type::Scalar | Type::Vector) {
+                let message = format!("{} joins scalars and instant vectors, and this is {found}", op.symbol());
+                return Err(Error::new(message, side.span.clone()));
+            }
+        }
+        let scalars = [&lhs, &rhs].map(|side| side.value_type() == Type::Scalar);
+        if op.is_comparison() && scalars == [true, true] && !returns_bool {
+            return Err(Error::new("comparisons between scalars must use bool", place));
+        }
+        if op.is_set() && scalars.contains(&true) {
+            return Err(Error::new(format!("{} joins instant vectors, and one side is a scalar", op.symbol()), place));
+        }
+        if matching_given && scalars.contains(&true) {
+            return Err(Error::new("on, ignoring and grouping need an instant vector on both sides", place));
+        }
+        let span = lhs.span.start..rhs.span.end;
+        Ok(Expr { kind: ExprKind::Binary(Box::new(Binary { op, lhs, rhs, returns_bool, matching })), span })
+    }
+
+    fn matching(&mut self, op: BinaryOp) -> Result<Matching, Error> {
+        let mut matching = Matching::default();
+        let word = self.keyword();
+        if !matches!(word.as_deref(), Some("on" | "ignoring")) {
+            return Ok(matching);
+        }
+        matching.on = word.as_deref() == Some("on");
+        self.next();
+        matching.labels = self.label_list()?;
+        let place = self.place();
+        matching.group = match self.keyword().as_deref() {
+            Some("group_left") => Some(Group::Left),
+            Some("group_right") => Some(Group::Right),
+            Some("fill" | "fill_left" | "fill_right") => {
+                return Err(Error::new(
+                    "fill modifiers are experimental in Prometheus; they are not supported here",
+                    place,
+                ));
+            }
+            _ => return Ok(matching),
+        };
+        self.next();
+        if op.is_set() {
+            return Err(Error::new(format!("no grouping is allowed for {}", op.symbol()), place));
+        }
+        if matches!(self.peek(), Token::Symbol("(")) {
+            matching.include = self.label_list()?;
+        }
+        let both = matching.include.iter().find(|label| matching.on && matching.labels.contains(label));
+        match both {
+            Some(label) => Err(Error::new(format!("the label {label:?} stands in on and in the grouping"), place)),
+            None => Ok(matching),
+        }
+    }
+
+    /// Labels in parentheses.
+    fn label_list(&mut self) -> Result<Vec<String>, Error> {
+        self.expect("(")?;
+        let mut labels = Vec::new();
+        loop {
+            if self.eat(")") {
+                return Ok(labels);
+            }
+            match self.peek().clone() {
+                Token::Ident(name) if is_legacy_label(&name) => labels.push(name),
+                Token::String(name) if !name.is_empty() => labels.push(name),
+                _ => return Err(self.unexpected("a label name or \")\"")),
+            }
+            self.next();
+            if !self.eat(",") && !matches!(self.peek(), Token::Symbol(")")) {
+                return Err(self.unexpected("\",\" or \")\""));
+            }
+        }
+    }
+
+    fn unary(&mut self) -> Result<Expr, Error> {
+        let start = self.place().start;
+        let negative = matches!(self.peek(), Token::Symbol("-"));
+        if !negative && !matches!(self.peek(), Token::Symbol("+")) {
+            return self.postfix();
+        }
+        self.next();
+        let operand = self.expr(BinaryOp::Pow.precedence())?;
+        let span = start..operand.span.end;
+        let found = operand.value_type();
+        if !matches!(found, Type::Scalar | Type::Vector) {
+            return Err(Error::new(format!("a sign stands before scalars and instant vectors, not {found}"), span));
+        }
+        let kind = match operand.kind {
+            ExprKind::Number(value) => ExprKind::Number(if negative { -value } else { value }),
+            _ if negative => ExprKind::Negate(Box::new(operand)),
+            kind => kind,
+        };
+        Ok(Expr { kind, span })
+    }
+
+    /// A primary expression with ranges and time shifts behind it.
+    fn postfix(&mut self) -> Result<Expr, Error> {
+        let mut expr = self.primary()?;
+        loop {
+            let place = self.place();
+            if self.eat("[") {
+                expr = self.bracket(expr, place.start)?;
+            } else if self.eat_keyword("offset") {
+                let offset = self.signed_duration()?;
+                let shift = shift_of(&mut expr, "offset", &place)?;
+                if shift.offset.replace(offset).is_some() {
+                    return Err(Error::new("offset stands twice", place));
+                }
+            } else if self.eat("@") {
+                let at = self.at_time()?;
+                let shift = shift_of(&mut expr, "@", &place)?;
+                if shift.at.replace(at).is_some() {
+                    return Err(Error::new("@ stands twice", place));
+                }
+            } else {
+                let word = self.keyword();
+                if matches!(word.as_deref(), Some("anchored" | "smoothed")) {
+                    let message =
+                        format!("{} is experimental in Prometheus; it is not supported here", word.unwrap_or_default());
+                    return Err(Error::new(message, place));
+                }
+                return Ok(expr);
+            }
+            expr.span.end = self.end();
+        }
+    }
+
+    fn primary(&mut self) -> Result<Expr, Error> {
+        let start = self.place().start;
+        let error = self.unexpected("an expression");
+        let (token, _) = self.next();
+        let kind = match token {
+            Token::Number(value) => ExprKind::Number(value),
+            #[expect(clippy::cast_precision_loss, reason = "durations are far below 2^53")]
+            Token::Duration(milliseconds) => ExprKind::Number(milliseconds as f64 / 1000.0),
+            Token::String(text) => ExprKind::String(text),
+            Token::Symbol("(") => {
+                let inner = self.expr(0)?;
+                self.expect(")")?;
+                ExprKind::Paren(Box::new(inner))
+            }
+            Token::Symbol("{") => ExprKind::Selector(self.selector(None, start)?),
+            Token::Ident(word) => self.word(word, start)?,
+            Token::Symbol(_) | Token::End => return Err(error),
+        };
+        Ok(Expr { kind, span: start..self.end() })
+    }
+
+    /// An aggregation, a function call or a metric's name.
+    fn word(&mut self, word: String, start: usize) -> Result<ExprKind, Error> {
+        let place = start..self.end();
+        let called = matches!(self.peek(), Token::Symbol("("));
+        let lower = word.to_ascii_lowercase();
+        let grouped = matches!(self.keyword().as_deref(), Some("by" | "without"));
+        if let Some(op) = AggregateOp::of(&lower).filter(|_| called || grouped) {
+            return self.aggregate(op, &lower, start);
+        }
+        if called && matches!(&*lower, "limitk" | "limit_ratio") {
+            return Err(Error::new(format!("{lower} is experimental in Prometheus; it is not supported here"), place));
+        }
+        if called {
+            return self.call(&word, place);
+        }
+        // Any other keyword may be a metric's name.
+        if matches!(&*lower, "on" | "ignoring" | "group_left" | "group_right" | "bool" | "atan2") {
+            return Err(Error::new(format!("the keyword {word:?} is out of place"), place));
+        }
+        let braces = self.eat("{");
+        if braces { self.selector(Some(word), start).map(ExprKind::Selector) } else { Ok(named(word)) }
+    }
+}

@@ -1,0 +1,132 @@
+//! Series over time: what scrapes or a saved exposition gave, ready for PromQL.
+
+use std::collections::HashMap;
+use std::hash::BuildHasher as _;
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+use crate::exposition::Exposition;
+use crate::labels::{Labels, METRIC_NAME};
+
+/// A value at a time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// Milliseconds since the Unix epoch.
+    pub time: i64,
+    /// The sample's value.
+    pub value: f64,
+}
+
+/// One series: labels, and points sorted by time, no time twice.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// What identifies the series, with the metric's name as `__name__`.
+    pub labels: Labels,
+    /// The points, oldest first.
+    pub points: Vec<Point>,
+}
+
+/// The series that expressions are evaluated over.
+#[derive(Clone, Debug, Default)]
+pub struct Storage {
+    series: Vec<Series>,
+    /// Indices of series by the hash of their labels, so that no label set is kept twice.
+    by_labels: HashTable<usize>,
+    by_name: HashMap<String, Vec<usize>>,
+    state: FixedState,
+}
+
+impl Storage {
+    /// Adds a point. Of two points of one series at one millisecond the newer one stands.
+    pub fn append(&mut self, labels: Labels, point: Point) {
+        let hash = self.state.hash_one(&labels);
+        let known = self.by_labels.find(hash, |index| self.series[*index].labels == labels);
+        let Some(index) = known.copied() else {
+            let index = self.series.len();
+            match self.by_name.get_mut(labels.metric_name()) {
+                Some(indices) => indices.push(index),
+                None => drop(self.by_name.insert(labels.metric_name().to_owned(), vec![index])),
+            }
+            let (series, state) = (&self.series, &self.state);
+            self.by_labels.insert_unique(hash, index, |index| state.hash_one(&series[*index].labels));
+            // One point and no room for more: most series of one scrape stay at that.
+            self.series.push(Series { labels, points: vec![point] });
+            return;
+        };
+        let points = &mut self.series[index].points;
+        match points.binary_search_by_key(&point.time, |other| other.time) {
+            Ok(at) => points[at] = point,
+            Err(at) => points.insert(at, point),
+        }
+    }
+
+    /// Adds the samples whose metric name is wanted, each with the extra labels (a label of its own that has the same name
+    /// becomes `exported_…`, as a Prometheus server has it). A sample without a timestamp of its own counts as taken at
+    /// `scraped_at` milliseconds since the epoch.
+    pub fn ingest(
+        &mut self,
+        exposition: &Exposition<'_>,
+        scraped_at: i64,
+        extra: &[(&str, &str)],
+        wanted: impl Fn(&str) -> bool,
+    ) {
+        let mut texts = Texts::default();
+        for sample in exposition.samples() {
+            let name = sample.name();
+            if !wanted(&name) {
+                continue;
+            }
+            let own = sample.labels().map(|(name, value)| texts.pair(&name, &value)).collect::<Vec<_>>();
+            let mut labels = Labels::new(own.into_iter().chain([texts.pair(METRIC_NAME, &name)]));
+            for (name, value) in extra {
+                let own = labels.get(name).to_owned();
+                labels.set(&format!("exported_{name}"), &own);
+                labels.set(name, value);
+            }
+            let time = sample.timestamp().map_or(scraped_at, milliseconds);
+            self.append(labels, Point { time, value: sample.value() });
+        }
+    }
+
+    /// All series, in the order in which they came.
+    #[must_use]
+    pub fn series(&self) -> &[Series] {
+        &self.series
+    }
+
+    /// The series of a metric name.
+    pub fn named(&self, name: &str) -> impl Iterator<Item = &Series> {
+        self.by_name.get(name).into_iter().flatten().map(|index| &self.series[*index])
+    }
+}
+
+/// Label names, and the last value of each: neighbouring series share most of theirs, and need only one copy.
+#[derive(Default)]
+struct Texts(Vec<(Arc<str>, Arc<str>)>);
+
+impl Texts {
+    fn pair(&mut self, name: &str, value: &str) -> (Arc<str>, Arc<str>) {
+        // More names than this in one exposition are not worth to be looked through.
+        const KEPT: usize = 32;
+        if let Some((name, last)) = self.0.iter_mut().find(|(known, _)| **known == *name) {
+            if **last != *value {
+                *last = value.into();
+            }
+            return (name.clone(), last.clone());
+        }
+        let pair: (Arc<str>, Arc<str>) = (name.into(), value.into());
+        if self.0.len() < KEPT {
+            self.0.push(pair.clone());
+        }
+        pair
+    }
+}
+
+/// Seconds to whole milliseconds.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "a time outside i64 milliseconds is clamped")]
+pub fn milliseconds(seconds: f64) -> i64 {
+    (seconds * 1000.0).round() as i64
+}

@@ -1,0 +1,209 @@
+//! Whether a comparison holds, fails, or cannot be told: the three answers of a threshold.
+
+use super::inventory::Inventory;
+use promeval::number::format_value;
+use promeval::promql::ast::{Binary, Expr, ExprKind, Type};
+use promeval::promql::{Compared, Comparison, Evaluator, compare, holds};
+use promeval::series::Storage;
+
+/// What a comparison comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Every element satisfies it.
+    Holds,
+    /// At least one element does not.
+    Fails,
+    /// There is no element, or what there is cannot be compared.
+    NoData,
+}
+
+/// A decided comparison.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// The answer.
+    pub answer: Answer,
+    /// What was compared, the worst first.
+    pub seen: Vec<Compared>,
+    /// One clause for the person: the values beside the limit, or why there is no data.
+    pub why: String,
+}
+
+/// How many elements a sentence shows.
+const SHOWN: usize = 3;
+
+/// Decides a comparison over stored series at a time in milliseconds since the epoch.
+#[must_use]
+pub fn decide_over(expr: &Expr, parts: &Binary, storage: &Storage, inventory: &Inventory, time: i64) -> Decision {
+    let evaluator = Evaluator::new(storage, time);
+    let sides = evaluator.value(&parts.lhs).and_then(|lhs| Ok((lhs, evaluator.value(&parts.rhs)?)));
+    let comparison = sides.and_then(|(lhs, rhs)| compare(parts, lhs, rhs)).map_err(|error| error.message);
+    decide(parts, comparison, || why_empty(expr, storage, inventory))
+}
+
+/// Decides a comparison of which both sides are known. `why_empty` says why there is no element, if there is none.
+#[must_use]
+pub fn decide(parts: &Binary, comparison: Result<Comparison, String>, why_empty: impl FnOnce() -> String) -> Decision {
+    let comparison = match comparison {
+        Ok(comparison) => comparison,
+        Err(error) => {
+            // What cannot be evaluated was not seen to hold.
+            let why = format!("it cannot be evaluated: {error}");
+            return Decision { answer: Answer::NoData, seen: Vec::new(), why };
+        }
+    };
+    let mut seen = comparison.compared;
+    let rank = |element: &Compared| {
+        if element.left.is_nan() || element.right.is_nan() {
+            1
+        } else if holds(parts.op, element.left, element.right) {
+            2
+        } else {
+            0
+        }
+    };
+    let distance = |element: &Compared| (element.left - element.right).abs();
+    // Failures with the farthest first, then what cannot be compared, then what holds with the narrowest first.
+    seen.sort_by(|a, b| {
+        let by_distance = match rank(a) {
+            0 => distance(b).total_cmp(&distance(a)),
+            _ => distance(a).total_cmp(&distance(b)),
+        };
+        rank(a).cmp(&rank(b)).then(by_distance)
+    });
+    let failed = seen.iter().filter(|element| rank(element) == 0).count();
+    let incomparable = seen.iter().filter(|element| rank(element) == 1).count();
+    if failed > 0 {
+        let shown = values(parts, &seen[..failed.min(SHOWN)]);
+        let more = if failed > SHOWN { format!(" and {} more", failed - SHOWN) } else { String::new() };
+        return Decision { answer: Answer::Fails, why: format!("{shown}{more}"), seen };
+    }
+    let why_not = if incomparable > 0 {
+        Some(nan(parts, &seen[0]))
+    } else if let Some(alone) = comparison.alone.first() {
+        let more = comparison.alone.len() - 1;
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        Some(format!("{}{more} meets nothing on the other side to be compared with", alone.labels))
+    } else if seen.is_empty() {
+        Some(why_empty())
+    } else {
+        None
+    };
+    if let Some(why) = why_not {
+        Decision { answer: Answer::NoData, seen, why }
+    } else {
+        let shown = values(parts, &seen[..seen.len().min(SHOWN)]);
+        let more = if seen.len() > SHOWN { format!(" and {} more", seen.len() - SHOWN) } else { String::new() };
+        Decision { answer: Answer::Holds, why: format!("{shown}{more}"), seen }
+    }
+}
+
+/// Whether the limit stands on the left, as in `2 >= x`.
+#[must_use]
+pub fn limit_on_left(parts: &Binary) -> bool {
+    parts.lhs.value_type() == Type::Scalar
+}
+
+/// `3, want <= 2` for each element, with its labels.
+fn values(parts: &Binary, elements: &[Compared]) -> String {
+    let one = |element: &Compared| {
+        let labels = if element.labels.is_empty() { String::new() } else { format!("{} ", element.labels) };
+        let (left, right) = (format_value(element.left), format_value(element.right));
+        if limit_on_left(parts) {
+            format!("{labels}{right}, want {left} {} it", parts.op.symbol())
+        } else {
+            format!("{labels}{left}, want {} {right}", parts.op.symbol())
+        }
+    };
+    elements.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+fn nan(parts: &Binary, element: &Compared) -> String {
+    let labels = if element.labels.is_empty() { String::new() } else { format!("{} ", element.labels) };
+    let side = if element.left.is_nan() { &parts.lhs } else { &parts.rhs };
+    let divides = matches!(&side.unwrapped().kind, ExprKind::Binary(binary) if binary.op.symbol() == "/");
+    let cause = if divides { " (0/0: there was no traffic to divide by)" } else { "" };
+    format!("{labels}the value is NaN{cause}")
+}
+
+/// Why an expression has no element at all.
+#[must_use]
+pub fn why_empty(expr: &Expr, storage: &Storage, inventory: &Inventory) -> String {
+    let absences: Vec<String> =
+        expr.selectors().into_iter().filter_map(|selector| inventory.absence(selector, storage)).collect();
+    if let Some(first) = absences.first() {
+        return first.clone();
+    }
+    if has_range(expr) {
+        return "there are too few scrapes for its range: rates need at least two".into();
+    }
+    "the expression has no element: its parts find each other in no label".into()
+}
+
+fn has_range(expr: &Expr) -> bool {
+    matches!(expr.kind, ExprKind::Matrix(..) | ExprKind::Subquery(_)) || expr.children().into_iter().any(has_range)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use promeval::exposition::{Exposition, Format};
+    use promeval::promql::parse;
+
+    const SCRAPE: &str = "\
+# TYPE failure_total counter
+failure_total{provider=\"a\"} 2
+failure_total{provider=\"b\"} 1
+# TYPE hits_total counter
+hits_total 8
+# TYPE misses_total counter
+misses_total 2
+# TYPE zero gauge
+zero 0
+# TYPE idle_total counter
+";
+
+    fn decided(source: &str) -> (Answer, String) {
+        let exposition = Exposition::parse(SCRAPE.as_bytes(), Format::Prometheus).unwrap();
+        let (mut storage, mut inventory) = (Storage::default(), Inventory::default());
+        storage.ingest(&exposition, 1000, &[], |_| true);
+        inventory.add(&exposition);
+        let expr = parse(source).unwrap();
+        let ExprKind::Binary(parts) = &expr.unwrapped().kind else { panic!("{source} is no comparison") };
+        let decision = decide_over(&expr, parts, &storage, &inventory, 1000);
+        (decision.answer, decision.why)
+    }
+
+    #[test]
+    fn a_comparison_holds_fails_or_has_no_data() {
+        for (source, answer, why) in [
+            ("sum(failure_total) <= 3", Answer::Holds, "3, want <= 3"),
+            ("sum(failure_total) <= 2", Answer::Fails, "3, want <= 2"),
+            ("2 >= sum(failure_total)", Answer::Fails, "3, want 2 >= it"),
+            ("failure_total < 2", Answer::Fails, "failure_total{provider=\"a\"} 2, want < 2"),
+            ("failure_total < bool 2", Answer::Fails, "failure_total{provider=\"a\"} 2, want < 2"),
+            ("hits_total / (hits_total + misses_total) > 0.8", Answer::Fails, "0.8, want > 0.8"),
+            ("zero / zero > 0.8", Answer::NoData, "0/0"),
+            ("zero / zero != 0.8", Answer::NoData, "0/0"),
+            ("idle_total < 1", Answer::NoData, "declared but has no sample"),
+            ("(sum(idle_total) or vector(0)) < 1", Answer::Holds, "0, want < 1"),
+            ("failures_total < 1", Answer::NoData, "no metric failures_total; similar: failure_total"),
+            ("failure_total{provider=\"c\"} < 1", Answer::NoData, "its values are \"a\", \"b\""),
+            ("rate(failure_total[5m]) < 1", Answer::NoData, "too few scrapes"),
+            ("failure_total < on(provider) failure_total{provider=\"b\"}", Answer::Fails, "1, want < 1"),
+            ("failure_total <= on(provider) failure_total{provider=\"b\"}", Answer::NoData, "meets nothing"),
+            ("failure_total < on() failure_total", Answer::NoData, "many-to-many"),
+        ] {
+            let (found, sentence) = decided(source);
+            assert_eq!(found, answer, "{source}: {sentence}");
+            assert!(sentence.contains(why), "{source}: {sentence}");
+        }
+    }
+
+    #[test]
+    fn a_failure_counts_whatever_else_cannot_be_compared() {
+        let (answer, why) = decided("(failure_total or (zero / zero)) <= 1");
+        assert_eq!((answer, &*why), (Answer::Fails, "failure_total{provider=\"a\"} 2, want <= 1"));
+        let (answer, _) = decided("(failure_total or (zero / zero)) <= 2");
+        assert_eq!(answer, Answer::NoData);
+    }
+}

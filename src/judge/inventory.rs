@@ -1,0 +1,107 @@
+//! What a scrape holds by name, to say why a selector found nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use promeval::exposition::Exposition;
+use promeval::labels::METRIC_NAME;
+use promeval::promql::ast::{Matcher, Selector};
+use promeval::promql::similar;
+use promeval::series::Storage;
+
+/// The metric names that were declared, and those that had samples.
+#[derive(Clone, Debug, Default)]
+pub struct Inventory {
+    declared: BTreeSet<String>,
+    families: BTreeSet<String>,
+    sampled: BTreeMap<String, usize>,
+}
+
+impl Inventory {
+    /// Adds what an exposition holds.
+    pub fn add(&mut self, exposition: &Exposition<'_>) {
+        self.declared.extend(exposition.declared_names());
+        let declared = exposition.families().iter().filter(|family| family.kind.is_some());
+        self.families.extend(declared.map(|family| family.name.clone()));
+        for sample in exposition.samples() {
+            let name = sample.name();
+            match self.sampled.get_mut(&*name) {
+                Some(count) => *count += 1,
+                None => drop(self.sampled.insert(name.into_owned(), 1)),
+            }
+        }
+    }
+
+    /// Whether a family or a metric of this name is declared by a `# TYPE` line.
+    #[must_use]
+    pub fn declares(&self, name: &str) -> bool {
+        self.families.contains(name) || self.declared.contains(name)
+    }
+
+    /// How many names have samples.
+    #[must_use]
+    pub fn names(&self) -> usize {
+        self.sampled.len()
+    }
+
+    /// How many samples there are.
+    #[must_use]
+    pub fn samples(&self) -> usize {
+        self.sampled.values().sum()
+    }
+
+    /// Names like the given one, best first.
+    #[must_use]
+    pub fn similar(&self, name: &str) -> Vec<&str> {
+        const SHOWN: usize = 3;
+        let names: BTreeSet<&str> =
+            self.sampled.keys().chain(&self.declared).chain(&self.families).map(|name| &**name).collect();
+        let mut found = similar(name, names.into_iter());
+        found.truncate(SHOWN);
+        found
+    }
+
+    /// Why a selector finds no sample, as a clause of a sentence; nothing where its metric and labels are there.
+    #[must_use]
+    pub fn absence(&self, selector: &Selector, storage: &Storage) -> Option<String> {
+        let Some(name) = selector.metric_name() else {
+            let any = storage.series().iter().any(|series| selector.wants(series.labels.metric_name()));
+            return (!any).then(|| "no metric name matches its pattern".to_owned());
+        };
+        if !self.sampled.contains_key(name) {
+            if self.declares(name) {
+                return Some(format!(
+                    "{name} is declared but has no sample yet (write \"or vector(0)\" where none means zero)"
+                ));
+            }
+            let similar = self.similar(name);
+            let hint = if similar.is_empty() { String::new() } else { format!("; similar: {}", similar.join(", ")) };
+            return Some(format!("there is no metric {name}{hint}"));
+        }
+        let others: Vec<&Matcher> = selector.matchers.iter().filter(|matcher| matcher.label != METRIC_NAME).collect();
+        let holds = |matcher: &Matcher, label: &str| matcher.test.holds(label);
+        let matched = storage
+            .named(name)
+            .any(|series| others.iter().all(|matcher| holds(matcher, series.labels.get(&matcher.label))));
+        if matched {
+            return None;
+        }
+        let unmatched = others
+            .iter()
+            .find(|matcher| !storage.named(name).any(|series| holds(matcher, series.labels.get(&matcher.label))));
+        let Some(matcher) = unmatched else {
+            return Some(format!("no series of {name} has all of the labels asked for together"));
+        };
+        let values: BTreeSet<&str> = storage.named(name).map(|series| series.labels.get(&matcher.label)).collect();
+        Some(format!("no series of {name} has the wanted label {}; its values are {}", matcher.label, listed(&values)))
+    }
+}
+
+/// The first few values in quotes.
+fn listed(values: &BTreeSet<&str>) -> String {
+    const SHOWN: usize = 8;
+    let mut text: Vec<String> = values.iter().take(SHOWN).map(|value| format!("{value:?}")).collect();
+    if values.len() > SHOWN {
+        text.push(format!("… ({} in all)", values.len()));
+    }
+    text.join(", ")
+}
