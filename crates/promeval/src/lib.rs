@@ -5,5 +5,8 @@
 pub mod exposition;
 pub mod labels;
 pub mod number;
+mod pattern;
 pub mod promql;
 pub mod series;
+
+pub use pattern::Pattern;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::functions::Function;
-use super::pattern::Pattern;
+use crate::Pattern;
 use crate::labels::{Labels, METRIC_NAME};
 
 /// An expression and the bytes of the source that it stands in.

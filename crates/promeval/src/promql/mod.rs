@@ -11,7 +11,6 @@ mod functions;
 mod kahan;
 mod lexer;
 mod parser;
-mod pattern;
 
 use std::fmt;
 use std::ops::Range;

@@ -1,8 +1,8 @@
 //! `label_replace` and `label_join`.
 
 use super::Element;
+use crate::Pattern;
 use crate::labels::Labels;
-use crate::promql::pattern::Pattern;
 
 /// Sets `target` to the template, expanded by what `pattern` caught in `source`, where it matches.
 pub(super) fn replace(

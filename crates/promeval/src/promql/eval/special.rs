@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::{Element, Evaluator, Value, distinct, histogram, label_functions, map, maths, over_time, seconds};
+use crate::Pattern;
 use crate::labels::{Labels, METRIC_NAME};
 use crate::promql::Error;
 use crate::promql::ast::{Expr, ExprKind, Selector, Test};
 use crate::promql::functions::Special;
-use crate::promql::pattern::Pattern;
 use crate::series::Series;
 
 impl Evaluator<'_> {

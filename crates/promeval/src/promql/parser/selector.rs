@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use super::Parser;
+use crate::Pattern;
 use crate::labels::{METRIC_NAME, is_legacy_label};
 use crate::promql::Error;
 use crate::promql::ast::{At, Expr, ExprKind, Matcher, Selector, Shift, Subquery, Test, Type};
 use crate::promql::lexer::Token;
-use crate::promql::pattern::Pattern;
 use crate::series::milliseconds;
 
 /// Prometheus's default evaluation interval: the step of a subquery that names none.

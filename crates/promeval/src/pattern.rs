@@ -1,50 +1,84 @@
-//! Regular expressions as Prometheus uses them: RE2 syntax, anchored at both ends, a dot that matches line feeds.
+//! Regular expressions in RE2's syntax, as Prometheus uses them.
 
 use std::fmt;
 
 use regex_lite::Regex;
 
-/// An anchored pattern.
+/// A regular expression in RE2's syntax, in linear time.
+///
+/// Classes such as `\d` are those of ASCII. What the engine could not do as RE2 does is refused rather than taken for
+/// something else: Unicode classes (`\p{…}`) and `(?i)` with letters beyond ASCII.
+///
+/// ```
+/// use promeval::Pattern;
+///
+/// let whole = Pattern::new("5..")?;
+/// assert!(whole.matches("503") && !whole.matches("status 503"));
+/// let anywhere = Pattern::unanchored("5..")?;
+/// assert!(anywhere.matches("status 503"));
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Clone)]
 pub struct Pattern {
     source: String,
+    anchored: bool,
     regex: Regex,
 }
 
 impl Pattern {
-    /// Compiles a pattern.
+    /// A pattern of the whole text, as in a matcher: anchored at both ends, and a dot matches a line feed too.
     ///
     /// # Errors
-    /// What is wrong with it. Unicode classes (`\p{…}`) and Unicode case folding are refused, not taken for ASCII.
+    /// What is wrong with the pattern, or not supported.
     pub fn new(source: &str) -> Result<Self, String> {
-        if folds_beyond_ascii(source) {
-            return Err(format!(
-                "invalid regular expression {source:?}: (?i) with other letters than ASCII is not supported"
-            ));
-        }
-        let adapted = adapted(source);
-        // Alone first, so that an unbalanced parenthesis cannot pair with the anchors'.
-        let error = |error| format!("invalid regular expression {source:?}: {error}");
-        Regex::new(&adapted).map_err(error)?;
-        let regex = Regex::new(&format!("^(?s:{adapted})$")).map_err(error)?;
-        Ok(Self { source: source.to_owned(), regex })
+        let adapted = sound(source)?;
+        let regex = compile(source, &format!("^(?s:{adapted})$"))?;
+        Ok(Self { source: source.to_owned(), anchored: true, regex })
     }
 
-    /// Whether the whole text matches.
-    #[must_use]
+    /// A pattern that is found anywhere in the text.
+    ///
+    /// # Errors
+    /// As [`Pattern::new`].
+    pub fn unanchored(source: &str) -> Result<Self, String> {
+        let regex = compile(source, &sound(source)?)?;
+        Ok(Self { source: source.to_owned(), anchored: false, regex })
+    }
+
+    /// Whether the text matches.
     pub fn matches(&self, text: &str) -> bool {
         self.regex.is_match(text)
     }
 
-    /// The template with `$1`, `${1}` and `${name}` replaced by what the groups caught; nothing where the text does not
+    /// The pattern as it was written.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The template with `$1`, `${1}` and `${name}` replaced by what the groups caught; `None` where the text does not
     /// match.
-    #[must_use]
-    pub fn expand(&self, text: &str, template: &str) -> Option<String> {
+    pub(crate) fn expand(&self, text: &str, template: &str) -> Option<String> {
         let captures = self.regex.captures(text)?;
         let mut expanded = String::new();
         captures.expand(template, &mut expanded);
         Some(expanded)
     }
+}
+
+/// What the engine takes for the pattern. Checked on its own, so that an unbalanced parenthesis cannot pair with one that
+/// is put around it.
+fn sound(source: &str) -> Result<String, String> {
+    if folds_beyond_ascii(source) {
+        let message = "(?i) is supported with ASCII letters only";
+        return Err(format!("invalid regular expression {source:?}: {message}"));
+    }
+    let adapted = adapted(source);
+    compile(source, &adapted)?;
+    Ok(adapted)
+}
+
+fn compile(source: &str, adapted: &str) -> Result<Regex, String> {
+    Regex::new(adapted).map_err(|error| format!("invalid regular expression {source:?}: {error}"))
 }
 
 /// Escapes what RE2 takes literally and the engine does not: a brace that begins no repetition, as in `/items/{id}`, and a
@@ -90,14 +124,23 @@ fn begins_repetition(rest: &str) -> bool {
     !least.is_empty() && digits(least) && digits(most)
 }
 
-/// The engine folds the case of ASCII letters only; where that would match otherwise than RE2, the pattern is refused.
+/// Whether the case of letters beyond ASCII would count, which the engine cannot fold.
 fn folds_beyond_ascii(source: &str) -> bool {
-    let flags = source.match_indices("(?").any(|(at, _)| {
+    let folds = source.match_indices("(?").any(|(at, _)| {
         let flags = &source[at + 2..];
         let end = flags.find([':', ')', '<', '-']).unwrap_or(0);
         flags[..end].contains('i')
     });
-    flags && !source.is_ascii()
+    folds && (!source.is_ascii() || source.split("\\x").skip(1).any(escapes_beyond_ascii))
+}
+
+/// Whether the digits of a `\x` escape name a character beyond ASCII.
+fn escapes_beyond_ascii(digits: &str) -> bool {
+    let code = match digits.strip_prefix('{') {
+        Some(inside) => inside.split('}').next(),
+        None => digits.get(..2),
+    };
+    code.and_then(|code| u32::from_str_radix(code, 16).ok()).is_some_and(|code| code > 0x7f)
 }
 
 impl fmt::Debug for Pattern {
@@ -106,9 +149,10 @@ impl fmt::Debug for Pattern {
     }
 }
 
+/// Patterns are equal when they are written the same and anchored the same.
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
-        self.source == other.source
+        (&self.source, self.anchored) == (&other.source, other.anchored)
     }
 }
 
@@ -143,9 +187,25 @@ mod tests {
 
     #[test]
     fn what_the_engine_cannot_do_as_re2_does_is_refused() {
-        for pattern in ["(", ")", "a)(b", "*", "[b-a]", r"\pL", r"\p{Greek}", "(?i)é", r"\Qa\E"] {
+        for pattern in ["(", ")", "a)(b", "*", "[b-a]", r"\pL", r"\p{Greek}", "(?i)é", r"(?i)\xe9", r"\Qa\E"] {
             assert!(Pattern::new(pattern).is_err(), "{pattern}");
+            assert!(Pattern::unanchored(pattern).is_err(), "{pattern}");
         }
+    }
+
+    #[test]
+    fn an_unanchored_pattern_is_found_anywhere() {
+        for (pattern, text, wanted) in [
+            ("b", "abc", true),
+            ("^b", "abc", false),
+            ("a.c", "a\nc", false),
+            ("(?s)a.c", "xa\nc", true),
+            ("/{id}", "a/{id}", true),
+        ] {
+            assert_eq!(Pattern::unanchored(pattern).unwrap().matches(text), wanted, "{pattern} in {text:?}");
+        }
+        assert_ne!(Pattern::unanchored("a"), Pattern::new("a"));
+        assert_eq!(Pattern::unanchored("a").unwrap().source(), "a");
     }
 
     #[test]
