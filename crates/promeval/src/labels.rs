@@ -46,12 +46,12 @@ impl Labels {
     }
 
     /// Keeps the named labels only.
-    pub fn keep(&mut self, names: &[String]) {
+    pub(crate) fn keep(&mut self, names: &[String]) {
         self.0.retain(|(name, _)| names.iter().any(|kept| **kept == **name));
     }
 
     /// Removes the named labels.
-    pub fn remove(&mut self, names: &[String]) {
+    pub(crate) fn remove(&mut self, names: &[String]) {
         self.0.retain(|(name, _)| !names.iter().any(|removed| **removed == **name));
     }
 
@@ -102,7 +102,7 @@ impl fmt::Display for Labels {
 
 /// A double-quoted string with backslash, quote and line feed escaped.
 #[must_use]
-pub fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for c in text.chars() {
@@ -125,7 +125,7 @@ pub fn is_legacy_name(name: &str) -> bool {
 
 /// Whether a label name needs no quotes: `[a-zA-Z_][a-zA-Z0-9_]*`.
 #[must_use]
-pub fn is_legacy_label(name: &str) -> bool {
+pub(crate) fn is_legacy_label(name: &str) -> bool {
     is_legacy(name, |_| false)
 }
 

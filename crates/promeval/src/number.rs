@@ -31,7 +31,7 @@ pub fn format_value(value: f64) -> String {
 
 /// Writes a value without an exponent, as `count_values` writes it into a label.
 #[must_use]
-pub fn format_plain(value: f64) -> String {
+pub(crate) fn format_plain(value: f64) -> String {
     if value.is_nan() {
         "NaN".into()
     } else if value.is_infinite() {

@@ -63,7 +63,7 @@ pub enum Kind {
 impl Kind {
     /// The word for this kind on a `# TYPE` line of the given format.
     #[must_use]
-    pub fn word(self, format: Format) -> &'static str {
+    pub(crate) fn word(self, format: Format) -> &'static str {
         match self {
             Self::Counter => "counter",
             Self::Gauge => "gauge",

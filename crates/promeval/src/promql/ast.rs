@@ -7,17 +7,18 @@ use super::functions::Function;
 use crate::Pattern;
 use crate::labels::{Labels, METRIC_NAME};
 
-/// An expression and the bytes of the source that it stands in.
+/// An expression.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expr {
-    /// What it is.
+    /// What kind of expression, with its parts.
     pub kind: ExprKind,
-    /// Where it stands.
+    /// The bytes of the source that it was read from.
     pub span: Range<usize>,
 }
 
 /// The kinds of expression.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum ExprKind {
     /// A number, or a duration in seconds.
     Number(f64),
@@ -38,7 +39,26 @@ pub enum ExprKind {
     /// An aggregation.
     Aggregate(Box<Aggregate>),
     /// A function call.
-    Call(&'static Function, Vec<Expr>),
+    Call(Call),
+}
+
+/// A function and its arguments, as many and of the types that it takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    pub(super) function: &'static Function,
+    pub(super) args: Vec<Expr>,
+}
+
+impl Call {
+    /// The function's name.
+    pub fn name(&self) -> &'static str {
+        self.function.name
+    }
+
+    /// The arguments in the order of the source.
+    pub fn args(&self) -> &[Expr] {
+        &self.args
+    }
 }
 
 /// The type of an expression's value.
@@ -79,7 +99,7 @@ impl Expr {
                 (Type::Scalar, Type::Scalar) => Type::Scalar,
                 _ => Type::Vector,
             },
-            ExprKind::Call(function, _) => function.returns,
+            ExprKind::Call(call) => call.function.returns,
         }
     }
 
@@ -100,8 +120,8 @@ impl Expr {
             ExprKind::Subquery(subquery) => vec![&subquery.expr],
             ExprKind::Paren(inner) | ExprKind::Negate(inner) => vec![inner],
             ExprKind::Binary(binary) => vec![&binary.lhs, &binary.rhs],
-            ExprKind::Aggregate(aggregate) => aggregate.param.iter().chain([&aggregate.expr]).collect(),
-            ExprKind::Call(_, args) => args.iter().collect(),
+            ExprKind::Aggregate(aggregate) => aggregate.op.param().into_iter().chain([&aggregate.expr]).collect(),
+            ExprKind::Call(call) => call.args.iter().collect(),
         }
     }
 
@@ -226,11 +246,11 @@ pub struct Subquery {
 /// An operator between two expressions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Binary {
-    /// The operator.
+    /// Which operator.
     pub op: BinaryOp,
-    /// The left side.
+    /// What stands on its left.
     pub lhs: Expr,
-    /// The right side.
+    /// What stands on its right.
     pub rhs: Expr,
     /// A comparison that gives 0 or 1 instead of filtering.
     pub returns_bool: bool,
@@ -260,10 +280,21 @@ pub enum Group {
     Right,
 }
 
-/// The binary operators.
+/// The binary operators, by what they make of their sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BinaryOp {
+    /// A value of two values.
+    Arithmetic(ArithmeticOp),
+    /// Keeps the left value or not; with `bool`, gives 1 or 0.
+    Compare(CompareOp),
+    /// Joins the elements of two vectors, whatever their values.
+    Set(SetOp),
+}
+
+/// The operators that calculate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
-pub enum BinaryOp {
+pub enum ArithmeticOp {
     Add,
     Sub,
     Mul,
@@ -271,66 +302,113 @@ pub enum BinaryOp {
     Mod,
     Pow,
     Atan2,
+}
+
+/// The comparisons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum CompareOp {
     Equal,
     NotEqual,
     Less,
     LessOrEqual,
     Greater,
     GreaterOrEqual,
+}
+
+/// The operators on sets of elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum SetOp {
     And,
     Or,
     Unless,
 }
 
+/// Every operator as it is written in lower case.
+const OPERATORS: [(&str, BinaryOp); 16] = [
+    ("+", BinaryOp::Arithmetic(ArithmeticOp::Add)),
+    ("-", BinaryOp::Arithmetic(ArithmeticOp::Sub)),
+    ("*", BinaryOp::Arithmetic(ArithmeticOp::Mul)),
+    ("/", BinaryOp::Arithmetic(ArithmeticOp::Div)),
+    ("%", BinaryOp::Arithmetic(ArithmeticOp::Mod)),
+    ("^", BinaryOp::Arithmetic(ArithmeticOp::Pow)),
+    ("atan2", BinaryOp::Arithmetic(ArithmeticOp::Atan2)),
+    ("==", BinaryOp::Compare(CompareOp::Equal)),
+    ("!=", BinaryOp::Compare(CompareOp::NotEqual)),
+    ("<", BinaryOp::Compare(CompareOp::Less)),
+    ("<=", BinaryOp::Compare(CompareOp::LessOrEqual)),
+    (">", BinaryOp::Compare(CompareOp::Greater)),
+    (">=", BinaryOp::Compare(CompareOp::GreaterOrEqual)),
+    ("and", BinaryOp::Set(SetOp::And)),
+    ("or", BinaryOp::Set(SetOp::Or)),
+    ("unless", BinaryOp::Set(SetOp::Unless)),
+];
+
 impl BinaryOp {
+    /// The operator of a symbol or of a keyword in lower case.
+    pub(super) fn of(symbol: &str) -> Option<Self> {
+        OPERATORS.iter().find(|(written, _)| *written == symbol).map(|(_, op)| *op)
+    }
+
     /// How tightly the operator binds: a higher number binds first.
-    #[must_use]
-    pub fn precedence(self) -> u8 {
+    pub(super) fn precedence(self) -> u8 {
         match self {
-            Self::Or => 1,
-            Self::And | Self::Unless => 2,
-            _ if self.is_comparison() => 3,
-            Self::Add | Self::Sub => 4,
-            Self::Pow => 6,
-            _ => 5,
+            Self::Set(SetOp::Or) => 1,
+            Self::Set(SetOp::And | SetOp::Unless) => 2,
+            Self::Compare(_) => 3,
+            Self::Arithmetic(ArithmeticOp::Add | ArithmeticOp::Sub) => 4,
+            Self::Arithmetic(ArithmeticOp::Mul | ArithmeticOp::Div | ArithmeticOp::Mod | ArithmeticOp::Atan2) => 5,
+            Self::Arithmetic(ArithmeticOp::Pow) => POWER,
         }
     }
 
     /// Whether it compares.
     #[must_use]
     pub fn is_comparison(self) -> bool {
-        matches!(
-            self,
-            Self::Equal | Self::NotEqual | Self::Less | Self::LessOrEqual | Self::Greater | Self::GreaterOrEqual
-        )
+        matches!(self, Self::Compare(_))
     }
 
     /// Whether it joins sets of elements.
     #[must_use]
     pub fn is_set(self) -> bool {
-        matches!(self, Self::And | Self::Or | Self::Unless)
+        matches!(self, Self::Set(_))
     }
 
-    /// As it is written.
+    /// The operator as PromQL writes it.
     #[must_use]
     pub fn symbol(self) -> &'static str {
+        OPERATORS.iter().find(|(_, op)| *op == self).map_or("", |(written, _)| written)
+    }
+}
+
+/// The precedence of `^`, which groups from the right; a sign binds just less tightly.
+pub(super) const POWER: u8 = 6;
+
+impl ArithmeticOp {
+    pub(super) fn apply(self, lhs: f64, rhs: f64) -> f64 {
         match self {
-            Self::Add => "+",
-            Self::Sub => "-",
-            Self::Mul => "*",
-            Self::Div => "/",
-            Self::Mod => "%",
-            Self::Pow => "^",
-            Self::Atan2 => "atan2",
-            Self::Equal => "==",
-            Self::NotEqual => "!=",
-            Self::Less => "<",
-            Self::LessOrEqual => "<=",
-            Self::Greater => ">",
-            Self::GreaterOrEqual => ">=",
-            Self::And => "and",
-            Self::Or => "or",
-            Self::Unless => "unless",
+            Self::Add => lhs + rhs,
+            Self::Sub => lhs - rhs,
+            Self::Mul => lhs * rhs,
+            Self::Div => lhs / rhs,
+            Self::Mod => lhs % rhs,
+            Self::Pow => lhs.powf(rhs),
+            Self::Atan2 => lhs.atan2(rhs),
+        }
+    }
+}
+
+impl CompareOp {
+    /// Whether the comparison holds; with NaN, only `!=` does.
+    pub fn holds(self, lhs: f64, rhs: f64) -> bool {
+        match self {
+            Self::Equal => lhs == rhs,
+            Self::NotEqual => lhs != rhs,
+            Self::Less => lhs < rhs,
+            Self::LessOrEqual => lhs <= rhs,
+            Self::Greater => lhs > rhs,
+            Self::GreaterOrEqual => lhs >= rhs,
         }
     }
 }
@@ -338,11 +416,9 @@ impl BinaryOp {
 /// An aggregation over the elements of a vector.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Aggregate {
-    /// Which.
+    /// Which aggregation, with the parameter where it takes one.
     pub op: AggregateOp,
-    /// The parameter that `topk`, `bottomk`, `quantile` and `count_values` take.
-    pub param: Option<Expr>,
-    /// What is aggregated.
+    /// The vector that is aggregated.
     pub expr: Expr,
     /// Whether `labels` are dropped (`without`) or kept (`by`).
     pub without: bool,
@@ -351,9 +427,24 @@ pub struct Aggregate {
 }
 
 /// The aggregations.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AggregateOp {
+    /// One value of all values of a group.
+    Reduce(Reduction),
+    /// The highest elements of each group, as many as the parameter says.
+    TopK(Expr),
+    /// The lowest elements of each group, as many as the parameter says.
+    BottomK(Expr),
+    /// The φ-quantile of the values of a group.
+    Quantile(Expr),
+    /// How many elements of a group have each value; the value goes into the label of this name.
+    CountValues(String),
+}
+
+/// The aggregations of values alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
-pub enum AggregateOp {
+pub enum Reduction {
     Sum,
     Avg,
     Min,
@@ -362,40 +453,14 @@ pub enum AggregateOp {
     Group,
     Stddev,
     Stdvar,
-    TopK,
-    BottomK,
-    Quantile,
-    CountValues,
 }
 
 impl AggregateOp {
-    /// The operator of a name in lower case.
-    #[must_use]
-    pub fn of(name: &str) -> Option<Self> {
-        Some(match name {
-            "sum" => Self::Sum,
-            "avg" => Self::Avg,
-            "min" => Self::Min,
-            "max" => Self::Max,
-            "count" => Self::Count,
-            "group" => Self::Group,
-            "stddev" => Self::Stddev,
-            "stdvar" => Self::Stdvar,
-            "topk" => Self::TopK,
-            "bottomk" => Self::BottomK,
-            "quantile" => Self::Quantile,
-            "count_values" => Self::CountValues,
-            _ => return None,
-        })
-    }
-
-    /// The type of its parameter, if it takes one.
-    #[must_use]
-    pub fn param(self) -> Option<Type> {
+    /// The expression that says how many elements, or which quantile.
+    pub fn param(&self) -> Option<&Expr> {
         match self {
-            Self::TopK | Self::BottomK | Self::Quantile => Some(Type::Scalar),
-            Self::CountValues => Some(Type::String),
-            _ => None,
+            Self::TopK(param) | Self::BottomK(param) | Self::Quantile(param) => Some(param),
+            Self::Reduce(_) | Self::CountValues(_) => None,
         }
     }
 }

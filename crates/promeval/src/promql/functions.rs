@@ -4,19 +4,18 @@ use std::fmt;
 
 use super::ast::Type;
 use super::eval::{dates, maths, over_time};
+use crate::similar;
 
 /// A function of the language.
-pub struct Function {
-    /// As it is written.
-    pub name: &'static str,
+pub(super) struct Function {
+    pub(super) name: &'static str,
     /// The types of its arguments.
-    pub args: &'static [Type],
+    pub(super) args: &'static [Type],
     /// How many of the last arguments may be left out.
-    pub optional: usize,
+    pub(super) optional: usize,
     /// Whether the last argument may be repeated.
-    pub repeats: bool,
-    /// The type of its result.
-    pub returns: Type,
+    pub(super) repeats: bool,
+    pub(super) returns: Type,
     pub(super) body: Body,
 }
 
@@ -213,20 +212,6 @@ pub(super) fn find(name: &str) -> Result<&'static Function, String> {
     let hint =
         similar(name, names).into_iter().next().map_or(String::new(), |other| format!("; did you mean {other}?"));
     Err(format!("there is no function {name}{hint}"))
-}
-
-/// The names most similar to a given one, best first; none where nothing is close.
-pub fn similar<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
-    const CLOSE: f64 = 0.8;
-    let score = |other: &str| {
-        // One slip is close however short the name is.
-        let slip = strsim::osa_distance(name, other) == 1;
-        strsim::jaro_winkler(name, other).max(if slip { CLOSE } else { 0.0 })
-    };
-    let mut scored: Vec<(f64, &str)> =
-        names.map(|other| (score(other), other)).filter(|(score, _)| *score >= CLOSE).collect();
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
-    scored.into_iter().map(|(_, other)| other).collect()
 }
 
 #[cfg(test)]

@@ -17,8 +17,9 @@ use std::ops::Range;
 
 pub use ast::Expr;
 pub use eval::{Compared, Comparison, Element, Evaluator, Value, compare, holds};
-pub use functions::similar;
 pub use parser::parse;
+
+pub use crate::similar;
 
 /// Why an expression cannot be parsed or evaluated, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]

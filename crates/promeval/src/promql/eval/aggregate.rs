@@ -7,33 +7,53 @@ use super::{Element, Evaluator, over_time};
 use crate::labels::{Labels, METRIC_NAME};
 use crate::number::format_plain;
 use crate::promql::Error;
-use crate::promql::ast::{Aggregate, AggregateOp, Expr, ExprKind};
+use crate::promql::ast::{Aggregate, AggregateOp, Expr, Reduction};
 use crate::promql::kahan::{Sum, mean, variance};
 
 impl Evaluator<'_> {
     pub(super) fn aggregate(&self, aggregate: &Aggregate, time: i64) -> Result<Vec<Element>, Error> {
-        let param = match &aggregate.param {
-            Some(expr) if aggregate.op != AggregateOp::CountValues => self.scalar(expr, time)?,
-            _ => f64::NAN,
-        };
-        let elements = self.vector(&aggregate.expr, time)?;
-        match (aggregate.op, &aggregate.param) {
-            (AggregateOp::TopK | AggregateOp::BottomK, Some(expr)) => {
-                let count = count_param(param, expr)?;
-                let highest = aggregate.op == AggregateOp::TopK;
-                let groups = grouped(aggregate, elements);
-                Ok(groups.into_iter().flat_map(|(_, members)| extremes(members, count, highest)).collect())
+        let elements = || self.vector(&aggregate.expr, time);
+        match &aggregate.op {
+            AggregateOp::Reduce(reduction) => Ok(reduced(aggregate, elements()?, |values| reduce(*reduction, values))),
+            AggregateOp::Quantile(phi) => {
+                let phi = self.scalar(phi, time)?;
+                Ok(reduced(aggregate, elements()?, |values| over_time::quantile(phi, values)))
             }
-            (AggregateOp::CountValues, Some(expr)) => count_values(aggregate, expr, elements),
-            _ => {
-                let reduced = |(labels, members): (Labels, Vec<Element>)| {
-                    let values: Vec<f64> = members.iter().map(|member| member.value).collect();
-                    Element { labels, value: reduce(aggregate.op, param, values) }
-                };
-                Ok(grouped(aggregate, elements).into_iter().map(reduced).collect())
+            AggregateOp::TopK(count) => {
+                let count = self.count(count, time)?;
+                Ok(extremes(aggregate, elements()?, count, |a, b| b.partial_cmp(&a)))
             }
+            AggregateOp::BottomK(count) => {
+                let count = self.count(count, time)?;
+                Ok(extremes(aggregate, elements()?, count, |a, b| a.partial_cmp(&b)))
+            }
+            AggregateOp::CountValues(label) => Ok(count_values(aggregate, label, elements()?)),
         }
     }
+
+    /// The number of elements that `topk` and `bottomk` keep.
+    fn count(&self, expr: &Expr, time: i64) -> Result<usize, Error> {
+        let count = self.scalar(expr, time)?;
+        if count.is_nan() {
+            return Err(Error::new("the parameter is NaN", expr.span.clone()));
+        }
+        // 2^63, the first float over Prometheus's 64-bit integers.
+        if count.abs() >= 9_223_372_036_854_775_808.0 {
+            let message = format!("the parameter {} overflows an integer", format_plain(count));
+            return Err(Error::new(message, expr.span.clone()));
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked; below zero is zero")]
+        Ok(count as usize)
+    }
+}
+
+/// One value for the values of each group.
+fn reduced(aggregate: &Aggregate, elements: Vec<Element>, reduce: impl Fn(Vec<f64>) -> f64) -> Vec<Element> {
+    let one = |(labels, members): (Labels, Vec<Element>)| {
+        let values = members.iter().map(|member| member.value).collect();
+        Element { labels, value: reduce(values) }
+    };
+    grouped(aggregate, elements).into_iter().map(one).collect()
 }
 
 /// The elements by the labels that the aggregation keeps, in the order in which the groups appear.
@@ -62,57 +82,40 @@ fn group_labels(aggregate: &Aggregate, labels: &Labels) -> Labels {
     labels
 }
 
-fn reduce(op: AggregateOp, param: f64, values: Vec<f64>) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "counts of series are far below 2^53")]
-    let count = values.len() as f64;
-    match op {
-        AggregateOp::Sum => Sum::from_iter(values).value(),
-        AggregateOp::Avg => mean(values),
-        AggregateOp::Min => {
-            values.into_iter().reduce(|a, b| if b < a || a.is_nan() { b } else { a }).unwrap_or(f64::NAN)
-        }
-        AggregateOp::Max => {
-            values.into_iter().reduce(|a, b| if b > a || a.is_nan() { b } else { a }).unwrap_or(f64::NAN)
-        }
-        AggregateOp::Count => count,
-        AggregateOp::Stddev => variance(values).sqrt(),
-        AggregateOp::Stdvar => variance(values),
-        AggregateOp::Quantile => over_time::quantile(param, values),
-        AggregateOp::Group | AggregateOp::TopK | AggregateOp::BottomK | AggregateOp::CountValues => 1.0,
+fn reduce(reduction: Reduction, values: Vec<f64>) -> f64 {
+    let least = |a: f64, b: f64| if b < a || a.is_nan() { b } else { a };
+    let most = |a: f64, b: f64| if b > a || a.is_nan() { b } else { a };
+    match reduction {
+        Reduction::Sum => Sum::from_iter(values).value(),
+        Reduction::Avg => mean(values),
+        Reduction::Min => values.into_iter().reduce(least).unwrap_or(f64::NAN),
+        Reduction::Max => values.into_iter().reduce(most).unwrap_or(f64::NAN),
+        #[expect(clippy::cast_precision_loss, reason = "counts of series are far below 2^53")]
+        Reduction::Count => values.len() as f64,
+        Reduction::Group => 1.0,
+        Reduction::Stddev => variance(values).sqrt(),
+        Reduction::Stdvar => variance(values),
     }
 }
 
-/// The number of elements that `topk` and `bottomk` keep.
-fn count_param(param: f64, expr: &Expr) -> Result<usize, Error> {
-    if param.is_nan() {
-        return Err(Error::new("the parameter is NaN", expr.span.clone()));
-    }
-    // 2^63, the first float over Prometheus's 64-bit integers.
-    if param.abs() >= 9_223_372_036_854_775_808.0 {
-        return Err(Error::new(
-            format!("the parameter {} overflows an integer", format_plain(param)),
-            expr.span.clone(),
-        ));
-    }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked; below zero is zero")]
-    Ok(param as usize)
-}
-
-/// The highest or lowest so many elements, NaN only where nothing else is left.
-fn extremes(mut elements: Vec<Element>, count: usize, highest: bool) -> Vec<Element> {
-    let order = |a: f64, b: f64| if highest { b.partial_cmp(&a) } else { a.partial_cmp(&b) };
-    let with_nan_last = |a: f64, b: f64| -> Ordering { order(a, b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan())) };
-    elements.sort_by(|a, b| with_nan_last(a.value, b.value));
-    elements.truncate(count);
-    elements
+/// The first so many elements of each group in an order of values, NaN only where nothing else is left.
+fn extremes(
+    aggregate: &Aggregate,
+    elements: Vec<Element>,
+    count: usize,
+    order: impl Fn(f64, f64) -> Option<Ordering>,
+) -> Vec<Element> {
+    let with_nan_last = |a: f64, b: f64| order(a, b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()));
+    let first = |(_, mut members): (Labels, Vec<Element>)| {
+        members.sort_by(|a, b| with_nan_last(a.value, b.value));
+        members.truncate(count);
+        members
+    };
+    grouped(aggregate, elements).into_iter().flat_map(first).collect()
 }
 
 /// How many elements have each value; the value goes into a label.
-fn count_values(aggregate: &Aggregate, param: &Expr, elements: Vec<Element>) -> Result<Vec<Element>, Error> {
-    let label = match &param.unwrapped().kind {
-        ExprKind::String(label) if !label.is_empty() => label,
-        _ => return Err(Error::new("invalid label name \"\"", param.span.clone())),
-    };
+fn count_values(aggregate: &Aggregate, label: &str, elements: Vec<Element>) -> Vec<Element> {
     let mut counts: Vec<Element> = Vec::new();
     let mut known: HashMap<Labels, usize> = HashMap::new();
     for element in elements {
@@ -129,5 +132,5 @@ fn count_values(aggregate: &Aggregate, param: &Expr, elements: Vec<Element>) -> 
         });
         counts[index].value += 1.0;
     }
-    Ok(counts)
+    counts
 }

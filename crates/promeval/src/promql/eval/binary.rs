@@ -6,23 +6,39 @@ use std::ops::Range;
 use super::{Element, Evaluator, Value, distinct};
 use crate::labels::{Labels, METRIC_NAME};
 use crate::promql::Error;
-use crate::promql::ast::{Binary, BinaryOp, Group, Matching};
+use crate::promql::ast::{Binary, BinaryOp, Group, Matching, SetOp};
+
+/// What an operator makes of a left and a right value, and of the value that a filter would keep; nothing where the
+/// comparison filters the element away.
+type Combine<'c> = &'c dyn Fn(f64, f64, f64) -> Option<f64>;
 
 impl Evaluator<'_> {
     pub(super) fn binary(&self, binary: &Binary, time: i64, span: &Range<usize>) -> Result<Value, Error> {
-        let (lhs, rhs) = (self.eval(&binary.lhs, time)?, self.eval(&binary.rhs, time)?);
-        let elements = match (lhs, rhs) {
-            (Value::Scalar(lhs), Value::Scalar(rhs)) => return Ok(Value::Scalar(scalars(binary.op, lhs, rhs))),
-            (Value::Vector(lhs), Value::Scalar(rhs)) => {
-                let result = |value| (scalars(binary.op, value, rhs), value);
-                with_scalar(binary, lhs, result)
+        match binary.op {
+            BinaryOp::Set(op) => {
+                let (lhs, rhs) = (self.vector(&binary.lhs, time)?, self.vector(&binary.rhs, time)?);
+                distinct(sets(op, &binary.matching, lhs, rhs), span).map(Value::Vector)
             }
-            (Value::Scalar(lhs), Value::Vector(rhs)) => {
-                let result = |value| (scalars(binary.op, lhs, value), value);
-                with_scalar(binary, rhs, result)
+            BinaryOp::Arithmetic(op) => self.combine(binary, time, span, &|lhs, rhs, _| Some(op.apply(lhs, rhs))),
+            BinaryOp::Compare(op) if binary.returns_bool => {
+                self.combine(binary, time, span, &|lhs, rhs, _| Some(f64::from(op.holds(lhs, rhs))))
             }
-            (Value::Vector(lhs), Value::Vector(rhs)) if binary.op.is_set() => sets(binary, lhs, rhs),
-            (Value::Vector(lhs), Value::Vector(rhs)) => vectors(binary, lhs, rhs, span)?,
+            BinaryOp::Compare(op) => {
+                self.combine(binary, time, span, &|lhs, rhs, kept| op.holds(lhs, rhs).then_some(kept))
+            }
+        }
+    }
+
+    fn combine(&self, binary: &Binary, time: i64, span: &Range<usize>, combine: Combine) -> Result<Value, Error> {
+        let elements = match (self.eval(&binary.lhs, time)?, self.eval(&binary.rhs, time)?) {
+            (Value::Scalar(lhs), Value::Scalar(rhs)) => {
+                let value = combine(lhs, rhs, lhs);
+                let filtered = || Error::new("comparisons between scalars must use bool", span.clone());
+                return value.map(Value::Scalar).ok_or_else(filtered);
+            }
+            (Value::Vector(lhs), Value::Scalar(rhs)) => with_scalar(binary, lhs, |value| combine(value, rhs, value)),
+            (Value::Scalar(lhs), Value::Vector(rhs)) => with_scalar(binary, rhs, |value| combine(lhs, value, value)),
+            (Value::Vector(lhs), Value::Vector(rhs)) => vectors(binary, lhs, rhs, span, combine)?,
             _ => return Err(Error::new("operators join scalars and instant vectors", span.clone())),
         };
         distinct(elements, span).map(Value::Vector)
@@ -32,11 +48,11 @@ impl Evaluator<'_> {
 /// One element of a comparison: what stood on both sides.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Compared {
-    /// What identifies it.
+    /// The labels that the comparison gives it.
     pub labels: Labels,
-    /// The left side.
+    /// The value on the left of the operator.
     pub left: f64,
-    /// The right side.
+    /// The value on the right of the operator.
     pub right: f64,
 }
 
@@ -80,45 +96,22 @@ pub fn compare(binary: &Binary, lhs: Value, rhs: Value) -> Result<Comparison, Er
     }
 }
 
-/// The result of an operator; of a comparison, 1 or 0.
-fn scalars(op: BinaryOp, lhs: f64, rhs: f64) -> f64 {
-    match op {
-        BinaryOp::Add => lhs + rhs,
-        BinaryOp::Sub => lhs - rhs,
-        BinaryOp::Mul => lhs * rhs,
-        BinaryOp::Div => lhs / rhs,
-        BinaryOp::Mod => lhs % rhs,
-        BinaryOp::Pow => lhs.powf(rhs),
-        BinaryOp::Atan2 => lhs.atan2(rhs),
-        BinaryOp::And | BinaryOp::Or | BinaryOp::Unless => f64::NAN,
-        comparison => f64::from(u8::from(holds(comparison, lhs, rhs))),
-    }
-}
-
-/// Whether a comparison holds; with NaN, only `!=` does.
+/// Whether a comparison holds; an operator that does not compare never does.
 #[must_use]
-#[expect(clippy::float_cmp, reason = "that is what the operators mean")]
 pub fn holds(op: BinaryOp, lhs: f64, rhs: f64) -> bool {
-    match op {
-        BinaryOp::Equal => lhs == rhs,
-        BinaryOp::NotEqual => lhs != rhs,
-        BinaryOp::Less => lhs < rhs,
-        BinaryOp::LessOrEqual => lhs <= rhs,
-        BinaryOp::Greater => lhs > rhs,
-        BinaryOp::GreaterOrEqual => lhs >= rhs,
-        _ => false,
-    }
+    matches!(op, BinaryOp::Compare(op) if op.holds(lhs, rhs))
 }
 
-/// `result` gives what the operator makes of a value, and the value that a filtering comparison keeps.
-fn with_scalar(binary: &Binary, elements: Vec<Element>, result: impl Fn(f64) -> (f64, f64)) -> Vec<Element> {
-    let filters = binary.op.is_comparison() && !binary.returns_bool;
+/// Whether the operator keeps or drops elements instead of giving new values.
+fn filters(binary: &Binary) -> bool {
+    binary.op.is_comparison() && !binary.returns_bool
+}
+
+fn with_scalar(binary: &Binary, elements: Vec<Element>, result: impl Fn(f64) -> Option<f64>) -> Vec<Element> {
     let one = |element: Element| {
-        let (value, kept) = result(element.value);
-        if filters {
-            return (value != 0.0).then_some(Element { value: kept, labels: element.labels });
-        }
-        Some(Element { value, labels: element.labels.without_metric_name() })
+        let value = result(element.value)?;
+        let labels = if filters(binary) { element.labels } else { element.labels.without_metric_name() };
+        Some(Element { labels, value })
     };
     elements.into_iter().filter_map(one).collect()
 }
@@ -135,28 +128,35 @@ fn signature(matching: &Matching, labels: &Labels) -> Labels {
     labels
 }
 
-fn sets(binary: &Binary, lhs: Vec<Element>, rhs: Vec<Element>) -> Vec<Element> {
-    let signature = |element: &Element| signature(&binary.matching, &element.labels);
-    if binary.op == BinaryOp::Or {
-        let left: HashSet<Labels> = lhs.iter().map(signature).collect();
-        let added = rhs.into_iter().filter(|element| !left.contains(&signature(element)));
-        return lhs.into_iter().chain(added).collect();
-    }
+fn sets(op: SetOp, matching: &Matching, lhs: Vec<Element>, rhs: Vec<Element>) -> Vec<Element> {
+    let signature = |element: &Element| signature(matching, &element.labels);
+    let wanted = match op {
+        SetOp::Or => {
+            let left: HashSet<Labels> = lhs.iter().map(signature).collect();
+            let added = rhs.into_iter().filter(|element| !left.contains(&signature(element)));
+            return lhs.into_iter().chain(added).collect();
+        }
+        SetOp::And => true,
+        SetOp::Unless => false,
+    };
     let right: HashSet<Labels> = rhs.iter().map(signature).collect();
-    let wanted = binary.op == BinaryOp::And;
     lhs.into_iter().filter(|element| right.contains(&signature(element)) == wanted).collect()
 }
 
-fn vectors(binary: &Binary, lhs: Vec<Element>, rhs: Vec<Element>, span: &Range<usize>) -> Result<Vec<Element>, Error> {
+fn vectors(
+    binary: &Binary,
+    lhs: Vec<Element>,
+    rhs: Vec<Element>,
+    span: &Range<usize>,
+    combine: Combine,
+) -> Result<Vec<Element>, Error> {
     if lhs.is_empty() || rhs.is_empty() {
         return Ok(Vec::new());
     }
-    let filters = binary.op.is_comparison() && !binary.returns_bool;
-    let pairs = pairs(binary, lhs, rhs, span)?.met;
-    let kept = pairs.into_iter().filter(|pair| !filters || holds(binary.op, pair.left, pair.right));
     let mut matched: HashSet<Labels> = HashSet::new();
     let mut results = Vec::new();
-    for pair in kept {
+    for pair in pairs(binary, lhs, rhs, span)?.met {
+        let Some(value) = combine(pair.left, pair.right, pair.left) else { continue };
         let (unique, message) = match binary.matching.group {
             None => {
                 let message =
@@ -168,7 +168,6 @@ fn vectors(binary: &Binary, lhs: Vec<Element>, rhs: Vec<Element>, span: &Range<u
         if !matched.insert(unique) {
             return Err(Error::new(format!("{message}: {}", pair.labels), span.clone()));
         }
-        let value = if filters { pair.left } else { scalars(binary.op, pair.left, pair.right) };
         results.push(Element { labels: pair.labels, value });
     }
     Ok(results)
@@ -223,7 +222,7 @@ fn pairs(binary: &Binary, lhs: Vec<Element>, rhs: Vec<Element>, span: &Range<usi
 
 fn result_labels(binary: &Binary, mut labels: Labels, one: &Labels) -> Labels {
     let matching = &binary.matching;
-    if !binary.op.is_comparison() || binary.returns_bool {
+    if !filters(binary) {
         labels.set(METRIC_NAME, "");
     }
     if matching.group.is_none() {

@@ -22,7 +22,7 @@ pub(super) fn replace(
 }
 
 /// Sets `target` to the values of the sources, joined.
-pub(super) fn join(elements: Vec<Element>, target: &str, separator: &str, sources: &[String]) -> Vec<Element> {
+pub(super) fn join(elements: Vec<Element>, target: &str, separator: &str, sources: &[&str]) -> Vec<Element> {
     let joined = |labels: &Labels| sources.iter().map(|source| labels.get(source)).collect::<Vec<_>>().join(separator);
     let set = |mut element: Element| {
         let value = joined(&element.labels);

@@ -17,7 +17,7 @@ use std::ops::Range;
 pub use binary::{Compared, Comparison, compare, holds};
 
 use super::Error;
-use super::ast::{Expr, ExprKind};
+use super::ast::{Call, Expr, ExprKind};
 use super::functions::Body;
 use crate::labels::Labels;
 use crate::series::{Series, Storage};
@@ -88,10 +88,10 @@ impl<'s> Evaluator<'s> {
             },
             ExprKind::Binary(binary) => self.binary(binary, time, &expr.span)?,
             ExprKind::Aggregate(aggregate) => Value::Vector(self.aggregate(aggregate, time)?),
-            ExprKind::Call(function, args) => match function.body {
-                Body::Map(function) => Value::Vector(map(self.vector_arg(args, 0, time)?, function, &expr.span)?),
-                Body::Date(function) => Value::Vector(self.date(function, args, time, &expr.span)?),
-                Body::Range(function) => Value::Vector(self.over_time(function, args, time, &expr.span)?),
+            ExprKind::Call(Call { function, args }) => match function.body {
+                Body::Map(function) => Value::Vector(map(self.vector(&args[0], time)?, function, &expr.span)?),
+                Body::Date(function) => Value::Vector(self.date(function, args.first(), time, &expr.span)?),
+                Body::Range(function) => Value::Vector(self.over_time(function, &args[0], time, &expr.span)?),
                 Body::Special(special) => self.special(special, args, time, &expr.span)?,
             },
         })
@@ -124,18 +124,10 @@ impl<'s> Evaluator<'s> {
         }
     }
 
-    fn vector_arg(&self, args: &[Expr], index: usize, time: i64) -> Result<Vec<Element>, Error> {
-        self.vector(&args[index], time)
-    }
-
-    fn scalar_arg(&self, args: &[Expr], index: usize, time: i64) -> Result<f64, Error> {
-        self.scalar(&args[index], time)
-    }
-
     fn date(
         &self,
         function: fn(i64) -> i64,
-        args: &[Expr],
+        arg: Option<&Expr>,
         time: i64,
         span: &Range<usize>,
     ) -> Result<Vec<Element>, Error> {
@@ -149,21 +141,20 @@ impl<'s> Evaluator<'s> {
             let fits = (i64::MIN as f64..i64::MAX as f64).contains(&seconds);
             function(if fits { seconds as i64 } else { i64::MAX }) as f64
         };
-        if args.is_empty() {
-            return Ok(vec![Element { labels: Labels::default(), value: of(seconds(time)) }]);
+        match arg {
+            Some(arg) => map(self.vector(arg, time)?, of, span),
+            None => Ok(vec![Element { labels: Labels::default(), value: of(seconds(time)) }]),
         }
-        let elements = self.vector_arg(args, 0, time)?;
-        map(elements, of, span)
     }
 
     fn over_time(
         &self,
         function: over_time::RangeFunction,
-        args: &[Expr],
+        arg: &Expr,
         time: i64,
         span: &Range<usize>,
     ) -> Result<Vec<Element>, Error> {
-        let range = self.range(&args[0], time)?;
+        let range = self.range(arg, time)?;
         let window = range.window;
         let elements = range.series.into_iter().filter_map(|series| {
             let value = function(&series.points, &window)?;

@@ -20,8 +20,8 @@ impl Evaluator<'_> {
         time: i64,
         span: &Range<usize>,
     ) -> Result<Value, Error> {
-        let vector = |index| self.vector_arg(args, index, time);
-        let scalar = |index| self.scalar_arg(args, index, time);
+        let vector = |index: usize| self.vector(&args[index], time);
+        let scalar = |index: usize| self.scalar(&args[index], time);
         Ok(Value::Vector(match special {
             Special::Pi => return Ok(Value::Scalar(std::f64::consts::PI)),
             Special::Time => return Ok(Value::Scalar(seconds(time))),
@@ -58,19 +58,15 @@ impl Evaluator<'_> {
                 distinct(histogram::quantiles(phi, vector(1)?), span)?
             }
             Special::LabelReplace => {
-                let [target, template, source, pattern] = [1, 2, 3, 4].map(|index| string(&args[index]));
-                label_name(target, &args[1])?;
+                let (target, template) = (label_name(&args[1])?, string(&args[2])?);
+                let (source, pattern) = (string(&args[3])?, string(&args[4])?);
                 let pattern = Pattern::new(pattern).map_err(|message| Error::new(message, args[4].span.clone()))?;
                 distinct(label_functions::replace(vector(0)?, target, template, source, &pattern), span)?
             }
             Special::LabelJoin => {
-                let target = string(&args[1]);
-                label_name(target, &args[1])?;
-                let sources: Vec<String> = args[3..].iter().map(|arg| string(arg).to_owned()).collect();
-                for (source, arg) in sources.iter().zip(&args[3..]) {
-                    label_name(source, arg)?;
-                }
-                distinct(label_functions::join(vector(0)?, target, string(&args[2]), &sources), span)?
+                let (target, separator) = (label_name(&args[1])?, string(&args[2])?);
+                let sources: Vec<&str> = args[3..].iter().map(label_name).collect::<Result<_, _>>()?;
+                distinct(label_functions::join(vector(0)?, target, separator, &sources), span)?
             }
             Special::LastOverTime => {
                 let last = |series: Series| {
@@ -121,16 +117,18 @@ impl Evaluator<'_> {
     }
 }
 
-/// A string argument: the parser lets only strings pass.
-fn string(arg: &Expr) -> &str {
+fn string(arg: &Expr) -> Result<&str, Error> {
     match &arg.unwrapped().kind {
-        ExprKind::String(text) => text,
-        _ => "",
+        ExprKind::String(text) => Ok(text),
+        _ => Err(Error::new("want a string", arg.span.clone())),
     }
 }
 
-fn label_name(name: &str, arg: &Expr) -> Result<(), Error> {
-    if name.is_empty() { Err(Error::new("invalid label name \"\"", arg.span.clone())) } else { Ok(()) }
+fn label_name(arg: &Expr) -> Result<&str, Error> {
+    match string(arg)? {
+        "" => Err(Error::new("a label name is empty", arg.span.clone())),
+        name => Ok(name),
+    }
 }
 
 /// One element where there was none, with the labels that the selector asks for by `=`.

@@ -3,33 +3,23 @@
 use std::ops::Range;
 
 use super::Parser;
-use crate::promql::ast::{Aggregate, AggregateOp, Expr, ExprKind, Type};
+use crate::promql::ast::{Aggregate, AggregateOp, Call, Expr, ExprKind, Reduction, Type};
 use crate::promql::{Error, functions};
 
 impl Parser {
-    pub(super) fn aggregate(&mut self, op: AggregateOp, name: &str, start: usize) -> Result<ExprKind, Error> {
+    /// An aggregation, whose name is read; `None` where it is another name.
+    pub(super) fn aggregate(&mut self, name: &str, start: usize) -> Result<Option<ExprKind>, Error> {
+        let Some(shape) = Shape::of(name) else { return Ok(None) };
         let mut grouping = self.grouping()?;
         self.expect("(")?;
-        let mut args = self.args()?;
+        let args = self.args()?;
         if grouping.is_none() {
             grouping = self.grouping()?;
         }
-        let span = start..self.end();
-        let wanted = 1 + usize::from(op.param().is_some());
-        if args.len() != wanted {
-            let message =
-                format!("{name} takes {wanted} argument{}, not {}", if wanted == 1 { "" } else { "s" }, args.len());
-            return Err(Error::new(message, span));
-        }
-        let Some(expr) = args.pop() else {
-            return Err(Error::new(format!("{name} needs an argument"), span));
-        };
-        let param = args.pop();
-        for (arg, wanted) in [(Some(&expr), Some(Type::Vector)), (param.as_ref(), op.param())] {
-            check_type(arg.zip(wanted), name)?;
-        }
+        let (op, expr) = shape.filled(args, name, start..self.end())?;
+        check_type(&expr, Type::Vector, name)?;
         let (without, labels) = grouping.unwrap_or_default();
-        Ok(ExprKind::Aggregate(Box::new(Aggregate { op, param, expr, without, labels })))
+        Ok(Some(ExprKind::Aggregate(Box::new(Aggregate { op, expr, without, labels }))))
     }
 
     /// `by (…)` or `without (…)`; true for without.
@@ -58,11 +48,10 @@ impl Parser {
                 format!("{name} takes {wanted} argument{}, not {}", if wanted == "1" { "" } else { "s" }, args.len());
             return Err(Error::new(message, place.start..self.end()));
         }
-        for (index, arg) in args.iter().enumerate() {
-            let wanted = function.args.get(index).or(function.args.last()).copied();
-            check_type(Some(arg).zip(wanted), name)?;
+        for (arg, wanted) in args.iter().zip(function.args.iter().chain(function.args.last().into_iter().cycle())) {
+            check_type(arg, *wanted, name)?;
         }
-        Ok(ExprKind::Call(function, args))
+        Ok(ExprKind::Call(Call { function, args }))
     }
 
     /// Arguments up to and with the closing parenthesis.
@@ -83,11 +72,59 @@ impl Parser {
     }
 }
 
-fn check_type(arg: Option<(&Expr, Type)>, name: &str) -> Result<(), Error> {
-    let Some((arg, wanted)) = arg else { return Ok(()) };
-    let found = arg.value_type();
-    if found == wanted {
-        return Ok(());
+/// An aggregation by name, before its parameter is known.
+enum Shape {
+    Reduce(Reduction),
+    /// A number before the vector.
+    Number(fn(Expr) -> AggregateOp),
+    /// A label's name before the vector.
+    Label,
+}
+
+impl Shape {
+    fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "sum" => Self::Reduce(Reduction::Sum),
+            "avg" => Self::Reduce(Reduction::Avg),
+            "min" => Self::Reduce(Reduction::Min),
+            "max" => Self::Reduce(Reduction::Max),
+            "count" => Self::Reduce(Reduction::Count),
+            "group" => Self::Reduce(Reduction::Group),
+            "stddev" => Self::Reduce(Reduction::Stddev),
+            "stdvar" => Self::Reduce(Reduction::Stdvar),
+            "topk" => Self::Number(AggregateOp::TopK),
+            "bottomk" => Self::Number(AggregateOp::BottomK),
+            "quantile" => Self::Number(AggregateOp::Quantile),
+            "count_values" => Self::Label,
+            _ => return None,
+        })
     }
-    Err(Error::new(format!("{name} wants {wanted} here, and this is {found}"), arg.span.clone()))
+
+    /// The aggregation with its parameter, and the vector.
+    fn filled(self, args: Vec<Expr>, name: &str, span: Range<usize>) -> Result<(AggregateOp, Expr), Error> {
+        let found = args.len();
+        let mut args = args.into_iter();
+        match (self, args.next(), args.next(), args.next()) {
+            (Self::Reduce(reduction), Some(expr), None, None) => Ok((AggregateOp::Reduce(reduction), expr)),
+            (Self::Number(op), Some(param), Some(expr), None) => {
+                check_type(&param, Type::Scalar, name)?;
+                Ok((op(param), expr))
+            }
+            (Self::Label, Some(param), Some(expr), None) => match &param.unwrapped().kind {
+                ExprKind::String(label) if label.is_empty() => Err(Error::new("a label name is empty", param.span)),
+                ExprKind::String(label) => Ok((AggregateOp::CountValues(label.clone()), expr)),
+                _ => Err(wrong_type(&param, Type::String, name)),
+            },
+            (Self::Reduce(_), ..) => Err(Error::new(format!("{name} takes 1 argument, not {found}"), span)),
+            _ => Err(Error::new(format!("{name} takes 2 arguments, not {found}"), span)),
+        }
+    }
+}
+
+fn check_type(arg: &Expr, wanted: Type, name: &str) -> Result<(), Error> {
+    if arg.value_type() == wanted { Ok(()) } else { Err(wrong_type(arg, wanted, name)) }
+}
+
+fn wrong_type(arg: &Expr, wanted: Type, name: &str) -> Error {
+    Error::new(format!("{name} wants {wanted} here, and this is {}", arg.value_type()), arg.span.clone())
 }

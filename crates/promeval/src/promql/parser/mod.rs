@@ -8,7 +8,7 @@ mod selector;
 use std::ops::Range;
 
 use super::Error;
-use super::ast::{AggregateOp, Binary, BinaryOp, Expr, ExprKind, Group, Matching, Type};
+use super::ast::{Binary, BinaryOp, Expr, ExprKind, Group, Matching, POWER, Type};
 use super::lexer::{Token, tokens};
 use crate::labels::is_legacy_label;
 use selector::{named, shift_of};
@@ -123,31 +123,11 @@ impl Parser {
     }
 
     fn binary_op(&self) -> Option<BinaryOp> {
-        Some(match self.peek() {
-            Token::Symbol(symbol) => match *symbol {
-                "+" => BinaryOp::Add,
-                "-" => BinaryOp::Sub,
-                "*" => BinaryOp::Mul,
-                "/" => BinaryOp::Div,
-                "%" => BinaryOp::Mod,
-                "^" => BinaryOp::Pow,
-                "==" => BinaryOp::Equal,
-                "!=" => BinaryOp::NotEqual,
-                "<" => BinaryOp::Less,
-                "<=" => BinaryOp::LessOrEqual,
-                ">" => BinaryOp::Greater,
-                ">=" => BinaryOp::GreaterOrEqual,
-                _ => return None,
-            },
-            Token::Ident(word) => match &*word.to_ascii_lowercase() {
-                "and" => BinaryOp::And,
-                "or" => BinaryOp::Or,
-                "unless" => BinaryOp::Unless,
-                "atan2" => BinaryOp::Atan2,
-                _ => return None,
-            },
-            _ => return None,
-        })
+        match self.peek() {
+            Token::Symbol(symbol) => BinaryOp::of(symbol),
+            Token::Ident(word) => BinaryOp::of(&word.to_ascii_lowercase()),
+            _ => None,
+        }
     }
 
     fn binary(&mut self, lhs: Expr, op: BinaryOp, place: Range<usize>) -> Result<Expr, Error> {
@@ -159,7 +139,7 @@ impl Parser {
         let matching = self.matching(op)?;
         let matching_given = self.at > matching_start;
         let precedence = op.precedence();
-        let rhs = self.expr(if op == BinaryOp::Pow { precedence } else { precedence + 1 })?;
+        let rhs = self.expr(if precedence == POWER { precedence } else { precedence + 1 })?;
         for side in [&lhs, &rhs] {
             let found = side.value_type();
             if !matches!(found, Type::Scalar | Type::Vector) {
@@ -243,7 +223,7 @@ impl Parser {
             return self.postfix();
         }
         self.next();
-        let operand = self.expr(BinaryOp::Pow.precedence())?;
+        let operand = self.expr(POWER)?;
         let span = start..operand.span.end;
         let found = operand.value_type();
         if !matches!(found, Type::Scalar | Type::Vector) {
@@ -316,8 +296,10 @@ impl Parser {
         let called = matches!(self.peek(), Token::Symbol("("));
         let lower = word.to_ascii_lowercase();
         let grouped = matches!(self.keyword().as_deref(), Some("by" | "without"));
-        if let Some(op) = AggregateOp::of(&lower).filter(|_| called || grouped) {
-            return self.aggregate(op, &lower, start);
+        if (called || grouped)
+            && let Some(aggregate) = self.aggregate(&lower, start)?
+        {
+            return Ok(aggregate);
         }
         if called && matches!(&*lower, "limitk" | "limit_ratio") {
             return Err(Error::new(format!("{lower} is experimental in Prometheus; it is not supported here"), place));
