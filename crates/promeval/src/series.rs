@@ -10,13 +10,26 @@ use hashbrown::HashTable;
 use crate::exposition::Exposition;
 use crate::labels::{Labels, METRIC_NAME};
 
+/// The value that ends a series: from its time on the series has no value, until it has another sample. Prometheus writes
+/// this NaN when a scrape no longer has a series, or fails.
+pub const STALE: f64 = f64::from_bits(STALE_BITS);
+
+const STALE_BITS: u64 = 0x7ff0_0000_0000_0002;
+
 /// A value at a time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
     /// Milliseconds since the Unix epoch.
     pub time: i64,
-    /// The sample's value.
+    /// The sample's value, or [`STALE`].
     pub value: f64,
+}
+
+impl Point {
+    /// Whether this ends the series. Any other NaN is a value.
+    pub fn is_stale(&self) -> bool {
+        self.value.to_bits() == STALE_BITS
+    }
 }
 
 /// One series: labels, and points sorted by time, no time twice.

@@ -21,12 +21,14 @@ pub(in crate::promql) fn sgn(value: f64) -> f64 {
     }
 }
 
-/// The smaller one; NaN if one of them is.
+/// The smaller one; NaN if one of them is and nothing is -Inf, as in Go.
 pub(super) fn min(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) }
+    let nan = (a.is_nan() || b.is_nan()) && a != f64::NEG_INFINITY && b != f64::NEG_INFINITY;
+    if nan { f64::NAN } else { a.min(b) }
 }
 
-/// The larger one; NaN if one of them is.
+/// The larger one; NaN if one of them is and nothing is +Inf, as in Go.
 pub(super) fn max(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+    let nan = (a.is_nan() || b.is_nan()) && a != f64::INFINITY && b != f64::INFINITY;
+    if nan { f64::NAN } else { a.max(b) }
 }

@@ -27,7 +27,8 @@ impl<'s> Evaluator<'s> {
         let mut found = Vec::new();
         for series in self.matching(selector) {
             // The window is open on the left: a point exactly as old as the lookback is gone.
-            if let Some(point) = within(&series.points, time.saturating_sub(LOOKBACK), time).last() {
+            let newest = within(&series.points, time.saturating_sub(LOOKBACK), time).last();
+            if let Some(point) = newest.filter(|point| !point.is_stale()) {
                 found.push((series, *point));
             }
         }
@@ -53,8 +54,9 @@ impl<'s> Evaluator<'s> {
                 for stored in self.matching(selector) {
                     let points = within(&stored.points, window.start, window.end);
                     self.touch(points.len(), &expr.span)?;
+                    let points: Vec<Point> = points.iter().filter(|point| !point.is_stale()).copied().collect();
                     if !points.is_empty() {
-                        series.push(Series { labels: stored.labels.clone(), points: points.to_vec() });
+                        series.push(Series { labels: stored.labels.clone(), points });
                     }
                 }
                 Ok(RangeVector { series, window })
