@@ -76,7 +76,7 @@ const CASES: &[Case] = &[
     case("no-traffic", 0, "metrics", "warn", Exactly(1), "cache hit rate: no data: the value is NaN (0/0"),
     case("family-missing", 1, "metrics", "fail", Exactly(1), "memory_analysis_failure_total: the family is not declared"),
     case("failures-nan", 1, "metrics", "fail", Exactly(1), "no data: the value is NaN"),
-    case("duplicate-series", 1, "metrics", "fail", Exactly(1), "the series stands on line"),
+    case("duplicate-series", 1, "metrics", "fail", Exactly(1), "the series is already on line"),
     case("metrics-cut", 1, "metrics", "fail", Exactly(1), "the body is cut"),
     case("metrics-malformed", 1, "metrics", "fail", Exactly(1), "missing value"),
     case("metrics-html", 1, "metrics", "fail", Exactly(1), "the answer is text/html, not metrics"),

@@ -82,10 +82,10 @@ fn what_is_rejected_is_shown_with_its_place() {
     for (expr, wanted) in [
         (
             "sum(requests_total",
-            "unexpected the end of the expression, want \",\" or \")\" (column 19)\n  sum(requests_total\n                    ^",
+            "unexpected end of the expression, want \",\" or \")\" (column 19)\n  sum(requests_total\n                    ^",
         ),
         ("rate(requests_total)", "rate wants a range vector here, and this is an instant vector"),
-        ("requests_total + on(code) requests_total{code=~\".+\"} == ", "unexpected the end"),
+        ("requests_total + on(code) requests_total{code=~\".+\"} == ", "unexpected end"),
         (
             "holt_winters(a[5m], 1, 2)",
             "the function holt_winters is experimental in Prometheus; it is not supported here",
@@ -94,7 +94,7 @@ fn what_is_rejected_is_shown_with_its_place() {
         ("histogram_avg(a)", "works on native histograms"),
         ("limitk(1, a)", "limitk is experimental"),
         ("1 + on(code) requests_total", "need an instant vector on both sides"),
-        ("sum(requests_total) without", "unexpected the end"),
+        ("sum(requests_total) without", "unexpected end"),
         ("{}", "at least one matcher"),
         ("a[0s]", "a range must be greater than 0"),
         ("a offset", "want a duration"),

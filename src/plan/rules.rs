@@ -179,7 +179,7 @@ mod tests {
                 "groups:\n- name: a\n  rules:\n  - {alert: A, expr: up == 0, fro: 5m}\n",
                 "unknown key \"fro\"; did you mean \"for\"?",
             ),
-            ("groups:\n- name: a\n  rules:\n  - {alert: A, expr: up ==}\n", "unexpected the end"),
+            ("groups:\n- name: a\n  rules:\n  - {alert: A, expr: up ==}\n", "unexpected end"),
             ("groups:\n- name: a\n  rules:\n  - {alert: A, expr: 1}\n", "this is a scalar"),
             ("groups:\n- name: a\n  rules:\n  - {alert: A, record: b, expr: up}\n", "not both"),
             ("groups:\n- name: a\n  rules:\n  - {expr: up}\n", "needs a name"),

@@ -150,7 +150,7 @@ mod tests {
             ("1 > bool 2", "this is a scalar"),
             ("\"text\"", "this is a string"),
             ("a[5m]", "this is a range vector"),
-            ("a >", "unexpected the end"),
+            ("a >", "unexpected end"),
             ("1 > 2", "must use bool"),
         ] {
             let error = Comparison::parse(source).unwrap_err();

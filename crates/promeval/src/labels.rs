@@ -6,12 +6,12 @@ use std::sync::Arc;
 /// The label that holds a metric's name.
 pub const METRIC_NAME: &str = "__name__";
 
-/// A label set: sorted by name, no name twice, no empty value (an empty value is the same as no label).
+/// A label set: sorted by name, each name once, no empty values (an empty value is the same as no label).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Labels(Vec<(Arc<str>, Arc<str>)>);
 
 impl Labels {
-    /// Makes a label set of pairs in any order. Of a name given twice, the last value stands.
+    /// Makes a label set of pairs in any order. If a name is given twice, the last value wins.
     #[must_use]
     pub fn new<N: Into<Arc<str>>, V: Into<Arc<str>>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
         let mut labels = Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
@@ -45,7 +45,7 @@ impl Labels {
         }
     }
 
-    /// Keeps the named labels only.
+    /// Keeps only the named labels.
     pub(crate) fn keep(&mut self, names: &[String]) {
         self.0.retain(|(name, _)| names.iter().any(|kept| **kept == **name));
     }
@@ -67,7 +67,7 @@ impl Labels {
         self.0.iter().map(|(name, value)| (&**name, &**value))
     }
 
-    /// Whether there is no label at all.
+    /// Whether there are no labels.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_label_set_is_sorted_and_knows_no_empty_value() {
+    fn a_label_set_is_sorted_and_has_no_empty_values() {
         let mut labels = Labels::new([("b", "2"), ("a", "1"), ("c", ""), ("a", "3")]);
         assert_eq!(labels.iter().collect::<Vec<_>>(), [("a", "3"), ("b", "2")]);
         labels.set("aa", "x");

@@ -1,6 +1,4 @@
-//! Evaluates PromQL in memory: exposition text to samples, samples to series, expressions over series.
-//!
-//! Nothing in here reads the clock, the network or the environment: bytes and times are passed in.
+#![doc = include_str!("../README.md")]
 
 pub mod exposition;
 pub mod labels;

@@ -81,7 +81,7 @@ fn compile(source: &str, adapted: &str) -> Result<Regex, String> {
     Regex::new(adapted).map_err(|error| format!("invalid regular expression {source:?}: {error}"))
 }
 
-/// Escapes what RE2 takes literally and the engine does not: a brace that begins no repetition, as in `/items/{id}`, and a
+/// Escapes what RE2 takes literally and the engine does not: a brace that does not begin a repetition, as in `/items/{id}`, and a
 /// bracket inside a class.
 fn adapted(source: &str) -> String {
     let mut adapted = String::with_capacity(source.len());
@@ -92,7 +92,7 @@ fn adapted(source: &str) -> String {
         let mut length = c.len_utf8();
         match (c, in_class) {
             ('\\', _) => {
-                // An escape stays whole, with the braces of \x{…}.
+                // An escape is kept whole, the braces of \x{…} included.
                 length = rest.char_indices().nth(2).map_or(rest.len(), |(at, _)| at);
                 if rest[length..].starts_with('{') && matches!(&rest[..length], "\\x" | "\\p" | "\\P") {
                     length += rest[length..].find('}').map_or(rest.len() - length, |end| end + 1);
@@ -100,7 +100,7 @@ fn adapted(source: &str) -> String {
             }
             ('[', false) => {
                 in_class = true;
-                // A bracket that closes stands for itself right at the start.
+                // A closing bracket right at the start is literal.
                 length += usize::from(rest[length..].starts_with('^'));
                 length += usize::from(rest[length..].starts_with(']'));
             }

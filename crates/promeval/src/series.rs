@@ -32,7 +32,7 @@ impl Point {
     }
 }
 
-/// One series: labels, and points sorted by time, no time twice.
+/// One series: labels, and points sorted by time, each time once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
     /// What identifies the series, with the metric's name as `__name__`.
@@ -52,7 +52,7 @@ pub struct Storage {
 }
 
 impl Storage {
-    /// Adds a point. Of two points of one series at one millisecond the newer one stands.
+    /// Adds a point. If a series gets two points at the same millisecond, the later call wins.
     pub fn append(&mut self, labels: Labels, point: Point) {
         let hash = self.state.hash_one(&labels);
         let known = self.by_labels.find(hash, |index| self.series[*index].labels == labels);
@@ -64,7 +64,7 @@ impl Storage {
             }
             let (series, state) = (&self.series, &self.state);
             self.by_labels.insert_unique(hash, index, |index| state.hash_one(&series[*index].labels));
-            // One point and no room for more: most series of one scrape stay at that.
+            // Room for one point only: most series of one scrape never get a second.
             self.series.push(Series { labels, points: vec![point] });
             return;
         };
@@ -103,13 +103,13 @@ impl Storage {
         }
     }
 
-    /// All series, in the order in which they came.
+    /// All series, in the order in which they were first seen.
     #[must_use]
     pub fn series(&self) -> &[Series] {
         &self.series
     }
 
-    /// The series of a metric name.
+    /// The series with this metric name.
     pub fn named(&self, name: &str) -> impl Iterator<Item = &Series> {
         self.by_name.get(name).into_iter().flatten().map(|index| &self.series[*index])
     }
@@ -121,7 +121,7 @@ struct Texts(Vec<(Arc<str>, Arc<str>)>);
 
 impl Texts {
     fn pair(&mut self, name: &str, value: &str) -> (Arc<str>, Arc<str>) {
-        // More names than this in one exposition are not worth to be looked through.
+        // More names than this are not worth searching.
         const KEPT: usize = 32;
         if let Some((name, last)) = self.0.iter_mut().find(|(known, _)| **known == *name) {
             if **last != *value {

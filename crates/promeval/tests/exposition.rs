@@ -57,15 +57,15 @@ fn the_prometheus_format_is_enforced() {
         ("up \n", "line 1, column 4: the value is missing"),
         ("0up 1\n", "line 1, column 1: want a metric name, found '0'"),
         ("up-x 1\n", "line 1, column 3: invalid metric name or missing value: '-' follows"),
-        ("up x\n", "line 1, column 4: the value \"x\" is no number"),
-        ("up 1_000\n", "the value \"1_000\" is no number"),
-        ("up 0x1p-3\n", "the value \"0x1p-3\" is no number"),
-        ("up 1e999\n", "the value \"1e999\" is no number"),
-        ("up 1,5\n", "is no number"),
-        ("up 1 1.5\n", "line 1, column 6: the timestamp \"1.5\" is no whole number of milliseconds"),
+        ("up x\n", "line 1, column 4: the value \"x\" is not a number"),
+        ("up 1_000\n", "the value \"1_000\" is not a number"),
+        ("up 0x1p-3\n", "the value \"0x1p-3\" is not a number"),
+        ("up 1e999\n", "the value \"1e999\" is not a number"),
+        ("up 1,5\n", "is not a number"),
+        ("up 1 1.5\n", "line 1, column 6: the timestamp \"1.5\" is not a whole number of milliseconds"),
         ("up 1 2 3\n", "line 1, column 8: text after the value and the timestamp"),
         ("up 1 # {a=\"b\"} 1\n", "the timestamp \"#\""),
-        ("up 1\r\n", "the value \"1\\r\" is no number"),
+        ("up 1\r\n", "the value \"1\\r\" is not a number"),
         ("up{a=\"b\" c=\"d\"} 1\n", "line 1, column 10: want ',' or '}' after a label"),
         ("up{a=\"b\",,} 1\n", "line 1, column 10: want a label name"),
         ("up{,} 1\n", "line 1, column 4: want a label name"),
@@ -78,7 +78,7 @@ fn the_prometheus_format_is_enforced() {
         ("up{\"\"=\"b\"} 1\n", "a name is empty"),
         ("up{a=\"\\t\"} 1\n", "line 1, column 7: invalid escape in the label value"),
         ("up{a=\"x\ny\"} 1\n", "line 1, column 8: the label value has no closing quote"),
-        ("up{a=\"1\",a=\"2\"} 1\n", "line 1, column 10: the label \"a\" stands twice"),
+        ("up{a=\"1\",a=\"2\"} 1\n", "line 1, column 10: the label \"a\" is duplicated"),
         ("up{__name__=\"x\"} 1\n", "the label name __name__ is reserved"),
         ("up{\"down\"} 1\n", "the metric name is set twice"),
         ("{\"a\",\"b\"} 1\n", "the metric name is set twice"),
@@ -91,11 +91,11 @@ fn the_prometheus_format_is_enforced() {
         ("# TYPE up\n", "unknown type \"\""),
         ("# TYPE up-x counter\n", "line 1, column 10: invalid metric name after TYPE"),
         ("# TYPE\n", "want a metric name after TYPE"),
-        ("# TYPE h histogram\nh_bucket{le=\"x\"} 1\n", "line 2, column 14: the le label \"x\" is no number"),
-        ("# TYPE s summary\ns{quantile=\"x\"} 1\n", "the quantile label \"x\" is no number"),
-        ("up{a=\"1\",b=\"2\"} 1\nup 3\nup{b=\"2\",a=\"1\"} 2\n", "line 3, column 1: the series stands on line 1 already"),
-        ("up 1\nup{a=\"\"} 1\n", "line 2, column 1: the series stands on line 1 already"),
-        ("up 1 5\nup 2 5\n", "at the same timestamp"),
+        ("# TYPE h histogram\nh_bucket{le=\"x\"} 1\n", "line 2, column 14: the le label \"x\" is not a number"),
+        ("# TYPE s summary\ns{quantile=\"x\"} 1\n", "the quantile label \"x\" is not a number"),
+        ("up{a=\"1\",b=\"2\"} 1\nup 3\nup{b=\"2\",a=\"1\"} 2\n", "line 3, column 1: the series is already on line 1"),
+        ("up 1\nup{a=\"\"} 1\n", "line 2, column 1: the series is already on line 1"),
+        ("up 1 5\nup 2 5\n", "with the same timestamp"),
         ("<!doctype html>\n", "line 1, column 1: want a metric name, found '<'"),
         ("{\"status\":\"ok\"}\n", "line 1, column 10: want '=' after a label name, found ':'"),
     ];
@@ -143,7 +143,7 @@ fn openmetrics_is_enforced() {
         ("a{b=\"c\"}1\n# EOF\n", "want a blank before the value"),
         ("a{b=\"c\",} 1\n# EOF\n", "want a label name"),
         ("a 1 \n# EOF\n", "the timestamp is missing"),
-        ("a 1 NaN\n# EOF\n", "the timestamp is no finite number"),
+        ("a 1 NaN\n# EOF\n", "the timestamp is not a finite number"),
         ("a 1 2 3\n# EOF\n", "want an exemplar"),
         ("# TYPE a untyped\n# EOF\n", "unknown type \"untyped\""),
         ("# TYPE a gauge \n# EOF\n", "unknown type \"gauge \""),
@@ -156,9 +156,9 @@ fn openmetrics_is_enforced() {
         ("a 1\n# TYPE a gauge\n# EOF\n", "metadata for \"a\" after its samples"),
         ("a{x=\"1\"} 1\nb 1\na{x=\"2\"} 1\n# EOF\n", "its lines are not together"),
         ("# TYPE a gauge\na{x=\"1\"} 1 1\na{x=\"2\"} 1 1\na{x=\"1\"} 1 2\n# EOF\n", "the samples of one metric are not together"),
-        ("a 1 2\na 1 1\n# EOF\n", "the timestamps of one metric go back"),
+        ("a 1 2\na 1 1\n# EOF\n", "the timestamps of one metric go backwards"),
         ("a 1\na 1 1\n# EOF\n", "with and without a timestamp"),
-        ("a 1 1\na 2 1\n# EOF\n", "at the same timestamp"),
+        ("a 1 1\na 2 1\n# EOF\n", "with the same timestamp"),
         ("# TYPE h histogram\nh_bucket 1\n# EOF\n", "a bucket has no le label"),
         ("# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_count 1\nh_sum 1\n# EOF\n", "the +Inf bucket is missing"),
         ("# TYPE h histogram\nh_bucket{le=\"1\"} 3\nh_bucket{le=\"+Inf\"} 2\n# EOF\n", "not cumulative"),
@@ -206,7 +206,7 @@ fn another_parser_drops_in_silence_what_this_one_reads() {
     let text = "failure_total{error_type=\"a, b\"} 5\n";
     assert_eq!(parsed(text, Prometheus).unwrap(), ["failure_total[error_type=a, b] 5"]);
     assert!(!other(text)[0].contains("a, b"), "the comma is taken for the end of the value");
-    assert!(other("<!doctype html>\n<p>503 Service Unavailable</p>\n").is_empty(), "a page is no error");
+    assert!(other("<!doctype html>\n<p>503 Service Unavailable</p>\n").is_empty(), "a page is not an error");
     assert!(parsed("<!doctype html>\n", Prometheus).is_err());
 }
 

@@ -1,4 +1,4 @@
-//! Finds a series that stands twice at one timestamp, in one pass and whatever the order of its labels.
+//! Finds a series that appears twice with the same timestamp, in one pass and whatever the order of its labels.
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -10,12 +10,12 @@ use super::{Exposition, RawSample};
 
 /// The samples seen so far, by series and timestamp.
 pub(super) struct Seen {
-    /// Half of a hash, and the sample's index: small entries, because the table is met at random.
+    /// Half of a hash, and the sample's index: small entries, because the table is accessed at random.
     table: HashTable<(u32, u32)>,
     state: FixedState,
 }
 
-/// As many entries are made room for at once; more make the table grow.
+/// Room is made for at most this many entries; with more, the table grows.
 const MAX_ROOM: usize = 1 << 21;
 
 impl Seen {
@@ -24,8 +24,8 @@ impl Seen {
         Self { table: HashTable::with_capacity(lines.min(MAX_ROOM)), state: FixedState::default() }
     }
 
-    /// Notes the newest sample of the exposition; answers with the index of an earlier one that has the same name, labels
-    /// and timestamp.
+    /// Notes the newest sample of the exposition; returns the index of an earlier one with the same name, labels and
+    /// timestamp.
     pub(super) fn note(&mut self, exposition: &Exposition) -> Option<u32> {
         let samples = &exposition.samples;
         let sample = samples.last()?;
@@ -46,8 +46,7 @@ impl Seen {
         None
     }
 
-    /// A hash of the labels but the one to leave out, the same for every order of them. A label with an empty value counts
-    /// as none.
+    /// A hash of the labels except `leave_out`, whatever their order. A label with an empty value does not count.
     pub(super) fn labels_hash(&self, exposition: &Exposition, sample: &RawSample, leave_out: Option<&str>) -> u64 {
         labels_hash(&self.state, exposition, sample, leave_out)
     }

@@ -207,7 +207,7 @@ impl Parser<'_> {
         if seconds.is_finite() {
             return Ok(seconds);
         }
-        Err(ParseError::at(self.cursor.text, start, "the timestamp is no finite number of seconds"))
+        Err(ParseError::at(self.cursor.text, start, "the timestamp is not a finite number of seconds"))
     }
 
     fn exemplar(&mut self) -> Result<(), ParseError> {
@@ -257,7 +257,7 @@ impl Parser<'_> {
         rules.sample(&name, labels, &told).map_err(|cause| ParseError::at(text, start, cause))?;
         if let Some(index) = self.seen.note(&self.exposition) {
             let first = line_of(text, self.exposition.samples[index as usize].name.start()).0;
-            let cause = format!("the series stands on line {first} already, at the same timestamp");
+            let cause = format!("the series is already on line {first}, with the same timestamp");
             return Err(ParseError::at(text, start, cause));
         }
         Ok(())

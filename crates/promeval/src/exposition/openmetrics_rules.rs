@@ -1,4 +1,4 @@
-//! What `OpenMetrics` asks of the samples of one family together: names, groups, order, values, buckets.
+//! What `OpenMetrics` requires of the samples of one family together: names, groups, order, values, buckets.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -6,12 +6,12 @@ use std::collections::HashSet;
 use super::{Format, Kind};
 use crate::number::parse_float;
 
-/// The names that the families so far take, endings and all.
+/// The names that the families so far have claimed, suffixes included.
 #[derive(Default)]
 pub(super) struct Names(HashSet<String>);
 
 impl Names {
-    /// Takes the names of a family: the bare one, and one for each ending that its kind has.
+    /// Claims the names of a family: the bare one, and one for each ending that its kind has.
     pub(super) fn claim(&mut self, (name, kind): (String, Kind)) -> Result<(), String> {
         let suffixes = kind.suffixes(Format::OpenMetrics);
         let bare = if suffixes.contains(&"") { &[][..] } else { &[""] };
@@ -26,7 +26,7 @@ impl Names {
     }
 }
 
-/// What the rules need to know of a sample, besides its name and labels.
+/// What the rules need to know about a sample, besides its name and labels.
 pub(super) struct Told {
     /// A hash of the labels that all samples of one metric share.
     pub(super) group: u64,
@@ -105,7 +105,7 @@ impl FamilyRules {
         Ok(())
     }
 
-    /// Checks the label that the kind asks for; answers with a bucket's bound.
+    /// Checks the label that the kind requires; returns a bucket's bound.
     fn check_marker(&self, suffix: &str, marked: Option<&str>) -> Result<f64, String> {
         match self.kind {
             Kind::Histogram | Kind::GaugeHistogram if suffix == "_bucket" => {
@@ -118,7 +118,7 @@ impl FamilyRules {
                         Err(format!("the le label {le:?} must be written +Inf"))
                     }
                     Some(bound) => Ok(bound),
-                    None => Err(format!("the le label {le:?} is no number")),
+                    None => Err(format!("the le label {le:?} is not a number")),
                 }
             }
             Kind::Summary if suffix.is_empty() => {
@@ -134,7 +134,7 @@ impl FamilyRules {
         }
     }
 
-    /// Metrics stand together, and their timestamps do not go back.
+    /// The samples of a metric are together, and their timestamps do not go backwards.
     fn check_group(&mut self, told: &Told) -> Result<(), String> {
         // The samples of an info family cannot be told apart: each of them is a metric.
         let group = if self.kind == Kind::Info { 0 } else { told.group };
@@ -148,7 +148,7 @@ impl FamilyRules {
                 return Err("samples with and without a timestamp in one metric".into());
             }
             if timestamp > told.timestamp && self.kind != Kind::Info {
-                return Err("the timestamps of one metric go back".into());
+                return Err("the timestamps of one metric go backwards".into());
             }
         } else if !self.groups.insert(group) {
             return Err("the samples of one metric are not together".into());
@@ -195,7 +195,7 @@ impl FamilyRules {
         self.buckets.take().map_or(Ok(()), Buckets::close)
     }
 
-    /// Checks what only the whole family shows; answers with its name and kind.
+    /// Checks what only the whole family shows; returns its name and kind.
     pub(super) fn close(mut self, unit: Option<&str>) -> Result<(String, Kind), String> {
         self.close_buckets()?;
         if let Some(unit) = unit.filter(|unit| !unit.is_empty()) {

@@ -40,7 +40,7 @@ struct Named {
     has_samples: bool,
 }
 
-/// The label that must hold a number.
+/// The label whose value must be a number.
 #[derive(Clone, Copy, PartialEq)]
 enum Checked {
     Nothing,
@@ -188,7 +188,7 @@ impl<'a> Parser<'a> {
         let mut timestamp = f64::NAN;
         if !word.is_empty() {
             let milliseconds: i64 = word.parse().map_err(|_| {
-                let cause = format!("the timestamp {word:?} is no whole number of milliseconds");
+                let cause = format!("the timestamp {word:?} is not a whole number of milliseconds");
                 ParseError::at(self.cursor.text, start, cause)
             })?;
             #[expect(clippy::cast_precision_loss, reason = "exact for the next 280,000 years")]
@@ -225,7 +225,7 @@ impl<'a> Parser<'a> {
             None => Ok(()),
             Some(index) => {
                 let first = line_of(text, self.exposition.samples[index as usize].name.start()).0;
-                let cause = format!("the series stands on line {first} already, at the same timestamp");
+                let cause = format!("the series is already on line {first}, with the same timestamp");
                 Err(ParseError::at(text, start, cause))
             }
         }
@@ -237,7 +237,7 @@ impl<'a> Parser<'a> {
         for raw in &self.exposition.labels[first..first + sample.label_count as usize] {
             let value = raw.value.text(text);
             if raw.name.text(text) == label && parse_float(&value).is_none() {
-                let cause = format!("the {label} label {value:?} is no number");
+                let cause = format!("the {label} label {value:?} is not a number");
                 return Err(ParseError::at(text, raw.value.start(), cause));
             }
         }
@@ -263,12 +263,12 @@ impl<'a> Parser<'a> {
         checked
     }
 
-    /// What is known of each name takes memory, so that their number is bounded.
+    /// Each name takes memory, so that their number is bounded.
     fn check_names(&self, start: usize) -> Result<(), ParseError> {
         if self.names.len() <= MAX_NAMES {
             return Ok(());
         }
-        let cause = format!("over {MAX_NAMES} metric names: it seems that what belongs into labels went into names");
+        let cause = format!("more than {MAX_NAMES} metric names: it looks as if label values went into metric names");
         Err(ParseError::at(self.cursor.text, start, cause))
     }
 }

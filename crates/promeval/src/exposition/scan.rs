@@ -19,7 +19,7 @@ const ESCAPED: u32 = 1 << 31;
 
 impl Span {
     fn new(start: usize, end: usize, escaped: bool) -> Self {
-        // `text_of` lets no text pass whose offsets do not fit in 31 bits.
+        // `text_of` refuses a text whose offsets do not fit in 31 bits.
         #[expect(clippy::cast_possible_truncation, reason = "checked when the text came in")]
         Self { start: start as u32, length: (end - start) as u32 | if escaped { ESCAPED } else { 0 } }
     }
@@ -49,7 +49,7 @@ impl Span {
     }
 }
 
-/// Decodes `\\`, `\"` and `\n`; any other backslash stands for itself.
+/// Decodes `\\`, `\"` and `\n`; any other backslash is kept.
 pub(super) fn unescape(raw: &str) -> String {
     let mut decoded = String::with_capacity(raw.len());
     let mut chars = raw.chars();
@@ -81,7 +81,7 @@ pub(super) fn text_of(body: &[u8]) -> Result<&str, ParseError> {
 pub(super) enum Style {
     /// Blanks around every token, a comma after the last label; only the three known escapes.
     Prometheus,
-    /// No blanks, no comma after the last label; a backslash before another character stands for itself.
+    /// No blanks, no comma after the last label; a backslash before another character is kept.
     OpenMetrics,
 }
 
@@ -161,7 +161,7 @@ impl<'a> Cursor<'a> {
         ParseError::at(self.text, self.at, cause)
     }
 
-    /// What was wanted here, and what was found. Apart and cold: what makes messages must not weigh on what parses.
+    /// What was wanted here, and what was found. Apart and cold: making messages must not slow down parsing.
     #[cold]
     #[inline(never)]
     pub(super) fn wrong(&self, wanted: &str) -> ParseError {
@@ -240,8 +240,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The labels after an opening brace, up to and with the closing one. `name_inside` where a quoted metric name may
-    /// stand among them.
+    /// The labels after an opening brace, up to and with the closing one. `name_inside`: a quoted metric name may be
+    /// among them.
     pub(super) fn label_set(&mut self, into: &mut Exposition, name_inside: bool) -> Result<LabelSet, ParseError> {
         let first = into.labels.len();
         let mut name = None;
@@ -261,7 +261,7 @@ impl<'a> Cursor<'a> {
             }
         }
         if let Some(twice) = twice_named(self.text, &into.labels[first..]) {
-            let cause = format!("the label {:?} stands twice", twice.text(self.text));
+            let cause = format!("the label {:?} is duplicated", twice.text(self.text));
             return Err(ParseError::at(self.text, twice.start(), cause));
         }
         // A text has fewer labels than bytes, and `text_of` bounds those.
@@ -328,7 +328,7 @@ impl<'a> Cursor<'a> {
             let cause = if word.is_empty() {
                 format!("the {what} is missing")
             } else {
-                format!("the {what} {word:?} is no number")
+                format!("the {what} {word:?} is not a number")
             };
             ParseError::at(self.text, start, cause)
         })
@@ -336,7 +336,7 @@ impl<'a> Cursor<'a> {
 }
 
 /// The first quote, backslash or line feed. Most label values are short: looking at their bytes one by one is quicker than
-/// to call for the vector search, which is for the long ones.
+/// calling the vector search, which is for the long ones.
 fn stop(bytes: &[u8]) -> Option<usize> {
     const SHORT: usize = 24;
     let (near, far) = bytes.split_at(bytes.len().min(SHORT));
@@ -348,14 +348,14 @@ fn same_name(text: &str, a: Span, b: Span) -> bool {
     if a.is_escaped() || b.is_escaped() { a.text(text) == b.text(text) } else { a.bytes(text) == b.bytes(text) }
 }
 
-/// The first label whose name stands before it already. Long sets get a hash set, so that none is quadratic.
+/// The first label whose name an earlier one has. Long sets get a hash set, so that none is quadratic.
 fn twice_named(text: &str, labels: &[RawLabel]) -> Option<Span> {
     const COMPARED: usize = 32;
     if labels.len() <= COMPARED {
-        let stands_before = |(at, label): &(usize, &RawLabel)| {
+        let has_an_equal = |(at, label): &(usize, &RawLabel)| {
             labels[..*at].iter().any(|other| same_name(text, other.name, label.name))
         };
-        return labels.iter().enumerate().find(stands_before).map(|(_, label)| label.name);
+        return labels.iter().enumerate().find(has_an_equal).map(|(_, label)| label.name);
     }
     let mut seen = HashSet::new();
     labels.iter().map(|label| label.name).find(|name| !seen.insert(name.text(text)))

@@ -112,7 +112,7 @@ impl Expr {
         }
     }
 
-    /// The expressions that this one is made of.
+    /// The expressions that this one is made of, in the order of the source.
     #[must_use]
     pub fn children(&self) -> Vec<&Self> {
         match &self.kind {
@@ -148,7 +148,7 @@ impl Expr {
 /// Which series, and at which time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Selector {
-    /// All of them must hold; the metric's name is a matcher on `__name__`.
+    /// All of them must hold; the metric's name is a matcher of `__name__`.
     pub matchers: Vec<Matcher>,
     /// Shifts the time.
     pub shift: Shift,
@@ -182,7 +182,7 @@ impl Selector {
 pub struct Shift {
     /// Milliseconds into the past.
     pub offset: Option<i64>,
-    /// The time that stands instead of the evaluation's.
+    /// The time that is used instead of the evaluation's.
     pub at: Option<At>,
 }
 
@@ -248,17 +248,17 @@ pub struct Subquery {
 pub struct Binary {
     /// Which operator.
     pub op: BinaryOp,
-    /// What stands on its left.
+    /// The left operand.
     pub lhs: Expr,
-    /// What stands on its right.
+    /// The right operand.
     pub rhs: Expr,
     /// A comparison that gives 0 or 1 instead of filtering.
     pub returns_bool: bool,
-    /// How the elements of two vectors find each other.
+    /// How the elements of two vectors are matched.
     pub matching: Matching,
 }
 
-/// How the elements of two vectors find each other.
+/// How the elements of two vectors are matched.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Matching {
     /// Whether `labels` are those that count (`on`) or those that do not (`ignoring`).
@@ -267,7 +267,7 @@ pub struct Matching {
     pub labels: Vec<String>,
     /// The side that may have several elements for one of the other.
     pub group: Option<Group>,
-    /// Labels that `group_left` or `group_right` takes over from the side with one element.
+    /// Labels that `group_left` or `group_right` copies from the side with one element.
     pub include: Vec<String>,
 }
 

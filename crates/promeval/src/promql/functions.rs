@@ -40,7 +40,7 @@ pub(super) enum Body {
     Date(fn(i64) -> i64),
     /// The points of each series of a range.
     Range(over_time::RangeFunction),
-    /// One of its own.
+    /// Unlike the others.
     Special(Special),
 }
 
@@ -159,7 +159,7 @@ static FUNCTIONS: &[Function] = &[
     date("year", dates::year),
 ];
 
-/// Functions of Prometheus that this language leaves out, with the reason.
+/// Functions of Prometheus that are not supported, with the reason.
 const REFUSED: &[(&str, &[&str])] = &[
     (
         "works on native histograms, which a text exposition cannot carry",
@@ -197,7 +197,7 @@ const REFUSED: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The function of a name.
+/// Finds a function by its name.
 ///
 /// # Errors
 /// Why there is none, with the most similar name.

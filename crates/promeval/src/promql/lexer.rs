@@ -7,7 +7,7 @@ use super::Error;
 /// A word.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {
-    /// A name or keyword; may hold colons.
+    /// A name or keyword; may contain colons.
     Ident(String),
     /// A number.
     Number(f64),
@@ -21,7 +21,7 @@ pub(super) enum Token {
     End,
 }
 
-/// Longest first: the first that fits is taken.
+/// Longest first: the first that matches is taken.
 const SYMBOLS: &[&str] = &[
     "==", "!=", "<=", ">=", "=~", "!~", "+", "-", "*", "/", "%", "^", "<", ">", "=", "(", ")", "{", "}", "[", "]", ",",
     "@",
@@ -77,7 +77,7 @@ pub(super) fn tokens(source: &str) -> Result<Vec<(Token, Range<usize>)>, Error> 
     Ok(found)
 }
 
-/// A word and its length, or what is wrong with how many bytes.
+/// A word and its length; or a message and the length of what it is about.
 type Lexed = Result<(Token, usize), (String, usize)>;
 
 fn number(rest: &str) -> Lexed {
@@ -135,7 +135,7 @@ fn number_length(rest: &str) -> usize {
     length
 }
 
-/// The digits without `_`, which may only stand between two digits.
+/// The digits without `_`, which is allowed only between two digits.
 fn without_separators(word: &str, digit: impl Fn(char) -> bool) -> Option<String> {
     let chars: Vec<char> = word.chars().collect();
     let between = |at: usize| at > 0 && digit(chars[at - 1]) && chars.get(at + 1).is_some_and(|c| digit(*c));

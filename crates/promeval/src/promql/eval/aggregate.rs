@@ -98,7 +98,7 @@ fn reduce(reduction: Reduction, values: Vec<f64>) -> f64 {
     }
 }
 
-/// The first so many elements of each group in an order of values, NaN only where nothing else is left.
+/// The first `count` elements of each group in an order of values; NaN comes last.
 fn extremes(
     aggregate: &Aggregate,
     elements: Vec<Element>,
@@ -119,7 +119,7 @@ fn count_values(aggregate: &Aggregate, label: &str, elements: Vec<Element>) -> V
     let mut counts: Vec<Element> = Vec::new();
     let mut known: HashMap<Labels, usize> = HashMap::new();
     for element in elements {
-        // The value's label is there before the grouping, so that `without` drops it where it names it.
+        // The label is set before the grouping, so that a `without` that names it drops it.
         let mut labels = element.labels;
         labels.set(label, &format_plain(element.value));
         labels = group_labels(aggregate, &labels);

@@ -1,4 +1,4 @@
-//! Operators between scalars and vectors, and how the elements of two vectors find each other.
+//! Operators between scalars and vectors, and how the elements of two vectors are matched.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -39,7 +39,7 @@ impl Evaluator<'_> {
             (Value::Vector(lhs), Value::Scalar(rhs)) => with_scalar(binary, lhs, |value| combine(value, rhs, value)),
             (Value::Scalar(lhs), Value::Vector(rhs)) => with_scalar(binary, rhs, |value| combine(lhs, value, value)),
             (Value::Vector(lhs), Value::Vector(rhs)) => vectors(binary, lhs, rhs, span, combine)?,
-            _ => return Err(Error::new("operators join scalars and instant vectors", span.clone())),
+            _ => return Err(Error::new("operators take scalars and instant vectors", span.clone())),
         };
         distinct(elements, span).map(Value::Vector)
     }
@@ -59,16 +59,16 @@ pub struct Compared {
 /// All elements of a comparison, none filtered away.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Comparison {
-    /// What met something to be compared with.
+    /// The elements that found a counterpart.
     pub compared: Vec<Compared>,
-    /// What met nothing on the other side, which a query would drop without a word.
+    /// The elements that found none; a query drops them silently.
     pub alone: Vec<Element>,
 }
 
-/// Tells what a comparison compares with what.
+/// Pairs the elements that a comparison compares.
 ///
 /// # Errors
-/// Many-to-many matches, and several elements of the left side that meet one of the right without saying so.
+/// Many-to-many matches, and several elements on the left that match one on the right without `group_left`.
 pub fn compare(binary: &Binary, lhs: Value, rhs: Value) -> Result<Comparison, Error> {
     let span = binary.lhs.span.start..binary.rhs.span.end;
     let with = |elements: Vec<Element>, sides: &dyn Fn(f64) -> (f64, f64)| {
@@ -86,7 +86,7 @@ pub fn compare(binary: &Binary, lhs: Value, rhs: Value) -> Result<Comparison, Er
             let mut keys = HashSet::new();
             let unique = pairs.met.iter().all(|pair| binary.matching.group.is_some() || keys.insert(&pair.key));
             if !unique {
-                let message = "several elements of the left side meet one of the right: say group_left, or aggregate";
+                let message = "several elements on the left side match one on the right: use group_left, or aggregate";
                 return Err(Error::new(message, span));
             }
             let one = |pair: Pair| Compared { labels: pair.labels, left: pair.left, right: pair.right };
@@ -116,7 +116,7 @@ fn with_scalar(binary: &Binary, elements: Vec<Element>, result: impl Fn(f64) -> 
     elements.into_iter().filter_map(one).collect()
 }
 
-/// The labels by which elements find each other.
+/// The labels by which elements are matched.
 fn signature(matching: &Matching, labels: &Labels) -> Labels {
     let mut labels = labels.clone();
     if matching.on {
@@ -173,7 +173,7 @@ fn vectors(
     Ok(results)
 }
 
-/// Two elements that found each other.
+/// Two matched elements.
 struct Pair {
     key: Labels,
     labels: Labels,
@@ -181,17 +181,17 @@ struct Pair {
     right: f64,
 }
 
-/// How the elements of two vectors find each other.
+/// How the elements of two vectors are matched.
 struct Pairs {
     met: Vec<Pair>,
-    /// Elements of the side with many that met none.
+    /// Elements of the many side without a counterpart.
     alone: Vec<Element>,
 }
 
 fn pairs(binary: &Binary, lhs: Vec<Element>, rhs: Vec<Element>, span: &Range<usize>) -> Result<Pairs, Error> {
     let matching = &binary.matching;
     let swapped = matching.group == Some(Group::Right);
-    // "one" is the side of which each element may be met several times.
+    // "one" is the side whose elements may be matched several times.
     let (many, one) = if swapped { (rhs, lhs) } else { (lhs, rhs) };
     let mut ones: HashMap<Labels, &Element> = HashMap::new();
     for element in &one {

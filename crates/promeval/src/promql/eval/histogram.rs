@@ -20,7 +20,7 @@ pub(super) fn quantiles(phi: f64, elements: Vec<Element>) -> Vec<Element> {
     let mut histograms: Vec<(Labels, Vec<Bucket>)> = Vec::new();
     let mut known = HashMap::new();
     for element in elements {
-        // What has no bound is no bucket.
+        // An element without a bound is not a bucket.
         let Some(bound) = parse_float(element.labels.get("le")) else {
             continue;
         };
@@ -61,7 +61,7 @@ fn bucket_quantile(phi: f64, mut buckets: Vec<Bucket>) -> f64 {
     }
     let rank = phi * observations;
     let finite = &buckets[..buckets.len() - 1];
-    // A NaN count is passed over: no comparison with it holds.
+    // A NaN count is skipped: no comparison with it holds.
     let reached = |bucket: &Bucket| bucket.count >= rank;
     let index = finite.partition_point(|bucket| !reached(bucket));
     if index == finite.len() {
@@ -75,7 +75,7 @@ fn bucket_quantile(phi: f64, mut buckets: Vec<Bucket>) -> f64 {
     below.bound + (bucket.bound - below.bound) * ((rank - below.count) / (bucket.count - below.count))
 }
 
-/// Buckets of one bound are one bucket.
+/// Merges buckets that have the same bound.
 fn coalesced(buckets: Vec<Bucket>) -> Vec<Bucket> {
     let mut merged: Vec<Bucket> = Vec::with_capacity(buckets.len());
     for bucket in buckets {
@@ -88,8 +88,8 @@ fn coalesced(buckets: Vec<Bucket>) -> Vec<Bucket> {
     merged
 }
 
-/// Counts that fall, as they do where buckets were scraped at slightly different times, stay at the highest so far;
-/// differences that only rounding makes are evened out.
+/// Raises counts that fall, as they do where buckets were scraped at slightly different times, to the highest so far, and
+/// evens out differences that only rounding makes.
 fn make_monotonic(buckets: &mut [Bucket]) {
     let Some(first) = buckets.first() else { return };
     let mut highest = first.count;

@@ -38,16 +38,16 @@ pub enum Value {
 /// One element of an instant vector.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Element {
-    /// What identifies it.
+    /// The labels that identify it.
     pub labels: Labels,
-    /// Its value.
+    /// The value at the time of the evaluation.
     pub value: f64,
 }
 
-/// How long a sample stays the value of its series: 5 minutes, as Prometheus has it.
+/// How long a sample stays the value of its series: 5 minutes, as in Prometheus.
 const LOOKBACK: i64 = 300_000;
 
-/// How many samples one query may touch, as Prometheus bounds it by default.
+/// How many samples one query may read: Prometheus's default.
 const MAX_SAMPLES: usize = 50_000_000;
 
 /// Evaluates expressions at one time.
@@ -101,7 +101,7 @@ impl<'s> Evaluator<'s> {
     fn touch(&self, samples: usize, span: &Range<usize>) -> Result<(), Error> {
         self.touched.set(self.touched.get() + samples);
         if self.touched.get() > MAX_SAMPLES {
-            return Err(Error::new(format!("the expression would read over {MAX_SAMPLES} samples"), span.clone()));
+            return Err(Error::new(format!("the expression would read more than {MAX_SAMPLES} samples"), span.clone()));
         }
         Ok(())
     }
@@ -137,7 +137,7 @@ impl<'s> Evaluator<'s> {
             reason = "what does not fit is sorted out"
         )]
         let of = |seconds: f64| {
-            // What no integer holds, NaN included, comes out as on the processors that Prometheus mostly runs on.
+            // What an integer cannot hold, NaN included, comes out as on the processors that Prometheus mostly runs on.
             let fits = (i64::MIN as f64..i64::MAX as f64).contains(&seconds);
             function(if fits { seconds as i64 } else { i64::MAX }) as f64
         };
@@ -164,7 +164,7 @@ impl<'s> Evaluator<'s> {
     }
 }
 
-/// Applies a function to each value; the metric's name goes.
+/// Applies a function to each value and drops the metric's name.
 fn map(elements: Vec<Element>, function: impl Fn(f64) -> f64, span: &Range<usize>) -> Result<Vec<Element>, Error> {
     let mapped = elements
         .into_iter()
@@ -172,14 +172,14 @@ fn map(elements: Vec<Element>, function: impl Fn(f64) -> f64, span: &Range<usize
     distinct(mapped.collect(), span)
 }
 
-/// The elements, if no label set stands twice.
+/// The elements, unless two of them have the same label set.
 fn distinct(elements: Vec<Element>, span: &Range<usize>) -> Result<Vec<Element>, Error> {
     let mut seen = HashSet::with_capacity(elements.len());
     match elements.iter().find(|element| !seen.insert(&element.labels)) {
         None => Ok(elements),
         Some(twice) => {
             let message =
-                format!("vector cannot contain metrics with the same labelset: {} stands twice", twice.labels);
+                format!("vector cannot contain metrics with the same labelset: {} is duplicated", twice.labels);
             Err(Error::new(message, span.clone()))
         }
     }

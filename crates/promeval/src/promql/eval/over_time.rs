@@ -12,7 +12,7 @@ pub(in crate::promql) struct Window {
     pub(super) end: i64,
 }
 
-/// Computes a value of the points, oldest first and at least one of them; nothing where there are too few.
+/// Computes a value from points, at least one and oldest first; `None` where there are too few.
 pub(in crate::promql) type RangeFunction = fn(&[Point], &Window) -> Option<f64>;
 
 fn values(points: &[Point]) -> impl Iterator<Item = f64> {
@@ -102,7 +102,7 @@ fn extrapolated(points: &[Point], window: &Window, counter: bool, per_second: bo
         to_start = between / 2.0;
     }
     if counter && change > 0.0 && first.value >= 0.0 {
-        // A counter was never below zero: where the slope says that it started within the gap, it started there.
+        // A counter is never below zero: where the slope says that it started within the gap, extrapolation stops there.
         to_start = to_start.min(sampled * (first.value / change));
     }
     let mut to_end = seconds_between(last.time, window.end);
@@ -133,7 +133,7 @@ pub(in crate::promql) fn deriv(points: &[Point], _: &Window) -> Option<f64> {
     regression(points, first.time).map(|(slope, _)| slope)
 }
 
-/// Where the line through the points is, so many seconds after `time`.
+/// The value of the line through the points, `ahead` seconds after `time`.
 pub(super) fn predict_linear(points: &[Point], time: i64, ahead: f64) -> Option<f64> {
     regression(points, time).map(|(slope, intercept)| slope * ahead + intercept)
 }

@@ -26,7 +26,7 @@ impl<'s> Evaluator<'s> {
         let time = self.shifted(selector.shift, time);
         let mut found = Vec::new();
         for series in self.matching(selector) {
-            // The window is open on the left: a point exactly as old as the lookback is gone.
+            // The window is open on the left: a point exactly as old as the lookback no longer counts.
             let newest = within(&series.points, time.saturating_sub(LOOKBACK), time).last();
             if let Some(point) = newest.filter(|point| !point.is_stale()) {
                 found.push((series, *point));

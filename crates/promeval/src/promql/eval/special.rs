@@ -34,7 +34,7 @@ impl Evaluator<'_> {
             Special::AbsentOverTime => absent(self.range(&args[0], time)?.series.is_empty(), &args[0]),
             Special::Clamp => {
                 let (low, high) = (scalar(1)?, scalar(2)?);
-                // Evaluated in any case: what is wrong with it must not be hidden.
+                // Evaluated in any case: an error in it must not be hidden.
                 let elements = vector(0)?;
                 let elements = if low > high { Vec::new() } else { elements };
                 map(elements, |value| maths::max(low, maths::min(high, value)), span)?
@@ -103,7 +103,7 @@ impl Evaluator<'_> {
         distinct(elements.collect(), span)
     }
 
-    /// The times of the samples themselves where the argument is a selector; the evaluation time elsewhere.
+    /// The times of the samples themselves where the argument is a selector; otherwise the evaluation time.
     fn timestamps(&self, arg: &Expr, time: i64, span: &Range<usize>) -> Result<Vec<Element>, Error> {
         let ExprKind::Selector(selector) = &arg.unwrapped().kind else {
             return map(self.vector(arg, time)?, |_| seconds(time), span);

@@ -93,11 +93,11 @@ impl Parser {
 
     fn unexpected(&self, wanted: &str) -> Error {
         let found = match self.peek() {
-            Token::End => "the end of the expression".into(),
+            Token::End => "end of the expression".into(),
             Token::Ident(word) => format!("{word:?}"),
-            Token::Number(_) => "a number".into(),
-            Token::Duration(_) => "a duration".into(),
-            Token::String(_) => "a string".into(),
+            Token::Number(_) => "number".into(),
+            Token::Duration(_) => "duration".into(),
+            Token::String(_) => "string".into(),
             Token::Symbol(symbol) => format!("{symbol:?}"),
         };
         Error::new(format!("unexpected {found}, want {wanted}"), self.place())
@@ -106,14 +106,14 @@ impl Parser {
     fn expr(&mut self, weakest: u8) -> Result<Expr, Error> {
         self.depth += 1;
         if self.depth > DEPTH {
-            return Err(Error::new(format!("the expression is nested over {DEPTH} deep"), self.place()));
+            return Err(Error::new(format!("the expression is nested more than {DEPTH} levels deep"), self.place()));
         }
         let mut lhs = self.unary()?;
         while let Some(op) = self.binary_op().filter(|op| op.precedence() >= weakest) {
             let place = self.place();
             self.operators += 1;
             if self.operators > OPERATORS {
-                return Err(Error::new(format!("the expression has over {OPERATORS} operators"), place));
+                return Err(Error::new(format!("the expression has more than {OPERATORS} operators"), place));
             }
             self.next();
             lhs = self.binary(lhs, op, place)?;
@@ -133,7 +133,7 @@ impl Parser {
     fn binary(&mut self, lhs: Expr, op: BinaryOp, place: Range<usize>) -> Result<Expr, Error> {
         let returns_bool = self.eat_keyword("bool");
         if returns_bool && !op.is_comparison() {
-            return Err(Error::new("bool belongs to comparisons only", place));
+            return Err(Error::new("bool is allowed only after a comparison", place));
         }
         let matching_start = self.at;
         let matching = self.matching(op)?;
@@ -143,7 +143,7 @@ impl Parser {
         for side in [&lhs, &rhs] {
             let found = side.value_type();
             if !matches!(found, Type::Scalar | Type::Vector) {
-                let message = format!("{} joins scalars and instant vectors, and this is {found}", op.symbol());
+                let message = format!("{} takes scalars and instant vectors, and this is {found}", op.symbol());
                 return Err(Error::new(message, side.span.clone()));
             }
         }
@@ -152,7 +152,7 @@ impl Parser {
             return Err(Error::new("comparisons between scalars must use bool", place));
         }
         if op.is_set() && scalars.contains(&true) {
-            return Err(Error::new(format!("{} joins instant vectors, and one side is a scalar", op.symbol()), place));
+            return Err(Error::new(format!("{} takes instant vectors, and one side is a scalar", op.symbol()), place));
         }
         if matching_given && scalars.contains(&true) {
             return Err(Error::new("on, ignoring and grouping need an instant vector on both sides", place));
@@ -184,14 +184,14 @@ impl Parser {
         };
         self.next();
         if op.is_set() {
-            return Err(Error::new(format!("no grouping is allowed for {}", op.symbol()), place));
+            return Err(Error::new(format!("grouping is not allowed for {}", op.symbol()), place));
         }
         if matches!(self.peek(), Token::Symbol("(")) {
             matching.include = self.label_list()?;
         }
         let both = matching.include.iter().find(|label| matching.on && matching.labels.contains(label));
         match both {
-            Some(label) => Err(Error::new(format!("the label {label:?} stands in on and in the grouping"), place)),
+            Some(label) => Err(Error::new(format!("the label {label:?} is in both on and the grouping"), place)),
             None => Ok(matching),
         }
     }
@@ -227,7 +227,10 @@ impl Parser {
         let span = start..operand.span.end;
         let found = operand.value_type();
         if !matches!(found, Type::Scalar | Type::Vector) {
-            return Err(Error::new(format!("a sign stands before scalars and instant vectors, not {found}"), span));
+            return Err(Error::new(
+                format!("a sign applies to scalars and instant vectors, and this is {found}"),
+                span,
+            ));
         }
         let kind = match operand.kind {
             ExprKind::Number(value) => ExprKind::Number(if negative { -value } else { value }),
@@ -237,7 +240,7 @@ impl Parser {
         Ok(Expr { kind, span })
     }
 
-    /// A primary expression with ranges and time shifts behind it.
+    /// A primary expression and the ranges and time shifts after it.
     fn postfix(&mut self) -> Result<Expr, Error> {
         let mut expr = self.primary()?;
         loop {
@@ -248,13 +251,13 @@ impl Parser {
                 let offset = self.signed_duration()?;
                 let shift = shift_of(&mut expr, "offset", &place)?;
                 if shift.offset.replace(offset).is_some() {
-                    return Err(Error::new("offset stands twice", place));
+                    return Err(Error::new("offset is given twice", place));
                 }
             } else if self.eat("@") {
                 let at = self.at_time()?;
                 let shift = shift_of(&mut expr, "@", &place)?;
                 if shift.at.replace(at).is_some() {
-                    return Err(Error::new("@ stands twice", place));
+                    return Err(Error::new("@ is given twice", place));
                 }
             } else {
                 let word = self.keyword();

@@ -1,4 +1,4 @@
-//! Selectors and what stands behind them: matchers, ranges, subqueries, offsets and `@`.
+//! Selectors and what follows them: matchers, ranges, subqueries, offsets and `@`.
 
 use std::ops::Range;
 
@@ -26,10 +26,10 @@ impl Parser {
             self.expect("]")?;
             return match expr.kind {
                 ExprKind::Selector(selector) if selector.shift != Shift::default() => {
-                    Err(Error::new("offset and @ stand behind the range", span))
+                    Err(Error::new("offset and @ go after the range", span))
                 }
                 ExprKind::Selector(selector) => Ok(Expr { kind: ExprKind::Matrix(selector, range), span }),
-                _ => Err(Error::new("a range stands behind a selector only; a subquery is written [range:step]", span)),
+                _ => Err(Error::new("a range goes after a selector; a subquery is written [range:step]", span)),
             };
         }
         let step_place = self.place();
@@ -40,7 +40,7 @@ impl Parser {
         }
         self.expect("]")?;
         if expr.value_type() != Type::Vector {
-            let message = format!("a subquery is made of an instant vector, and this is {}", expr.value_type());
+            let message = format!("a subquery needs an instant vector, and this is {}", expr.value_type());
             return Err(Error::new(message, span));
         }
         let shift = Shift::default();
@@ -167,6 +167,6 @@ pub(super) fn shift_of<'e>(expr: &'e mut Expr, word: &str, place: &Range<usize>)
     match &mut expr.kind {
         ExprKind::Selector(selector) | ExprKind::Matrix(selector, _) => Ok(&mut selector.shift),
         ExprKind::Subquery(subquery) => Ok(&mut subquery.shift),
-        _ => Err(Error::new(format!("{word} stands behind a selector or a subquery only"), place.clone())),
+        _ => Err(Error::new(format!("{word} is allowed only after a selector or a subquery"), place.clone())),
     }
 }
