@@ -1,13 +1,7 @@
 //! Bad input: one paragraph that names it and the way out, exit 2, and no request made.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "outside production code")]
-
-#[path = "../examples/canary/mod.rs"]
-mod canary;
-mod gate;
-
-use canary::Fault;
-use gate::{Gate, each};
+use crate::canary::Fault;
+use crate::gate::{Gate, each};
 
 /// A checks file and what the error must say, its place included.
 #[rustfmt::skip]

@@ -1,8 +1,6 @@
 //! Runs the real binary and reads what it says.
 
-#![allow(dead_code, reason = "each of the tests uses a part of it")]
-
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -10,15 +8,6 @@ use std::thread;
 
 use serde_json::Value;
 use tempfile::TempDir;
-
-/// The default plan with waits short enough for tests. What is tested of the waits themselves sets its own.
-pub const FAST: &str = "\
-ready: {timeout: 2s, request_timeout: 500ms, backoff: {initial: 20ms, max: 50ms}}
-health: {timeout: 5s, request_timeout: 500ms, backoff: {initial: 10ms, max: 20ms}}
-readiness: {timeout: 1s, request_timeout: 500ms, backoff: {initial: 20ms, max: 50ms}}
-metrics: {timeout: 2s, request_timeout: 1s, max_body: 8MiB, backoff: {initial: 20ms, max: 50ms}}
-smoke: {timeout: 2s, request_timeout: 1s, backoff: {initial: 20ms, max: 50ms}}
-";
 
 /// What a run came to.
 pub struct Ran {
@@ -33,6 +22,10 @@ impl Ran {
     pub fn check(&self, name: &str) -> &Value {
         let checks = self.report["checks"].as_array().unwrap_or_else(|| panic!("no report: {}", self.stderr));
         checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("no check {name}"))
+    }
+
+    pub fn attempts(&self, name: &str) -> u64 {
+        self.check(name)["attempts"].as_u64().unwrap()
     }
 
     pub fn status(&self, name: &str) -> &str {
@@ -64,9 +57,9 @@ impl Gate {
     }
 
     /// `verify` of a URL with a checks file and a report.
-    pub fn verify(url: &str, checks: &str) -> Self {
+    pub fn verify(url: &str, checks: impl Display) -> Self {
         let mut gate = Self::new();
-        gate.file("checks.yaml", checks);
+        gate.file("checks.yaml", checks.to_string());
         gate.args(["verify", "--url", url, "--checks", "checks.yaml", "--report", "json=report.json"])
     }
 

@@ -1,13 +1,7 @@
 //! `canary-gate query`: one expression over a file or a live scrape.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "outside production code")]
-
-#[path = "../examples/canary/mod.rs"]
-mod canary;
-mod gate;
-
-use canary::Fault;
-use gate::{Gate, Ran};
+use crate::canary::Fault;
+use crate::gate::{Gate, Ran};
 
 const SERIES: &str = "\
 # TYPE requests_total counter

@@ -1,13 +1,8 @@
 //! Every fault of the sample canary: the verdict, and the check that carries it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "outside production code")]
-
-#[path = "../examples/canary/mod.rs"]
-mod canary;
-mod gate;
-
-use canary::{FAULTS, Fault};
-use gate::{FAST, Gate, each};
+use crate::canary::{FAULTS, Fault};
+use crate::checks::Checks;
+use crate::gate::{Gate, each};
 
 struct Case {
     fault: &'static str,
@@ -114,7 +109,7 @@ const CASES: &[Case] = &[
 fn every_fault_gets_its_verdict() {
     each(CASES, |case| {
         let canary = Fault::named(case.fault).ok_or_else(|| format!("there is no fault {}", case.fault))?.start();
-        let ran = Gate::verify(&canary.url(), FAST).run();
+        let ran = Gate::verify(&canary.url(), Checks::fast()).run();
         let problem = |what: &str| Err(format!("{}: {what}\n{}{}", case.fault, ran.stdout, ran.stderr));
         let verdict = match case.exit {
             0 => "pass",
