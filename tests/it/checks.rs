@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use serde_json::{Map, Value};
 
-/// The default plan with waits short enough for tests. What is tested of the waits themselves sets its own.
+/// The default plan with waits short enough for tests. A test of the waits themselves sets its own.
 const FAST: &str = "
 ready: {timeout: 2s, request_timeout: 500ms, backoff: {initial: 20ms, max: 50ms}}
 health: {timeout: 5s, request_timeout: 500ms, backoff: {initial: 10ms, max: 20ms}}
@@ -13,8 +13,8 @@ metrics: {timeout: 4s, request_timeout: 2s, max_body: 8MiB, backoff: {initial: 2
 smoke: {timeout: 4s, request_timeout: 2s, backoff: {initial: 20ms, max: 50ms}}
 ";
 
-/// Eleven scrapes, with nothing required and no threshold yet. The interval is long enough for a busy machine to answer
-/// each scrape within it.
+/// A window of eleven scrapes, with no required family and no threshold yet. Even a busy machine answers a scrape within
+/// the interval.
 const WATCHING: &str = "
 smoke: {enabled: false}
 metrics:
@@ -26,7 +26,7 @@ metrics:
   thresholds: []
 ";
 
-/// The text of a checks file, as a tree.
+/// A checks file, as a tree.
 #[derive(Clone)]
 pub struct Checks(Value);
 
@@ -43,7 +43,7 @@ impl Checks {
         Self(serde_saphyr::from_str(yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}")))
     }
 
-    /// Sets what a path leads to: keys, and positions in lists, with dots between them. Keys that are not there are added.
+    /// Sets the value at a path of keys and list positions, such as `http.0.path`. Missing keys are added.
     pub fn set(mut self, path: &str, value: impl Into<Value>) -> Self {
         let mut place = &mut self.0;
         for step in path.split('.') {
@@ -73,7 +73,7 @@ impl Checks {
     }
 }
 
-/// Block style, one key a line; a scalar as JSON writes it, which YAML reads alike.
+/// Block style, one key per line. Scalars and keys are written as JSON, which is YAML too.
 impl Display for Checks {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write(f, &self.0, 0)

@@ -1,4 +1,4 @@
-//! The gate in Cloud Deploy: the right revision, proven, with tokens that are shown nowhere.
+//! The gate in Cloud Deploy: it finds and proves the deployed revision, and shows no token anywhere.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -87,8 +87,10 @@ fn without_permission_the_address_is_built_and_said_to_be_unproven() {
         let mut world = World::of(&canary);
         fault(&mut world);
         let google = world.serve();
-        // The built address is not of this machine: that it is tried shows that it was built.
-        let ran = verify(&google).run();
+        // The constructed address is not on this machine: a proxy that is says who was asked for.
+        let proxy = Canary::start(Arc::new(|_| Reply::new(403, "text/plain", "loopback only")));
+        let ran = verify(&google).env("HTTPS_PROXY", &proxy.url()).run();
+        assert_eq!(proxy.seen()[0].path, "canary---emergence-app-abc123-ew.a.run.app:443");
         assert_eq!(
             (ran.code, &ran.report["url"]),
             (1, &"https://canary---emergence-app-abc123-ew.a.run.app".into()),
@@ -103,11 +105,11 @@ fn without_permission_the_address_is_built_and_said_to_be_unproven() {
             "{}",
             ran.detail("ready")
         );
-        // Another domain: the service's address never stands in.
+        // With a custom domain no address can be constructed, and the service's address is never used instead.
         let ran = verify(&google).env("CLOUD_RUN_SERVICE_URLS", "https://app.example.com").run();
         assert_eq!((ran.code, ran.status("ready"), ran.status("smoke")), (3, "error", "skipped"), "{name}");
         assert!(ran.detail("ready").contains("the canary's own address is not known"), "{}", ran.detail("ready"));
-        // In a phase with all of the traffic the service's address serves, and it is unproven.
+        // In a phase with all of the traffic the service's address is used, unproven.
         let ran =
             verify(&google).env("CLOUD_DEPLOY_PHASE", "stable").env("CLOUD_RUN_SERVICE_URLS", &canary.url()).run();
         assert_eq!((ran.code, ran.status("ready")), (0, "warn"), "{name}: {}", ran.stderr);
@@ -116,7 +118,7 @@ fn without_permission_the_address_is_built_and_said_to_be_unproven() {
     });
 }
 
-/// A canary that lets nobody in without an identity token for an audience, as Cloud Run's front end does.
+/// A canary that requires an identity token for an audience, as Cloud Run's front end does.
 fn private(audience: &str) -> Canary {
     let wanted = format!("Bearer {}", id_token(audience, 4_000_000_000));
     Canary::start(Arc::new(move |request: &Request| match request.headers.get("authorization") {
@@ -156,7 +158,7 @@ fn a_private_service_gets_an_identity_token() {
 
 #[test]
 fn the_tagged_address_is_the_second_audience() {
-    // The token for the service's address is refused; the one for the canary's own is taken.
+    // The token for the service's address is refused; the one for the canary's own address is accepted.
     let slot = Arc::new(std::sync::Mutex::new(String::new()));
     let own = slot.clone();
     let canary = Canary::start(Arc::new(move |request: &Request| {
@@ -249,7 +251,7 @@ fn off_google_cloud_the_metadata_server_is_given_up_quickly() {
     let ran = Gate::verify(&canary.url(), checks).env("GCE_METADATA_HOST", "127.0.0.1:1").run();
     assert_eq!((ran.code, ran.status("health")), (1, "fail"), "{}", ran.stderr);
     assert!(ran.detail("health").contains("there is no metadata server"), "{}", ran.detail("health"));
-    // Asking again until a limit is reached would take minutes.
+    // Retrying until a limit is reached would take minutes.
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }
 
@@ -292,7 +294,7 @@ fn what_is_missing_of_a_deployment_is_named() {
 
 #[test]
 fn the_canary_alone_is_judged_while_the_service_answers_from_the_stable_revision() {
-    // The service's address answers from the canary one time in five: a sick canary looks well there.
+    // The service's address answers from the canary one time in five: a sick canary looks healthy there.
     let canary = Fault::named("failures-3").unwrap().start();
     let turn = std::sync::atomic::AtomicUsize::new(0);
     let service = Canary::start(Arc::new(move |request: &Request| {
@@ -306,7 +308,7 @@ fn the_canary_alone_is_judged_while_the_service_answers_from_the_stable_revision
     assert_eq!((ran.code, ran.status("metrics")), (1, "fail"), "{}", ran.stderr);
 }
 
-/// A front end whose page names one script of its own, and which has no other.
+/// A front end whose page names one script, and which serves only that one.
 fn front_end(script: &'static str, cache: &'static str) -> Canary {
     Canary::start(Arc::new(move |request: &Request| match &*request.path {
         "/" => Reply::new(200, "text/html", format!("<!doctype html><script type=module src={script}></script>"))

@@ -1,9 +1,9 @@
-//! Requests that are answered at the same time: counted, and held until there are enough of them.
+//! Counts the requests that are being answered at the same time, and holds them until there are enough.
 
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
-/// Far longer than it takes, so that only a request that never comes uses it up.
+/// Far longer than the requests need to arrive: only a missing request uses it up.
 const PATIENCE: Duration = Duration::from_secs(8);
 
 #[derive(Default)]
@@ -19,7 +19,7 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Holds a request until so many have been here at once, and a moment more, in which one too many would be seen.
+    /// Holds a request until this many have been held at once, and for a moment more, in which an excess one would show.
     pub fn hold(&self, until: usize) {
         let mut count = self.count.lock().unwrap();
         count.now += 1;

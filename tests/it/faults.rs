@@ -1,4 +1,4 @@
-//! Every fault of the sample canary: the verdict, and the check that carries it.
+//! Every fault of the sample canary: the verdict, and the check that decides it.
 
 use crate::canary::{FAULTS, Fault};
 use crate::checks::Checks;
@@ -7,7 +7,7 @@ use crate::gate::{Gate, each};
 struct Case {
     fault: &'static str,
     exit: i32,
-    /// The check that carries the verdict, its status, and a piece of its detail.
+    /// The check that decides the verdict, its status, and a piece of its detail.
     check: &'static str,
     status: &'static str,
     detail: &'static str,
@@ -130,7 +130,7 @@ fn every_fault_gets_its_verdict() {
         if !enough {
             return problem(&format!("{attempts} attempts, want {:?}", case.attempts));
         }
-        // Nothing else carries it.
+        // No other check fails.
         for check in ran.report["checks"].as_array().unwrap() {
             let carried = check["name"] == case.check || !matches!(check["status"].as_str(), Some("fail" | "error"));
             if !carried {

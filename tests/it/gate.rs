@@ -9,7 +9,7 @@ use std::thread;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// What a run came to.
+/// The result of a run.
 pub struct Ran {
     pub code: i32,
     pub stdout: String,
@@ -36,13 +36,13 @@ impl Ran {
         self.check(name)["detail"].as_str().unwrap()
     }
 
-    /// Everything that the run wrote.
+    /// Everything that the run wrote: both streams and the report.
     pub fn everything(&self) -> String {
         format!("{}{}{}", self.stdout, self.stderr, self.report)
     }
 }
 
-/// A run of the binary, with an environment of its own.
+/// A run of the binary, in an empty environment and a temporary folder.
 pub struct Gate {
     command: Command,
     folder: TempDir,
@@ -56,7 +56,7 @@ impl Gate {
         Self { command, folder }
     }
 
-    /// `verify` of a URL with a checks file and a report.
+    /// `verify` of a URL, with a checks file and a JSON report.
     pub fn verify(url: &str, checks: impl Display) -> Self {
         let mut gate = Self::new();
         gate.file("checks.yaml", checks.to_string());
@@ -104,7 +104,7 @@ impl Gate {
     }
 }
 
-/// Runs a test for each case, several at a time, and fails with all that failed.
+/// Runs a test for each case, several at a time, and reports all failures together.
 pub fn each<C: Sync>(cases: &[C], test: impl Fn(&C) -> Result<(), String> + Sync) {
     const SIDE_BY_SIDE: usize = 8;
     let (next, failures) = (Mutex::new(0..cases.len()), Mutex::new(String::new()));

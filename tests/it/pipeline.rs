@@ -1,4 +1,4 @@
-//! The pipeline's files, read strictly and held against each other: what gcloud drops in silence is an error here.
+//! The pipeline's files, read strictly and compared with each other: what gcloud silently drops is an error here.
 
 mod shapes;
 
@@ -35,15 +35,15 @@ fn skaffold() -> Skaffold {
 }
 
 fn seconds(written: &str) -> u64 {
-    written.strip_suffix('s').unwrap_or_else(|| panic!("{written} is no number of seconds")).parse().unwrap()
+    written.strip_suffix('s').unwrap_or_else(|| panic!("{written} is not a number of seconds")).parse().unwrap()
 }
 
-/// The gate's arguments, read by its own command line.
+/// The gate's arguments, parsed by its own command line.
 fn gate_arguments(args: &[String]) -> canary_gate::cli::Verify {
     let words = std::iter::once("canary-gate".to_owned()).chain(args.iter().cloned());
     match canary_gate::cli::Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{args:?}: {error}")).command {
         canary_gate::cli::Command::Verify(verify) => *verify,
-        other => panic!("{other:?} is no verification"),
+        other => panic!("{other:?} is not a verification"),
     }
 }
 
@@ -87,7 +87,7 @@ fn each_phase_has_its_profile_and_the_gate_expects_its_share() {
         assert_eq!(verify.expect_percent, Some(phase.percentage), "{name}");
         assert!(verify.require_identity, "{name}");
         assert_eq!(verify.window.is_some(), phase.id == "canary", "the canary phase watches, the stable one does not");
-        // The gate tells the phase's tag by its name.
+        // The gate derives the tag from the phase's name.
         assert_eq!(phase.id, *name);
     }
 }
@@ -177,7 +177,7 @@ fn the_service_is_what_cloud_deploy_may_manage() {
         (&80.into(), &300.into())
     );
     assert!(skaffold().manifests.raw_yaml.contains(&"manifests/service.yaml".to_owned()));
-    // The probes ask what the default plan asks.
+    // The probes ask for the same paths as the default plan.
     let plan = canary_gate::plan::DEFAULT;
     for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
         let path = container[probe]["httpGet"]["path"].as_str().unwrap();
@@ -194,7 +194,7 @@ fn the_build_by_hand_names_every_input() {
         let substitution = value.trim_start_matches("${").trim_start_matches('$').trim_end_matches('}');
         assert!(
             substitution == "PROJECT_ID" || build.substitutions.contains_key(substitution),
-            "{value} is no substitution"
+            "{value} is not a substitution"
         );
     }
     assert!(build.substitutions.keys().all(|name| name.starts_with('_')

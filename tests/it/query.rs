@@ -46,7 +46,7 @@ fn the_time_may_be_given() {
     let at = |time: &str| query(SERIES, &["--format", "json", "--time", time, "sum(requests_total)"]).stdout;
     assert!(at("1.5").contains(r#"[1.5,"0"]"#), "{}", at("1.5"));
     assert!(at("300").contains(r#"[300,"66"]"#));
-    // Five minutes after the last sample there is nothing any more: the lookback is open on the left.
+    // The sample is gone exactly five minutes later: the lookback is open on the left.
     assert!(at("361").contains(r#""result":[]"#));
     assert!(at("360.999").contains(r#""66""#));
     assert_eq!(query(SERIES, &["--time", "soon", "up"]).code, 2);

@@ -2,9 +2,9 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -14,17 +14,15 @@ use crate::canary::server::{Canary, Reply};
 use crate::checks::Checks;
 use crate::gate::{Gate, Ran, each};
 
-/// A canary with metrics of its own, which depend on the time since they were asked for first: it does not matter how
-/// long the gate takes to start.
+/// A canary whose metrics depend on the time since its first request: it does not matter how late the gate starts.
 fn exposing(metrics: impl Fn(Duration) -> String + Send + Sync + 'static) -> Canary {
-    let first = OnceLock::new();
-    answering(move |_| exposition(metrics(first.get_or_init(Instant::now).elapsed())))
+    answering(move |request| exposition(metrics(request.since_first)))
 }
 
-/// A canary whose answer for its metrics depends on how many times they were asked for: 1 at first.
-fn answering(reply: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Canary {
+/// A canary that answers requests for its metrics in its own way.
+fn answering(reply: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Canary {
     Canary::start(Arc::new(move |request| match &*request.path {
-        "/api/metrics" => reply(request.before + 1),
+        "/api/metrics" => reply(request),
         _ => answer(request),
     }))
 }
@@ -40,7 +38,7 @@ fn counters(requests: usize, errors: usize) -> String {
     )
 }
 
-/// What grows by so many a second.
+/// A counter that grows at a rate per second.
 fn growing(since: Duration, rate: u128) -> usize {
     usize::try_from(1000 + since.as_millis() * rate / 1000).unwrap()
 }
@@ -83,7 +81,7 @@ fn one_scrape_gives_no_rate_and_that_is_no_pass() {
 #[test]
 fn traffic_that_stops_is_said() {
     // The first four of eleven scrapes see traffic.
-    let canary = answering(|scrape| exposition(counters(100 * scrape.min(4), 0)));
+    let canary = answering(|scrape| exposition(counters(100 * scrape.before.min(3), 0)));
     let checks = Checks::watching().threshold("sum(increase(requests_total[3s])) > 1");
     let ran = Gate::verify(&canary.url(), checks).run();
     assert_eq!(ran.code, 0, "{}", ran.stderr);
@@ -105,10 +103,10 @@ fn a_failing_threshold_can_end_the_window_early() {
 #[test]
 fn failed_scrapes_are_counted_and_bounded() {
     each(&[(3, 0), (1, 1)], |&(allowed, code)| {
-        // Two scrapes fail, and are not tried again: the canary asks to wait for longer than the window.
-        let canary = answering(|scrape| match scrape {
-            3 | 4 => Reply::new(503, "text/plain", "busy").header("Retry-After", "3600"),
-            _ => exposition(counters(100 * scrape, 0)),
+        // Two scrapes fail and are not retried: the canary asks to wait for longer than the window.
+        let canary = answering(|scrape| match scrape.before {
+            2 | 3 => Reply::new(503, "text/plain", "busy").header("Retry-After", "3600"),
+            before => exposition(counters(100 * before, 0)),
         });
         let checks = Checks::watching().threshold("sum(increase(requests_total[3s])) > 1");
         let checks = checks.set("metrics.max_failed_scrapes", allowed);
@@ -123,7 +121,7 @@ fn failed_scrapes_are_counted_and_bounded() {
     });
 }
 
-/// Sends a request on to another server and answers what that one answers.
+/// Forwards a request to another server and returns that server's answer.
 fn forward(to: &str, request: &Request) -> Reply {
     let mut stream = TcpStream::connect(to.trim_start_matches("http://")).unwrap();
     write!(stream, "GET {} HTTP/1.1\r\nHost: x\r\n\r\n", request.path).unwrap();
@@ -144,7 +142,8 @@ fn forward(to: &str, request: &Request) -> Reply {
     Reply::new(status, &header("content-type"), body)
 }
 
-/// A load balancer over three instances whose counters are far apart and grow alike; sticky ones honour a cookie.
+/// A load balancer over three instances whose counters are far apart and grow at the same rate. A sticky one honours a
+/// cookie; anonymous instances expose nothing that tells them apart.
 fn balanced(sticky: bool, anonymous: bool) -> (Canary, Vec<Canary>) {
     let instances: Vec<Canary> = (1..=3_u32)
         .map(|number| {
