@@ -1,7 +1,5 @@
 //! Time limits, signals, TLS and reports: what holds no matter what the canary does.
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -56,22 +54,10 @@ fn checks_run_side_by_side_after_health() {
 fn a_signal_ends_the_run_at_once_with_what_was_seen() {
     for (signal, name) in [("-INT", "SIGINT"), ("-TERM", "SIGTERM")] {
         let canary = Fault::named("health-degraded").unwrap().start();
-        let mut gate = Gate::verify(&canary.url(), "timeout: 1m");
-        let mut child = gate.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        while !line.contains("health: attempt 1") {
-            line.clear();
-            assert!(stderr.read_line(&mut line).unwrap() > 0, "the gate ended early");
-        }
-        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
-        let mut rest = String::new();
-        stderr.read_to_string(&mut rest).unwrap();
-        let output = child.wait_with_output().unwrap();
-        let ran = gate.ran(&output);
+        let ran = Gate::verify(&canary.url(), "timeout: 1m").run_until("health: attempt 1", signal);
         let asked = canary.seen().iter().filter(|request| request.path == "/api/health").count();
         assert!(asked < 6, "the check went on to its end");
-        assert_eq!((ran.code, &ran.report["verdict"]), (3, &"error".into()), "{rest}");
+        assert_eq!((ran.code, &ran.report["verdict"]), (3, &"error".into()), "{}", ran.stderr);
         assert_eq!((ran.status("ready"), ran.status("health"), ran.status("smoke")), ("pass", "error", "error"));
         assert!(ran.detail("health").contains("$.status is \"degraded\""), "{}", ran.detail("health"));
         assert!(ran.stdout.contains(&format!("interrupted by {name}")), "{}", ran.stdout);

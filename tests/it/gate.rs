@@ -1,6 +1,7 @@
 //! Runs the real binary and reads what it says.
 
 use std::fmt::{Display, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -91,6 +92,20 @@ impl Gate {
     pub fn run(mut self) -> Ran {
         let output = self.command.output().unwrap();
         self.ran(&output)
+    }
+
+    /// Sends a signal as soon as a line on standard error contains a piece of text.
+    pub fn run_until(mut self, piece: &str, signal: &str) -> Ran {
+        let mut child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut written = String::new();
+        while !written.contains(piece) {
+            assert!(stderr.read_line(&mut written).unwrap() > 0, "the gate ended early: {written}");
+        }
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        stderr.read_to_string(&mut written).unwrap();
+        let ran = self.ran(&child.wait_with_output().unwrap());
+        Ran { stderr: written, ..ran }
     }
 
     pub fn ran(&self, output: &std::process::Output) -> Ran {
