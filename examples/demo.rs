@@ -1,7 +1,7 @@
 //! A sample canary on loopback, verified by the gate: the first thing to run.
 //!
-//! `cargo run --release --example demo` verifies a healthy canary and exits 0. `-- --fault NAME` shows a failure, `--list`
-//! names them all, and what follows `--` once more goes to the gate: `-- --fault failures-3 -- --timeout 20s`.
+//! `cargo run --release --example demo` verifies a healthy canary and exits 0. `-- --fault NAME` shows a failure, `-- --list`
+//! lists them all, and what follows a second `--` goes to the gate: `-- --fault failures-3 -- --timeout 20s`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "outside production code")]
 
@@ -22,17 +22,17 @@ struct Demo {
     /// How the canary misbehaves
     #[arg(long, value_name = "NAME", default_value = "none")]
     fault: String,
-    /// Name all faults and stop
+    /// List all faults and exit
     #[arg(long)]
     list: bool,
-    /// Only serve, until the process is ended; the address is printed first
+    /// Print the address and serve, until the process is ended
     #[arg(long)]
     serve: bool,
-    /// With --serve: Google's APIs too, which say that the canary is the deployed revision (right), that it is not
-    /// (wrong), or that there is no token (no-token); Cloud Deploy's environment is printed after the address
+    /// With --serve: fake Google's APIs too. They answer that the canary is the deployed revision (right), that it is not
+    /// (wrong), or that there is no token (no-token). Cloud Deploy's environment is printed after the address
     #[arg(long, value_name = "WORLD", requires = "serve")]
     cloud: Option<String>,
-    /// Arguments for the gate
+    /// Arguments passed on to the gate
     #[arg(last = true)]
     gate: Vec<String>,
 }
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let Some(fault) = Fault::named(&demo.fault) else {
-        eprintln!("there is no fault {:?}; --list names them", demo.fault);
+        eprintln!("there is no fault {:?}; --list shows them all", demo.fault);
         return ExitCode::from(2);
     };
     let canary = fault.start();
@@ -69,7 +69,7 @@ fn main() -> ExitCode {
             std::thread::park();
         }
     }
-    println!("The sample canary ({}) is at {}; this is what the gate says of it:\n", fault.about, canary.url());
+    println!("The sample canary, which {}, is at {}. What the gate says about it:\n", fault.about, canary.url());
     let arguments = ["canary-gate", "verify", "--url", &canary.url()].map(str::to_owned);
     run(Cli::parse_from(arguments.into_iter().chain(demo.gate))).into()
 }

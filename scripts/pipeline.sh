@@ -13,5 +13,5 @@ PY
 if command -v gcloud >/dev/null; then
   python3 "$2" clouddeploy.yaml targets.yaml verify.yaml manifests/service.yaml | sed 's/^/pipeline: gcloud /'
 else
-  echo "pipeline: gcloud is not installed here; tests/pipeline.rs reads the files strictly"
+  echo "pipeline: gcloud is not installed here; tests/it/pipeline.rs reads the files strictly"
 fi

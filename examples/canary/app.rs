@@ -1,4 +1,4 @@
-//! The application that the sample canary is: health, readiness, metrics by a real Prometheus client library, and a page
+//! The application behind the sample canary: health, readiness, metrics from a real Prometheus client library, and a page
 //! with hashed assets.
 
 use std::io::Write as _;
@@ -39,7 +39,7 @@ pub fn answer(request: &Request) -> Reply {
     answer_with(request, &Traffic::default())
 }
 
-/// What the healthy application answers after some traffic.
+/// What the healthy application answers after the given traffic.
 pub fn answer_with(request: &Request, traffic: &Traffic) -> Reply {
     match &*request.path {
         "/" => Reply::new(200, "text/html; charset=utf-8", page()),
@@ -72,7 +72,7 @@ pub fn metrics(traffic: &Traffic) -> String {
     let mut text = Vec::new();
     TextEncoder::new().encode(&registry.gather(), &mut text).expect("the metrics can be written");
     let text = String::from_utf8(text).expect("the metrics are text");
-    // This library leaves out families that have no sample yet; the application's own declares every one.
+    // This library leaves out families that have no samples yet; the application's own library declares them all.
     let undeclared =
         [("memory_analysis_failure_total", "Failed analyses."), ("memory_analysis_success_total", "Analyses.")];
     undeclared.iter().fold(text, |text, (name, help)| {
@@ -107,13 +107,13 @@ fn fill(registry: &Registry, traffic: &Traffic) -> prometheus::Result<()> {
     for (provider, error, count) in &traffic.failures {
         failure.with_label_values(&[provider, error]).inc_by(*count);
     }
-    counter("memory_analysis_cache_hits_total", "Analyses that came from the cache.", traffic.cache_hits)?;
-    counter("memory_analysis_cache_misses_total", "Analyses that did not.", traffic.cache_misses)?;
+    counter("memory_analysis_cache_hits_total", "Analyses served from the cache.", traffic.cache_hits)?;
+    counter("memory_analysis_cache_misses_total", "Analyses not found in the cache.", traffic.cache_misses)?;
     let size = Gauge::new("memory_analysis_cache_size", "Entries in the cache.")?;
     size.set(42.0);
     registry.register(Box::new(size))?;
     let duration = HistogramVec::new(
-        HistogramOpts::new("memory_analysis_duration_seconds", "Time of an analysis."),
+        HistogramOpts::new("memory_analysis_duration_seconds", "Duration of an analysis."),
         &["provider"],
     )?;
     for step in 0..u32::try_from(traffic.analyses.min(50)).unwrap_or(50) {
@@ -122,11 +122,11 @@ fn fill(registry: &Registry, traffic: &Traffic) -> prometheus::Result<()> {
     registry.register(Box::new(duration))?;
     counter("concept_recall_detections_total", "Concepts detected.", 12)?;
     counter("concept_recall_events_emitted_total", "Events emitted.", 11)?;
-    counter("concept_recall_false_positives_total", "Detections taken back.", 1)?;
+    counter("concept_recall_false_positives_total", "Detections later withdrawn.", 1)?;
     let interactions = counters("concept_recall_interactions_total", "Interactions with recalls.", &["action"])?;
     interactions.with_label_values(&["dismissed"]).inc_by(3);
     interactions.with_label_values(&["opened"]).inc_by(8);
-    histogram("concept_recall_similarity_score", "Similarity of what was recalled.", &[0.71, 0.83, 0.94])?;
+    histogram("concept_recall_similarity_score", "Similarity of recalled concepts.", &[0.71, 0.83, 0.94])?;
     histogram("concept_recall_detection_latency_seconds", "Time to detect.", &[0.02, 0.03])?;
     histogram("concept_recall_vector_search_duration_seconds", "Time to search.", &[0.004, 0.006])?;
     let labels = ["collection_name", "threshold", "max_recalls"];
@@ -153,7 +153,7 @@ pub fn openmetrics(traffic: &Traffic) -> String {
     {
         let counter: Counter = Counter::default();
         counter.inc_by(value);
-        registry.register(name, "Looked up in the cache", counter);
+        registry.register(name, "Cache lookups", counter);
     }
     let histogram = Histogram::new([0.01, 0.1, 1.0]);
     histogram.observe(0.05);

@@ -1,15 +1,18 @@
-//! The ways in which the sample canary can be told to misbehave (and a few in which it only looks as if it did).
+//! The ways in which the sample canary can be told to misbehave, and a few that only look like misbehaviour.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::app::{self, Traffic, answer, answer_with, gzip};
 use super::server::{Body, Canary, Reply, Request, Start};
 
-/// One way.
 pub struct Fault {
     pub name: &'static str,
+    /// What the canary does, with the canary as the subject.
     pub about: &'static str,
     reply: fn(&Request) -> Reply,
+    /// Makes what would take too long to make while a request waits.
+    prepare: fn(),
     listen_after: Duration,
 }
 
@@ -20,6 +23,7 @@ impl Fault {
 
     /// Starts a canary with this fault.
     pub fn start(&self) -> Canary {
+        (self.prepare)();
         let reply = self.reply;
         let start = Start { listen_after: self.listen_after, tls: None };
         Canary::start_with(std::sync::Arc::new(reply), start)
@@ -27,12 +31,15 @@ impl Fault {
 }
 
 const fn fault(name: &'static str, about: &'static str, reply: fn(&Request) -> Reply) -> Fault {
-    Fault { name, about, reply, listen_after: Duration::ZERO }
+    Fault { name, about, reply, prepare: || {}, listen_after: Duration::ZERO }
 }
 
 const DRIP: Duration = Duration::from_millis(20);
 
-/// The healthy application but for one path.
+/// 200 MB, compressed.
+static BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| gzip(&vec![b' '; 200_000_000]));
+
+/// The healthy application, except at one path.
 fn at(path: &str, request: &Request, reply: impl FnOnce() -> Reply) -> Reply {
     if request.path == path { reply() } else { answer(request) }
 }
@@ -67,7 +74,7 @@ fn without_family(text: &str, name: &str) -> String {
     text.lines().filter(|line| !of_family(line)).map(|line| format!("{line}\n")).collect()
 }
 
-/// 20 MB of labelled counters behind the application's own metrics.
+/// The application's own metrics, followed by 20 MB of labelled counters.
 fn large(mut text: String) -> String {
     text.push_str("# TYPE filler_total counter\n");
     let mut index = 0;
@@ -82,80 +89,82 @@ fn large(mut text: String) -> String {
 
 /// Every fault, the healthy canary first.
 pub static FAULTS: &[Fault] = &[
-    fault("none", "a healthy canary", answer),
+    fault("none", "is healthy", answer),
     // ready
     Fault {
-        listen_after: Duration::from_millis(600),
+        listen_after: Duration::from_secs(1),
         ..fault("late-listening", "refuses connections at first, then serves", answer)
     },
     fault("starting", "answers 503 while it starts, then serves", |request| {
-        if request.uptime < Duration::from_millis(500) {
+        if request.since_first < Duration::from_millis(500) {
             Reply::new(503, "text/plain", "starting")
         } else {
             answer(request)
         }
     }),
-    fault("never-up", "answers 503 to everything for ever", |_| Reply::new(503, "text/plain", "no instance")),
-    fault("bad-gateway", "answers 502 to everything for ever", |_| Reply::new(502, "text/plain", "bad gateway")),
-    fault("hanging", "accepts connections and answers nothing", |_| Reply::new(200, "", "").body(Body::Hang)),
+    fault("never-up", "answers 503 to everything, forever", |_| Reply::new(503, "text/plain", "no instance")),
+    fault("bad-gateway", "answers 502 to everything, forever", |_| Reply::new(502, "text/plain", "bad gateway")),
+    fault("hanging", "accepts connections and never answers", |_| Reply::new(200, "", "").body(Body::Hang)),
     fault("closing", "accepts connections and closes them", |_| Reply::new(200, "", "").body(Body::Close)),
-    fault("root-404", "answers 404 for /: it serves, and has no front end", |request| {
+    fault("root-404", "answers 404 for /: it serves, but has no front end", |request| {
         at("/", request, || Reply::json(404, "{}"))
     }),
-    fault("root-redirects", "redirects / to a page of the same origin", |request| match &*request.path {
+    fault("root-redirects", "redirects / to a page on the same origin", |request| match &*request.path {
         "/" => Reply::new(302, "", "").header("Location", "/app/"),
         "/app/" => html(app::page()),
         _ => answer(request),
     }),
     // health
-    fault("health-degraded", "says that its status is degraded", |request| health(request, r#"{"status":"degraded"}"#)),
-    fault("health-nested-ok", "fails, with an ok deeper in the answer", |request| {
+    fault("health-degraded", "reports the status degraded", |request| health(request, r#"{"status":"degraded"}"#)),
+    fault("health-nested-ok", "reports a failure, with an ok deeper in the answer", |request| {
         health(request, r#"{"status":"fail","db":{"status":"ok"}}"#)
     }),
-    fault("health-plain-text", "answers \"status\":\"ok\" inside plain text", |request| {
+    fault("health-plain-text", "answers plain text that contains \"status\":\"ok\"", |request| {
         at("/api/health", request, || Reply::new(200, "text/plain", "all well: \"status\":\"ok\""))
     }),
     fault("health-array", "answers an array", |request| health(request, r#"[{"status":"ok"}]"#)),
-    fault("health-almost-ok", "says that its status is ok!", |request| health(request, r#"{"status":"ok!"}"#)),
+    fault("health-almost-ok", "reports the status ok! (with an exclamation mark)", |request| {
+        health(request, r#"{"status":"ok!"}"#)
+    }),
     fault("health-500", "answers 500 with an ok body", |request| {
         at("/api/health", request, || Reply::json(500, r#"{"status":"ok"}"#))
     }),
     fault("health-404", "has no health endpoint", |request| at("/api/health", request, || Reply::json(404, "{}"))),
-    fault("health-flapping", "fails three times, then is well", |request| {
+    fault("health-flapping", "fails three times, then recovers", |request| {
         if request.path == "/api/health" && request.before < 3 {
             return Reply::json(503, r#"{"status":"starting"}"#);
         }
         answer(request)
     }),
-    fault("health-degraded-then-ok", "says starting twice, then ok", |request| {
+    fault("health-degraded-then-ok", "reports the status starting twice, then ok", |request| {
         if request.path == "/api/health" && request.before < 2 {
             return Reply::json(200, r#"{"status":"starting"}"#);
         }
         answer(request)
     }),
-    fault("health-hangs-once", "does not answer the first time", |request| {
+    fault("health-hangs-once", "never answers the first health request", |request| {
         if request.path == "/api/health" && request.before == 0 {
             return Reply::new(200, "", "").body(Body::Hang);
         }
         answer(request)
     }),
-    fault("health-hangs", "never answers", |request| {
+    fault("health-hangs", "never answers health requests", |request| {
         at("/api/health", request, || Reply::new(200, "", "").body(Body::Hang))
     }),
-    fault("health-drips", "answers a byte at a time, without end", |request| {
+    fault("health-drips", "answers one byte at a time, without end", |request| {
         at("/api/health", request, || Reply::json(200, "").body(Body::Drip(b" ".to_vec(), DRIP)))
     }),
     fault("health-redirects", "redirects the health check to a login page", |request| {
         at("/api/health", request, || Reply::new(302, "", "").header("Location", "/login"))
     }),
-    fault("rate-limited", "answers 429 with Retry-After once, then is well", |request| {
+    fault("rate-limited", "answers 429 with Retry-After once, then recovers", |request| {
         if request.path == "/api/health" && request.before == 0 {
             return Reply::json(429, "{}").header("Retry-After", "1");
         }
         answer(request)
     }),
     // readiness
-    fault("not-ready", "answers 503 on readiness for ever", |request| {
+    fault("not-ready", "answers 503 on readiness, forever", |request| {
         at("/health/readiness", request, || Reply::json(503, r#"{"ready":false}"#))
     }),
     fault("ready-later", "answers 503 on readiness twice, then 200", |request| {
@@ -174,33 +183,33 @@ pub static FAULTS: &[Fault] = &[
         at("/health/readiness", request, || Reply::json(429, "{}").header("Retry-After", "3600"))
     }),
     // metrics
-    fault("failures-2", "exactly two failures: the limit holds", |request| {
+    fault("failures-2", "has two failures: exactly the limit", |request| {
         traffic(request, |traffic| traffic.failures = vec![("openai", "timeout", 2)])
     }),
-    fault("failures-3", "three failures of one kind", |request| {
+    fault("failures-3", "has three failures of one kind", |request| {
         traffic(request, |traffic| traffic.failures = vec![("openai", "timeout", 3)])
     }),
-    fault("failures-split", "three failures, split over labels as 2 and 1", |request| {
+    fault("failures-split", "has three failures, split across labels as 2 and 1", |request| {
         traffic(request, |traffic| traffic.failures = vec![("openai", "timeout", 2), ("anthropic", "rate_limit", 1)])
     }),
-    fault("failures-odd-label", "five failures under a label value with comma, brace and quote", |request| {
+    fault("failures-odd-label", "has five failures under a label value with a comma, a brace and quotes", |request| {
         traffic(request, |traffic| traffic.failures = vec![("openai", "a, b} \"c\" 0", 5)])
     }),
-    fault("hit-rate-80", "a cache hit rate of exactly 80 %", |request| {
+    fault("hit-rate-80", "has a cache hit rate of exactly 80 %", |request| {
         traffic(request, |traffic| (traffic.cache_hits, traffic.cache_misses) = (80, 20))
     }),
-    fault("hit-rate-low", "a cache hit rate of 50 %", |request| {
+    fault("hit-rate-low", "has a cache hit rate of 50 %", |request| {
         traffic(request, |traffic| (traffic.cache_hits, traffic.cache_misses) = (50, 50))
     }),
-    fault("no-traffic", "a fresh canary: no failure yet, no cache look-up yet", |request| {
+    fault("no-traffic", "is fresh: no failures and no cache lookups yet", |request| {
         traffic(request, |traffic| {
             *traffic = Traffic { failures: vec![], cache_hits: 0, cache_misses: 0, analyses: 0 };
         })
     }),
-    fault("family-missing", "lost the instrumentation of failures", |request| {
+    fault("family-missing", "has lost the counter of failures", |request| {
         metrics(request, |text| without_family(&text, "memory_analysis_failure_total"))
     }),
-    fault("failures-nan", "counts NaN failures", |request| {
+    fault("failures-nan", "exposes NaN as the number of failures", |request| {
         metrics(request, |text| {
             without_family(&text, "memory_analysis_failure_total")
                 + "# TYPE memory_analysis_failure_total counter\nmemory_analysis_failure_total NaN\n"
@@ -215,10 +224,10 @@ pub static FAULTS: &[Fault] = &[
     fault("metrics-malformed", "exposes a line without a value", |request| {
         metrics(request, |text| text + "broken_metric\n")
     }),
-    fault("metrics-html", "answers a page instead of metrics", |request| {
+    fault("metrics-html", "answers an HTML page instead of metrics", |request| {
         at("/api/metrics", request, || html(app::page()))
     }),
-    fault("metrics-html-as-text", "answers a page as text/plain", |request| metrics(request, |_| app::page())),
+    fault("metrics-html-as-text", "answers an HTML page as text/plain", |request| metrics(request, |_| app::page())),
     fault("metrics-json", "answers JSON instead of metrics", |request| {
         at("/api/metrics", request, || Reply::json(200, r#"{"memory_analysis_failure_total":0}"#))
     }),
@@ -232,20 +241,21 @@ pub static FAULTS: &[Fault] = &[
             Reply::new(200, app::TEXT, body).header("Content-Encoding", "gzip")
         })
     }),
-    fault("metrics-bad-gzip", "says gzip and sends something else", |request| {
+    fault("metrics-bad-gzip", "declares gzip and sends plain text", |request| {
         at("/api/metrics", request, || {
             Reply::new(200, app::TEXT, app::metrics(&Traffic::default())).header("Content-Encoding", "gzip")
         })
     }),
-    fault("metrics-bomb", "sends 200 kB that decompress to 200 MB", |request| {
-        at("/api/metrics", request, || {
-            Reply::new(200, app::TEXT, gzip(&vec![b' '; 200_000_000])).header("Content-Encoding", "gzip")
+    Fault {
+        prepare: || _ = LazyLock::force(&BOMB),
+        ..fault("metrics-bomb", "sends 200 kB that decompress to 200 MB", |request| {
+            at("/api/metrics", request, || Reply::new(200, app::TEXT, BOMB.clone()).header("Content-Encoding", "gzip"))
         })
-    }),
+    },
     fault("metrics-openmetrics", "speaks OpenMetrics", |request| {
         at("/api/metrics", request, || Reply::new(200, app::OPENMETRICS, app::openmetrics(&Traffic::default())))
     }),
-    fault("metrics-openmetrics-cut", "speaks OpenMetrics and leaves out its end", |request| {
+    fault("metrics-openmetrics-cut", "speaks OpenMetrics and leaves out the final # EOF", |request| {
         at("/api/metrics", request, || {
             let text = app::openmetrics(&Traffic::default());
             Reply::new(200, app::OPENMETRICS, text.trim_end_matches("# EOF\n"))
@@ -255,30 +265,34 @@ pub static FAULTS: &[Fault] = &[
     fault("metrics-endless", "sends metrics without end", |request| {
         at("/api/metrics", request, || Reply::new(200, app::TEXT, "").body(Body::Endless(vec![b'#'; 65536])))
     }),
-    fault("metrics-drip", "sends metrics a byte at a time", |request| {
+    fault("metrics-drip", "sends metrics one byte at a time", |request| {
         at("/api/metrics", request, || {
             Reply::new(200, app::TEXT, "").body(Body::Drip(app::metrics(&Traffic::default()).into_bytes(), DRIP))
         })
     }),
-    fault("metrics-reset", "resets the connection in mid-body, every time", |request| {
+    fault("metrics-reset", "resets the connection in the middle of the body, every time", |request| {
         at("/api/metrics", request, || {
             Reply::new(200, app::TEXT, "").body(Body::Reset(app::metrics(&Traffic::default()).into_bytes()))
         })
     }),
-    fault("metrics-reset-once", "resets the connection in mid-body once", |request| {
+    fault("metrics-reset-once", "resets the connection in the middle of the body, once", |request| {
         if request.path == "/api/metrics" && request.before == 0 {
             return Reply::new(200, app::TEXT, "").body(Body::Reset(app::metrics(&Traffic::default()).into_bytes()));
         }
         answer(request)
     }),
-    fault("metrics-short-body", "sends fewer bytes than it promised, at a line's end", |request| {
-        at("/api/metrics", request, || {
-            let text = app::metrics(&Traffic::default());
-            let length = text.len() + 500;
-            Reply::new(200, app::TEXT, "").body(Body::Cut(text.into_bytes(), length))
-        })
-    }),
-    fault("metrics-401", "wants a password for its metrics", |request| {
+    fault(
+        "metrics-short-body",
+        "sends fewer bytes than Content-Length promises, ending at the end of a line",
+        |request| {
+            at("/api/metrics", request, || {
+                let text = app::metrics(&Traffic::default());
+                let length = text.len() + 500;
+                Reply::new(200, app::TEXT, "").body(Body::Cut(text.into_bytes(), length))
+            })
+        },
+    ),
+    fault("metrics-401", "requires authentication for its metrics", |request| {
         at("/api/metrics", request, || Reply::json(401, r#"{"detail":"unauthorized"}"#))
     }),
     fault("metrics-500-once", "answers 500 for metrics once", |request| {
@@ -288,18 +302,22 @@ pub static FAULTS: &[Fault] = &[
     fault("page-empty", "answers an empty page", |request| at("/", request, || html("  \n"))),
     fault("page-json", "answers JSON for the page", |request| at("/", request, || Reply::json(200, "{}"))),
     fault("assets-404", "has no /assets/", |request| at("/assets/", request, || Reply::json(404, "{}"))),
-    fault("script-missing", "lacks a script that the page names", |request| script(request, || Reply::json(404, "{}"))),
-    fault("script-fallback", "answers the page for a script that is missing", |request| {
-        script(request, || html(app::page()))
+    fault("script-missing", "answers 404 for a script that the page names", |request| {
+        script(request, || Reply::json(404, "{}"))
     }),
-    fault("script-fallback-as-script", "answers the page, labelled as a script", |request| {
+    fault("script-fallback", "answers the page for a missing script", |request| script(request, || html(app::page()))),
+    fault("script-fallback-as-script", "answers the page for a missing script, labelled as JavaScript", |request| {
         script(request, || Reply::new(200, "text/javascript", app::page()))
     }),
-    fault("script-empty", "has an empty script", |request| script(request, || Reply::new(200, "text/javascript", ""))),
+    fault("script-empty", "serves an empty script", |request| {
+        script(request, || Reply::new(200, "text/javascript", ""))
+    }),
     fault("style-wrong-type", "serves the style sheet as text/plain", |request| {
         at(app::STYLE, request, || Reply::new(200, "text/plain", "body {}"))
     }),
-    fault("module-missing", "lacks a preloaded module", |request| at(app::VENDOR, request, || Reply::json(404, "{}"))),
+    fault("module-missing", "answers 404 for a preloaded module", |request| {
+        at(app::VENDOR, request, || Reply::json(404, "{}"))
+    }),
     fault("script-503-once", "answers 503 for a script once", |request| {
         if request.path == app::SCRIPT && request.before == 0 { Reply::json(503, "{}") } else { answer(request) }
     }),

@@ -1,5 +1,5 @@
-//! Google's APIs on loopback, as far as the gate asks them: the metadata server, the Cloud Run Admin API v2, and IAM
-//! Credentials, with the JSON shapes of their discovery documents and with faults.
+//! The Google APIs that the gate calls, faked on loopback: the metadata server, the Cloud Run Admin API v2, and IAM
+//! Credentials, with the JSON shapes of their discovery documents, and with faults.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,38 +16,38 @@ pub const DEPLOYED: &str = "emergence-app-00042-new";
 pub const PRIOR: &str = "emergence-app-00041-old";
 pub const SERVICE_URL: &str = "https://emergence-app-abc123-ew.a.run.app";
 
-/// An identity token for an audience, with the claims that are read.
+/// An identity token for an audience, with the claims that the gate reads. `expires` is in seconds since the Unix epoch.
 pub fn id_token(audience: &str, expires: u64) -> String {
     let encode = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let claims = json!({"aud": audience, "email": ACCOUNT, "exp": expires});
     format!("{}.{}.{}", encode(json!({"alg": "RS256"})), encode(claims), URL_SAFE_NO_PAD.encode("signature"))
 }
 
-/// What the APIs say, and how they misbehave.
+/// What the APIs answer, and how they misbehave.
 #[derive(Clone)]
 pub struct World {
-    /// The address behind the tag `canary`, and the one behind `prior`.
+    /// The addresses behind the tags `canary` and `prior`; with an empty one, there is no tag `prior`.
     pub canary: String,
     pub prior: String,
-    /// The revision that the tag points to, and its share.
+    /// The revision that the tag `canary` points to, and the share of the deployed one in percent.
     pub tagged: &'static str,
     pub percent: u32,
-    /// The state of the revision's Ready condition.
+    /// The state of the revision's condition `Ready`.
     pub ready: &'static str,
     pub reconciling: bool,
-    /// Whether clients stick to a revision.
+    /// Whether the revision has session affinity.
     pub sticky: bool,
-    /// The status of the Admin API's answers while there were fewer requests than this.
+    /// The status that the Admin API answers to its n-th request, counted from 0; with 0, it never answers.
     pub api: fn(usize) -> u16,
-    /// The status of the metadata server's answers for tokens and identity tokens, and of IAM Credentials.
+    /// The statuses of the metadata server for access tokens and for identity tokens, and of IAM Credentials.
     pub token: u16,
     pub identity: u16,
     pub iam: u16,
-    /// From which request on the tag points to the other revision.
+    /// The request to the Admin API from which on the tag `canary` points to the prior revision.
     pub moves_at: usize,
-    /// Where the service takes traffic from.
+    /// Where the service accepts traffic from.
     pub ingress: &'static str,
-    /// When identity tokens expire.
+    /// When identity tokens expire, in seconds since the Unix epoch.
     pub expires: u64,
 }
 

@@ -1,7 +1,7 @@
-//! A sample canary: a real HTTP server on loopback that behaves as an application with a JSON health check, a Prometheus
+//! A sample canary: a real HTTP server on loopback that behaves like an application with a JSON health check, a Prometheus
 //! endpoint and a front end, and that can be told to misbehave. The demo and the tests share it.
 
-#![allow(dead_code, unused_imports, reason = "the demo and each of the tests use a part of it")]
+#![allow(dead_code, unused_imports, reason = "the demo uses only a part of it")]
 
 pub mod app;
 pub mod faults;

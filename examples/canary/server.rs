@@ -1,16 +1,16 @@
-//! HTTP/1.1 on loopback, a thread a connection, with replies that may also break off, drip, hang or reset.
+//! HTTP/1.1 on loopback, one thread per connection, with replies that can also break off, drip, hang or reset.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, SockRef, Socket, Type};
 
-/// A request as it came in.
+/// A request as received.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub method: String,
@@ -20,13 +20,12 @@ pub struct Request {
     /// Names in lower case.
     pub headers: HashMap<String, String>,
     pub body: Vec<u8>,
-    /// How many requests for this path came before.
+    /// How many requests for this path came before this one.
     pub before: usize,
-    /// How long the canary has been up.
-    pub uptime: Duration,
+    /// How long ago the first request came. A start that is simulated begins there, however late the client is.
+    pub since_first: Duration,
 }
 
-/// What is sent back.
 pub struct Reply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
@@ -36,17 +35,17 @@ pub struct Reply {
 /// A body, whole or misbehaving.
 pub enum Body {
     Whole(Vec<u8>),
-    /// Fewer bytes than the length that was promised, then the end.
+    /// Fewer bytes than the promised length, then the end.
     Cut(Vec<u8>, usize),
     /// Some bytes, then a reset.
     Reset(Vec<u8>),
-    /// One byte at a time, for as long as anybody listens.
+    /// One byte at a time, over and over, until the client closes the connection.
     Drip(Vec<u8>, Duration),
-    /// Without an end.
+    /// The same bytes over and over, without pause.
     Endless(Vec<u8>),
     /// Nothing at all, not even a status line.
     Hang,
-    /// The connection is closed before a status line.
+    /// The connection is closed before the status line.
     Close,
 }
 
@@ -71,10 +70,9 @@ impl Reply {
     }
 }
 
-/// Answers requests.
 pub type Handler = Arc<dyn Fn(&Request) -> Reply + Send + Sync>;
 
-/// A running server; dropping it ends it.
+/// A running server, which stops when it is dropped.
 pub struct Canary {
     address: SocketAddr,
     scheme: &'static str,
@@ -85,9 +83,8 @@ pub struct Canary {
 /// How the server starts.
 #[derive(Default)]
 pub struct Start {
-    /// The port refuses connections for so long.
+    /// How long the port refuses connections at first.
     pub listen_after: Duration,
-    /// TLS.
     pub tls: Option<Arc<rustls::ServerConfig>>,
 }
 
@@ -97,14 +94,14 @@ impl Canary {
     }
 
     pub fn start_with(handler: Handler, start: Start) -> Self {
-        // Bound at once, so that the port is this server's own, and listening when it is time.
+        // Bound at once, so that no other process takes the port; it refuses connections until it listens.
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a port");
         let address = socket.local_addr().expect("an address").as_socket().expect("an IP address");
         let scheme = if start.tls.is_some() { "https" } else { "http" };
         let seen = Arc::new(Mutex::new(Vec::new()));
         let stop = Arc::new(AtomicBool::new(false));
-        let shared = Shared { handler, seen: seen.clone(), began: Instant::now(), tls: start.tls };
+        let shared = Shared { handler, seen: seen.clone(), first: Arc::default(), tls: start.tls };
         let stopped = stop.clone();
         if start.listen_after.is_zero() {
             socket.listen(128).expect("listening");
@@ -123,7 +120,7 @@ impl Canary {
         format!("{}://{}", self.scheme, self.address)
     }
 
-    /// The requests so far.
+    /// The requests received so far, in order.
     pub fn seen(&self) -> Vec<Request> {
         self.seen.lock().expect("a lock").clone()
     }
@@ -141,7 +138,7 @@ impl Drop for Canary {
 struct Shared {
     handler: Handler,
     seen: Arc<Mutex<Vec<Request>>>,
-    began: Instant,
+    first: Arc<OnceLock<Instant>>,
     tls: Option<Arc<rustls::ServerConfig>>,
 }
 
@@ -164,7 +161,7 @@ fn accept(listener: &TcpListener, shared: &Shared, stop: &AtomicBool) {
     }
 }
 
-/// Requests and replies on one connection, until either side has had enough.
+/// Requests and replies on one connection, until either side ends it.
 fn converse(stream: impl Read + Write, socket: &TcpStream, shared: &Shared) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read_request(&mut stream, shared)? {
@@ -198,14 +195,15 @@ fn read_request(stream: &mut impl BufRead, shared: &Shared) -> std::io::Result<O
     let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0_u64);
     let mut body = Vec::new();
     stream.take(length).read_to_end(&mut body)?;
+    let since_first = shared.first.get_or_init(Instant::now).elapsed();
     let mut seen = shared.seen.lock().expect("a lock");
     let before = seen.iter().filter(|other| other.path == path).count();
-    let request = Request { method, path, query, headers, body, before, uptime: shared.began.elapsed() };
+    let request = Request { method, path, query, headers, body, before, since_first };
     seen.push(request.clone());
     Ok(Some(request))
 }
 
-/// Sends a reply; true if the connection may go on.
+/// Sends a reply. Returns whether the connection can take another request.
 fn send(stream: &mut impl Write, socket: &TcpStream, request: &Request, reply: Reply) -> std::io::Result<bool> {
     let mut head = format!("HTTP/1.1 {} Status\r\n", reply.status);
     for (name, value) in &reply.headers {
@@ -241,7 +239,7 @@ fn send(stream: &mut impl Write, socket: &TcpStream, request: &Request, reply: R
         Body::Reset(body) => {
             stream.write_all(&body)?;
             stream.flush()?;
-            // Long enough for the bytes to be read before the reset throws away what is under way.
+            // Long enough for the client to read the bytes: a reset discards what is still in transit.
             thread::sleep(Duration::from_millis(20));
             SockRef::from(socket).set_linger(Some(Duration::ZERO))?;
         }

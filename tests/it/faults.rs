@@ -1,18 +1,13 @@
-//! Every fault of the sample canary: the verdict, and the check that carries it.
+//! Every fault of the sample canary: the verdict, and the check that decides it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "outside production code")]
-
-#[path = "../examples/canary/mod.rs"]
-mod canary;
-mod gate;
-
-use canary::{FAULTS, Fault};
-use gate::{FAST, Gate, each};
+use crate::canary::{FAULTS, Fault};
+use crate::checks::Checks;
+use crate::gate::{Gate, each};
 
 struct Case {
     fault: &'static str,
     exit: i32,
-    /// The check that carries the verdict, its status, and a piece of its detail.
+    /// The check that decides the verdict, its status, and a piece of its detail.
     check: &'static str,
     status: &'static str,
     detail: &'static str,
@@ -114,7 +109,7 @@ const CASES: &[Case] = &[
 fn every_fault_gets_its_verdict() {
     each(CASES, |case| {
         let canary = Fault::named(case.fault).ok_or_else(|| format!("there is no fault {}", case.fault))?.start();
-        let ran = Gate::verify(&canary.url(), FAST).run();
+        let ran = Gate::verify(&canary.url(), Checks::fast()).run();
         let problem = |what: &str| Err(format!("{}: {what}\n{}{}", case.fault, ran.stdout, ran.stderr));
         let verdict = match case.exit {
             0 => "pass",
@@ -135,7 +130,7 @@ fn every_fault_gets_its_verdict() {
         if !enough {
             return problem(&format!("{attempts} attempts, want {:?}", case.attempts));
         }
-        // Nothing else carries it.
+        // No other check fails.
         for check in ran.report["checks"].as_array().unwrap() {
             let carried = check["name"] == case.check || !matches!(check["status"].as_str(), Some("fail" | "error"));
             if !carried {

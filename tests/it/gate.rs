@@ -1,8 +1,7 @@
 //! Runs the real binary and reads what it says.
 
-#![allow(dead_code, reason = "each of the tests uses a part of it")]
-
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -11,16 +10,7 @@ use std::thread;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The default plan with waits short enough for tests. What is tested of the waits themselves sets its own.
-pub const FAST: &str = "\
-ready: {timeout: 2s, request_timeout: 500ms, backoff: {initial: 20ms, max: 50ms}}
-health: {timeout: 5s, request_timeout: 500ms, backoff: {initial: 10ms, max: 20ms}}
-readiness: {timeout: 1s, request_timeout: 500ms, backoff: {initial: 20ms, max: 50ms}}
-metrics: {timeout: 2s, request_timeout: 1s, max_body: 8MiB, backoff: {initial: 20ms, max: 50ms}}
-smoke: {timeout: 2s, request_timeout: 1s, backoff: {initial: 20ms, max: 50ms}}
-";
-
-/// What a run came to.
+/// The result of a run.
 pub struct Ran {
     pub code: i32,
     pub stdout: String,
@@ -35,6 +25,10 @@ impl Ran {
         checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("no check {name}"))
     }
 
+    pub fn attempts(&self, name: &str) -> u64 {
+        self.check(name)["attempts"].as_u64().unwrap()
+    }
+
     pub fn status(&self, name: &str) -> &str {
         self.check(name)["status"].as_str().unwrap()
     }
@@ -43,13 +37,13 @@ impl Ran {
         self.check(name)["detail"].as_str().unwrap()
     }
 
-    /// Everything that the run wrote.
+    /// Everything that the run wrote: both streams and the report.
     pub fn everything(&self) -> String {
         format!("{}{}{}", self.stdout, self.stderr, self.report)
     }
 }
 
-/// A run of the binary, with an environment of its own.
+/// A run of the binary, in an empty environment and a temporary folder.
 pub struct Gate {
     command: Command,
     folder: TempDir,
@@ -63,10 +57,10 @@ impl Gate {
         Self { command, folder }
     }
 
-    /// `verify` of a URL with a checks file and a report.
-    pub fn verify(url: &str, checks: &str) -> Self {
+    /// `verify` of a URL, with a checks file and a JSON report.
+    pub fn verify(url: &str, checks: impl Display) -> Self {
         let mut gate = Self::new();
-        gate.file("checks.yaml", checks);
+        gate.file("checks.yaml", checks.to_string());
         gate.args(["verify", "--url", url, "--checks", "checks.yaml", "--report", "json=report.json"])
     }
 
@@ -100,6 +94,20 @@ impl Gate {
         self.ran(&output)
     }
 
+    /// Sends a signal as soon as a line on standard error contains a piece of text.
+    pub fn run_until(mut self, piece: &str, signal: &str) -> Ran {
+        let mut child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut written = String::new();
+        while !written.contains(piece) {
+            assert!(stderr.read_line(&mut written).unwrap() > 0, "the gate ended early: {written}");
+        }
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        stderr.read_to_string(&mut written).unwrap();
+        let ran = self.ran(&child.wait_with_output().unwrap());
+        Ran { stderr: written, ..ran }
+    }
+
     pub fn ran(&self, output: &std::process::Output) -> Ran {
         let report = std::fs::read(self.folder.path().join("report.json")).unwrap_or_default();
         Ran {
@@ -111,7 +119,7 @@ impl Gate {
     }
 }
 
-/// Runs a test for each case, several at a time, and fails with all that failed.
+/// Runs a test for each case, several at a time, and reports all failures together.
 pub fn each<C: Sync>(cases: &[C], test: impl Fn(&C) -> Result<(), String> + Sync) {
     const SIDE_BY_SIDE: usize = 8;
     let (next, failures) = (Mutex::new(0..cases.len()), Mutex::new(String::new()));

@@ -1,13 +1,7 @@
 //! `canary-gate query`: one expression over a file or a live scrape.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "outside production code")]
-
-#[path = "../examples/canary/mod.rs"]
-mod canary;
-mod gate;
-
-use canary::Fault;
-use gate::{Gate, Ran};
+use crate::canary::Fault;
+use crate::gate::{Gate, Ran};
 
 const SERIES: &str = "\
 # TYPE requests_total counter
@@ -52,7 +46,7 @@ fn the_time_may_be_given() {
     let at = |time: &str| query(SERIES, &["--format", "json", "--time", time, "sum(requests_total)"]).stdout;
     assert!(at("1.5").contains(r#"[1.5,"0"]"#), "{}", at("1.5"));
     assert!(at("300").contains(r#"[300,"66"]"#));
-    // Five minutes after the last sample there is nothing any more: the lookback is open on the left.
+    // The sample is gone exactly five minutes later: the lookback is open on the left.
     assert!(at("361").contains(r#""result":[]"#));
     assert!(at("360.999").contains(r#""66""#));
     assert_eq!(query(SERIES, &["--time", "soon", "up"]).code, 2);

@@ -1,231 +1,13 @@
-//! The pipeline's files, read strictly and held against each other: what gcloud drops in silence is an error here.
+//! The pipeline's files, read strictly and compared with each other: what gcloud silently drops is an error here.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "outside production code")]
-#![allow(dead_code, reason = "that a key is known and of its type is what is checked")]
+mod shapes;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
 use clap::Parser as _;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
-
-type Map = BTreeMap<String, String>;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Resource<Body> {
-    api_version: String,
-    kind: String,
-    metadata: Metadata,
-    #[serde(rename = "description")]
-    about: Option<String>,
-    #[serde(rename = "serialPipeline", alias = "rules", alias = "executionConfigs")]
-    body: Body,
-    // Of an automation.
-    suspended: Option<bool>,
-    service_account: Option<String>,
-    selector: Option<Selector>,
-    // Of a target.
-    run: Option<Run>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Metadata {
-    name: String,
-    #[serde(default)]
-    annotations: Map,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SerialPipeline {
-    stages: Vec<Stage>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Stage {
-    target_id: String,
-    strategy: Strategy,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Strategy {
-    canary: CanaryStrategy,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct CanaryStrategy {
-    runtime_config: RuntimeConfig,
-    custom_canary_deployment: CustomCanary,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct RuntimeConfig {
-    cloud_run: CloudRunConfig,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct CloudRunConfig {
-    automatic_traffic_control: bool,
-    canary_revision_tags: Vec<String>,
-    prior_revision_tags: Vec<String>,
-    stable_revision_tags: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct CustomCanary {
-    phase_configs: Vec<Phase>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Phase {
-    #[serde(rename = "phaseId")]
-    id: String,
-    percentage: u32,
-    profiles: Vec<String>,
-    verify: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Selector {
-    targets: Vec<TargetId>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TargetId {
-    id: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct AutomationRule {
-    advance_rollout_rule: Option<AdvanceRule>,
-    repair_rollout_rule: Option<RepairRule>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct AdvanceRule {
-    name: String,
-    source_phases: Vec<String>,
-    wait: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct RepairRule {
-    name: String,
-    phases: Vec<String>,
-    jobs: Vec<String>,
-    repair_phases: Vec<RepairPhase>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RepairPhase {
-    retry: Option<RetryPhase>,
-    rollback: Option<RollbackPhase>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct RetryPhase {
-    attempts: u32,
-    wait: String,
-    backoff_mode: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct RollbackPhase {
-    destination_phase: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Run {
-    location: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct ExecutionConfig {
-    usages: Vec<String>,
-    service_account: String,
-    execution_timeout: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Skaffold {
-    api_version: String,
-    kind: String,
-    metadata: Metadata,
-    manifests: Manifests,
-    deploy: BTreeMap<String, Map>,
-    profiles: Vec<Profile>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Manifests {
-    raw_yaml: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Profile {
-    name: String,
-    verify: Vec<VerifyCase>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct VerifyCase {
-    name: String,
-    timeout: u64,
-    container: VerifyContainer,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct VerifyContainer {
-    name: String,
-    image: String,
-    args: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Build {
-    steps: Vec<BuildStep>,
-    timeout: String,
-    service_account: String,
-    substitutions: Map,
-    options: Map,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BuildStep {
-    id: String,
-    name: String,
-    args: Vec<String>,
-    env: Vec<String>,
-}
-
+use shapes::{AutomationRule, Build, ExecutionConfig, Map, RepairPhase, Resource, SerialPipeline, Skaffold};
 fn text(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
 }
@@ -253,15 +35,15 @@ fn skaffold() -> Skaffold {
 }
 
 fn seconds(written: &str) -> u64 {
-    written.strip_suffix('s').unwrap_or_else(|| panic!("{written} is no number of seconds")).parse().unwrap()
+    written.strip_suffix('s').unwrap_or_else(|| panic!("{written} is not a number of seconds")).parse().unwrap()
 }
 
-/// The gate's arguments, read by its own command line.
+/// The gate's arguments, parsed by its own command line.
 fn gate_arguments(args: &[String]) -> canary_gate::cli::Verify {
     let words = std::iter::once("canary-gate".to_owned()).chain(args.iter().cloned());
     match canary_gate::cli::Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{args:?}: {error}")).command {
         canary_gate::cli::Command::Verify(verify) => *verify,
-        other => panic!("{other:?} is no verification"),
+        other => panic!("{other:?} is not a verification"),
     }
 }
 
@@ -305,7 +87,7 @@ fn each_phase_has_its_profile_and_the_gate_expects_its_share() {
         assert_eq!(verify.expect_percent, Some(phase.percentage), "{name}");
         assert!(verify.require_identity, "{name}");
         assert_eq!(verify.window.is_some(), phase.id == "canary", "the canary phase watches, the stable one does not");
-        // The gate tells the phase's tag by its name.
+        // The gate derives the tag from the phase's name.
         assert_eq!(phase.id, *name);
     }
 }
@@ -395,7 +177,7 @@ fn the_service_is_what_cloud_deploy_may_manage() {
         (&80.into(), &300.into())
     );
     assert!(skaffold().manifests.raw_yaml.contains(&"manifests/service.yaml".to_owned()));
-    // The probes ask what the default plan asks.
+    // The probes ask for the same paths as the default plan.
     let plan = canary_gate::plan::DEFAULT;
     for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
         let path = container[probe]["httpGet"]["path"].as_str().unwrap();
@@ -412,7 +194,7 @@ fn the_build_by_hand_names_every_input() {
         let substitution = value.trim_start_matches("${").trim_start_matches('$').trim_end_matches('}');
         assert!(
             substitution == "PROJECT_ID" || build.substitutions.contains_key(substitution),
-            "{value} is no substitution"
+            "{value} is not a substitution"
         );
     }
     assert!(build.substitutions.keys().all(|name| name.starts_with('_')

@@ -1,15 +1,9 @@
-//! Bad input: one paragraph that names it and the way out, exit 2, and no request made.
+//! Bad input: one paragraph that names the mistake and the way out, exit 2, and no request.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "outside production code")]
+use crate::canary::Fault;
+use crate::gate::{Gate, each};
 
-#[path = "../examples/canary/mod.rs"]
-mod canary;
-mod gate;
-
-use canary::Fault;
-use gate::{Gate, each};
-
-/// A checks file and what the error must say, its place included.
+/// A checks file and a piece of the error, with the place where that is known.
 #[rustfmt::skip]
 const CHECKS: &[(&str, &str)] = &[
     ("", "checks.yaml: the checks file is empty"),

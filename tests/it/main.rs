@@ -1,0 +1,19 @@
+//! The real binary against real servers on loopback, asserting on exit code, report and what people read. One crate, so
+//! that the sample canary is compiled once.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "outside production code")]
+
+#[path = "../../examples/canary/mod.rs"]
+mod canary;
+mod checks;
+mod crowd;
+mod gate;
+
+mod bad_input;
+mod bounds;
+mod cloud;
+mod faults;
+mod pipeline;
+mod plan;
+mod query;
+mod window;
