@@ -71,5 +71,5 @@ fn main() -> ExitCode {
     }
     println!("The sample canary, which {}, is at {}. What the gate says about it:\n", fault.about, canary.url());
     let arguments = ["canary-gate", "verify", "--url", &canary.url()].map(str::to_owned);
-    run(Cli::parse_from(arguments.into_iter().chain(demo.gate))).into()
+    run(Cli::parse_from(arguments.into_iter().chain(demo.gate))).code().into()
 }

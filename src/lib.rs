@@ -1,14 +1,19 @@
 //! canary-gate decides whether a freshly deployed canary may take all the traffic. A PASS is proof; a FAIL names its cause.
 //!
-//! Data runs one way: arguments → [`plan`] → [`target`] → [`check`] (by way of [`probe`] and [`promeval`]) → [`outcome`] →
-//! [`report`] → exit code. `docs/architecture.md` shows it on a page.
+//! A library for the binary, its examples and its tests. `docs/architecture.md` shows the rooms on a page.
 
-pub mod check;
+mod check;
 pub mod cli;
-pub mod judge;
-pub mod outcome;
-pub mod plan;
-pub mod probe;
-pub mod report;
+mod command;
+mod google;
+mod http;
+mod judge;
+mod observe;
+mod outcome;
+mod plan;
+mod report;
 pub mod run;
-pub mod target;
+mod text;
+
+pub use outcome::Exit;
+pub use plan::DEFAULT as DEFAULT_PLAN;

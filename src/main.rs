@@ -6,5 +6,5 @@ use canary_gate::cli::Cli;
 use canary_gate::run::run;
 
 fn main() -> ExitCode {
-    run(Cli::read()).into()
+    run(Cli::read()).code().into()
 }

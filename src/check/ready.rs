@@ -1,28 +1,45 @@
 //! `ready`: the canary serves. Any HTTP answer other than 502, 503 and 504 will do; all else is "not yet".
 
-use super::{Context, Finding};
-use crate::outcome::Status;
-use crate::plan::{Ready, Request};
-use crate::probe::{Attempt, FailureKind, Probe, until};
+use super::context::{AskError, Context, Finding};
+use super::locate::Canary;
+use crate::http::{FailureKind, Request};
+use crate::outcome::{Cause, Status};
+use crate::plan::Ready;
 
-pub(super) async fn check(context: &Context<'_>, probe: &Probe, ready: &Ready) -> Finding {
-    let request = Request::get(&ready.path, Vec::new());
-    let what = format!("GET {}", ready.path);
-    let attempt = async |_| match probe.ask(&request, ready.bounds.request, context.deadline).await {
+/// Whether the canary serves; with the proof of which revision it is, where that was asked for.
+pub(super) async fn check(context: &Context<'_>, canary: &Canary, ready: &Ready) -> Finding {
+    let request = Request::get(&ready.path);
+    let what = request.shown();
+    let attempt = async || match context.ask(&canary.client, &request).await {
         Ok(answer) if matches!(answer.status, 502..=504) => {
-            Attempt::Again { cause: format!("{what}: {}, still starting", answer.status), after: answer.retry_after() }
+            let cause = Cause::wanting(
+                format!("{}, still starting", answer.status),
+                "any status but 502, 503 and 504",
+                answer.status,
+            );
+            Err(AskError::Transient(cause, answer.retry_after()))
         }
-        Ok(answer) => Attempt::Done(format!("{what}: {}", answer.status)),
-        // The status line and the headers came, so it serves; what its body is worth is for the other checks to say.
+        Ok(answer) => Ok(answer.status.to_string()),
+        // The status line and the header came, so it serves; what its body is worth is for the other checks to say.
         Err(failure) if matches!(failure.kind, FailureKind::TooLarge | FailureKind::Encoding) => {
-            Attempt::Done(format!("{what}: an answer ({failure})"))
+            Ok(format!("an answer ({failure})"))
         }
-        Err(failure) => Attempt::Again { cause: format!("{what}: {failure}"), after: None },
+        Err(failure) => Err(AskError::from(failure).transient()),
     };
-    let tried =
-        until(ready.bounds.retry, context.deadline, |attempt, cause| context.note(attempt, cause), attempt).await;
-    match tried.result {
-        Ok(detail) => Finding::new(Status::Pass, tried.attempts, detail),
-        Err(cause) => Finding::new(Status::Fail, tried.attempts, cause),
+    let (result, attempts) = context.attempt(&what, attempt).await;
+    let mut finding = Finding::of_request(&what, result, attempts.max(canary.attempts));
+    if finding.status == Status::Pass
+        && let Some(identity) = canary.identity()
+    {
+        finding.status = identity.status;
+        finding.detail = format!("{}; identity {}", finding.detail, identity.detail);
     }
+    finding.observations.splice(0..0, canary.notes.clone());
+    finding
+}
+
+/// What is left to say where the plan switches the check off and the canary had to be located all the same.
+pub(super) fn located(canary: &Canary) -> Option<Finding> {
+    let identity = canary.identity()?;
+    Some(Finding::new(identity.status, canary.attempts, identity.detail.clone()).seeing(canary.notes.clone()))
 }

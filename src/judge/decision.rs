@@ -1,39 +1,34 @@
 //! Whether a comparison holds, fails, or cannot be told: the three answers of a threshold.
 
-use super::inventory::Inventory;
+use super::Inventory;
+use crate::outcome::ThresholdVerdict;
+use crate::text;
 use promeval::number::format_value;
 use promeval::promql::ast::{Binary, Expr, ExprKind, Type};
 use promeval::promql::{Compared, Comparison, Evaluator, compare, holds};
 use promeval::series::Storage;
 
-/// What a comparison comes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// Every element satisfies it.
-    Holds,
-    /// At least one element does not.
-    Fails,
-    /// There is no element, or what there is cannot be compared.
-    NoData,
-}
-
 /// A decided comparison.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Decision {
-    /// The answer.
-    pub answer: Answer,
+pub(crate) struct Decision {
+    pub(crate) verdict: ThresholdVerdict,
     /// What was compared, the worst first.
-    pub seen: Vec<Compared>,
+    pub(crate) seen: Vec<Compared>,
     /// One clause for the person: the values beside the limit, or why there is no data.
-    pub why: String,
+    pub(crate) why: String,
 }
 
 /// How many elements a sentence shows.
 const SHOWN: usize = 3;
 
 /// Decides a comparison over stored series at a time in milliseconds since the epoch.
-#[must_use]
-pub fn decide_over(expr: &Expr, parts: &Binary, storage: &Storage, inventory: &Inventory, time: i64) -> Decision {
+pub(crate) fn decide_over(
+    expr: &Expr,
+    parts: &Binary,
+    storage: &Storage,
+    inventory: &Inventory,
+    time: i64,
+) -> Decision {
     let evaluator = Evaluator::new(storage, time);
     let sides = evaluator.value(&parts.lhs).and_then(|lhs| Ok((lhs, evaluator.value(&parts.rhs)?)));
     let comparison = sides.and_then(|(lhs, rhs)| compare(parts, lhs, rhs)).map_err(|error| error.message);
@@ -41,14 +36,17 @@ pub fn decide_over(expr: &Expr, parts: &Binary, storage: &Storage, inventory: &I
 }
 
 /// Decides a comparison of which both sides are known. `why_empty` says why there is no element, if there is none.
-#[must_use]
-pub fn decide(parts: &Binary, comparison: Result<Comparison, String>, why_empty: impl FnOnce() -> String) -> Decision {
+pub(crate) fn decide(
+    parts: &Binary,
+    comparison: Result<Comparison, String>,
+    why_empty: impl FnOnce() -> String,
+) -> Decision {
     let comparison = match comparison {
         Ok(comparison) => comparison,
         Err(error) => {
             // What cannot be evaluated was not seen to hold.
             let why = format!("it cannot be evaluated: {error}");
-            return Decision { answer: Answer::NoData, seen: Vec::new(), why };
+            return Decision { verdict: ThresholdVerdict::NoData, seen: Vec::new(), why };
         }
     };
     let mut seen = comparison.compared;
@@ -73,9 +71,7 @@ pub fn decide(parts: &Binary, comparison: Result<Comparison, String>, why_empty:
     let failed = seen.iter().filter(|element| rank(element) == 0).count();
     let incomparable = seen.iter().filter(|element| rank(element) == 1).count();
     if failed > 0 {
-        let shown = values(parts, &seen[..failed.min(SHOWN)]);
-        let more = if failed > SHOWN { format!(" and {} more", failed - SHOWN) } else { String::new() };
-        return Decision { answer: Answer::Fails, why: format!("{shown}{more}"), seen };
+        return Decision { verdict: ThresholdVerdict::Fail, why: values(parts, &seen[..failed]), seen };
     }
     let why_not = if incomparable > 0 {
         Some(nan(parts, &seen[0]))
@@ -89,17 +85,14 @@ pub fn decide(parts: &Binary, comparison: Result<Comparison, String>, why_empty:
         None
     };
     if let Some(why) = why_not {
-        Decision { answer: Answer::NoData, seen, why }
+        Decision { verdict: ThresholdVerdict::NoData, seen, why }
     } else {
-        let shown = values(parts, &seen[..seen.len().min(SHOWN)]);
-        let more = if seen.len() > SHOWN { format!(" and {} more", seen.len() - SHOWN) } else { String::new() };
-        Decision { answer: Answer::Holds, why: format!("{shown}{more}"), seen }
+        Decision { verdict: ThresholdVerdict::Pass, why: values(parts, &seen), seen }
     }
 }
 
 /// Whether the limit stands on the left, as in `2 >= x`.
-#[must_use]
-pub fn limit_on_left(parts: &Binary) -> bool {
+pub(crate) fn limit_on_left(parts: &Binary) -> bool {
     parts.lhs.value_type() == Type::Scalar
 }
 
@@ -114,7 +107,7 @@ fn values(parts: &Binary, elements: &[Compared]) -> String {
             format!("{labels}{left}, want {} {right}", parts.op.symbol())
         }
     };
-    elements.iter().map(one).collect::<Vec<_>>().join("; ")
+    text::joined(elements.iter().map(one), SHOWN, "; ")
 }
 
 fn nan(parts: &Binary, element: &Compared) -> String {
@@ -126,8 +119,7 @@ fn nan(parts: &Binary, element: &Compared) -> String {
 }
 
 /// Why an expression has no element at all.
-#[must_use]
-pub fn why_empty(expr: &Expr, storage: &Storage, inventory: &Inventory) -> String {
+pub(crate) fn why_empty(expr: &Expr, storage: &Storage, inventory: &Inventory) -> String {
     let absences: Vec<String> =
         expr.selectors().into_iter().filter_map(|selector| inventory.absence(selector, storage)).collect();
     if let Some(first) = absences.first() {
@@ -162,7 +154,7 @@ zero 0
 # TYPE idle_total counter
 ";
 
-    fn decided(source: &str) -> (Answer, String) {
+    fn decided(source: &str) -> (ThresholdVerdict, String) {
         let exposition = Exposition::parse(SCRAPE.as_bytes(), Format::Prometheus).unwrap();
         let (mut storage, mut inventory) = (Storage::default(), Inventory::default());
         storage.ingest(&exposition, 1000, &[], |_| true);
@@ -170,28 +162,28 @@ zero 0
         let expr = parse(source).unwrap();
         let ExprKind::Binary(parts) = &expr.unwrapped().kind else { panic!("{source} is no comparison") };
         let decision = decide_over(&expr, parts, &storage, &inventory, 1000);
-        (decision.answer, decision.why)
+        (decision.verdict, decision.why)
     }
 
     #[test]
     fn a_comparison_holds_fails_or_has_no_data() {
         for (source, answer, why) in [
-            ("sum(failure_total) <= 3", Answer::Holds, "3, want <= 3"),
-            ("sum(failure_total) <= 2", Answer::Fails, "3, want <= 2"),
-            ("2 >= sum(failure_total)", Answer::Fails, "3, want 2 >= it"),
-            ("failure_total < 2", Answer::Fails, "failure_total{provider=\"a\"} 2, want < 2"),
-            ("failure_total < bool 2", Answer::Fails, "failure_total{provider=\"a\"} 2, want < 2"),
-            ("hits_total / (hits_total + misses_total) > 0.8", Answer::Fails, "0.8, want > 0.8"),
-            ("zero / zero > 0.8", Answer::NoData, "0/0"),
-            ("zero / zero != 0.8", Answer::NoData, "0/0"),
-            ("idle_total < 1", Answer::NoData, "declared but has no sample"),
-            ("(sum(idle_total) or vector(0)) < 1", Answer::Holds, "0, want < 1"),
-            ("failures_total < 1", Answer::NoData, "no metric failures_total; similar: failure_total"),
-            ("failure_total{provider=\"c\"} < 1", Answer::NoData, "its values are \"a\", \"b\""),
-            ("rate(failure_total[5m]) < 1", Answer::NoData, "too few scrapes"),
-            ("failure_total < on(provider) failure_total{provider=\"b\"}", Answer::Fails, "1, want < 1"),
-            ("failure_total <= on(provider) failure_total{provider=\"b\"}", Answer::NoData, "meets nothing"),
-            ("failure_total < on() failure_total", Answer::NoData, "many-to-many"),
+            ("sum(failure_total) <= 3", ThresholdVerdict::Pass, "3, want <= 3"),
+            ("sum(failure_total) <= 2", ThresholdVerdict::Fail, "3, want <= 2"),
+            ("2 >= sum(failure_total)", ThresholdVerdict::Fail, "3, want 2 >= it"),
+            ("failure_total < 2", ThresholdVerdict::Fail, "failure_total{provider=\"a\"} 2, want < 2"),
+            ("failure_total < bool 2", ThresholdVerdict::Fail, "failure_total{provider=\"a\"} 2, want < 2"),
+            ("hits_total / (hits_total + misses_total) > 0.8", ThresholdVerdict::Fail, "0.8, want > 0.8"),
+            ("zero / zero > 0.8", ThresholdVerdict::NoData, "0/0"),
+            ("zero / zero != 0.8", ThresholdVerdict::NoData, "0/0"),
+            ("idle_total < 1", ThresholdVerdict::NoData, "declared but has no sample"),
+            ("(sum(idle_total) or vector(0)) < 1", ThresholdVerdict::Pass, "0, want < 1"),
+            ("failures_total < 1", ThresholdVerdict::NoData, "no metric failures_total; similar: failure_total"),
+            ("failure_total{provider=\"c\"} < 1", ThresholdVerdict::NoData, "its values are \"a\", \"b\""),
+            ("rate(failure_total[5m]) < 1", ThresholdVerdict::NoData, "too few scrapes"),
+            ("failure_total < on(provider) failure_total{provider=\"b\"}", ThresholdVerdict::Fail, "1, want < 1"),
+            ("failure_total <= on(provider) failure_total{provider=\"b\"}", ThresholdVerdict::NoData, "meets nothing"),
+            ("failure_total < on() failure_total", ThresholdVerdict::NoData, "many-to-many"),
         ] {
             let (found, sentence) = decided(source);
             assert_eq!(found, answer, "{source}: {sentence}");
@@ -202,8 +194,8 @@ zero 0
     #[test]
     fn a_failure_counts_whatever_else_cannot_be_compared() {
         let (answer, why) = decided("(failure_total or (zero / zero)) <= 1");
-        assert_eq!((answer, &*why), (Answer::Fails, "failure_total{provider=\"a\"} 2, want <= 1"));
+        assert_eq!((answer, &*why), (ThresholdVerdict::Fail, "failure_total{provider=\"a\"} 2, want <= 1"));
         let (answer, _) = decided("(failure_total or (zero / zero)) <= 2");
-        assert_eq!(answer, Answer::NoData);
+        assert_eq!(answer, ThresholdVerdict::NoData);
     }
 }

@@ -10,7 +10,7 @@ use promeval::series::Storage;
 
 /// The metric names that were declared, and those that had samples.
 #[derive(Clone, Debug, Default)]
-pub struct Inventory {
+pub(crate) struct Inventory {
     declared: BTreeSet<String>,
     families: BTreeSet<String>,
     sampled: BTreeMap<String, usize>,
@@ -18,7 +18,7 @@ pub struct Inventory {
 
 impl Inventory {
     /// Adds what an exposition holds.
-    pub fn add(&mut self, exposition: &Exposition<'_>) {
+    pub(crate) fn add(&mut self, exposition: &Exposition<'_>) {
         self.declared.extend(exposition.declared_names());
         let declared = exposition.families().iter().filter(|family| family.kind.is_some());
         self.families.extend(declared.map(|family| family.name.clone()));
@@ -32,26 +32,22 @@ impl Inventory {
     }
 
     /// Whether a family or a metric of this name is declared by a `# TYPE` line.
-    #[must_use]
-    pub fn declares(&self, name: &str) -> bool {
+    pub(crate) fn declares(&self, name: &str) -> bool {
         self.families.contains(name) || self.declared.contains(name)
     }
 
     /// How many names have samples.
-    #[must_use]
-    pub fn names(&self) -> usize {
+    pub(crate) fn names(&self) -> usize {
         self.sampled.len()
     }
 
     /// How many samples there are.
-    #[must_use]
-    pub fn samples(&self) -> usize {
+    pub(crate) fn samples(&self) -> usize {
         self.sampled.values().sum()
     }
 
     /// Names like the given one, best first.
-    #[must_use]
-    pub fn similar(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn similar(&self, name: &str) -> Vec<&str> {
         const SHOWN: usize = 3;
         let names: BTreeSet<&str> =
             self.sampled.keys().chain(&self.declared).chain(&self.families).map(|name| &**name).collect();
@@ -61,8 +57,7 @@ impl Inventory {
     }
 
     /// Why a selector finds no sample, as a clause of a sentence; nothing where its metric and labels are there.
-    #[must_use]
-    pub fn absence(&self, selector: &Selector, storage: &Storage) -> Option<String> {
+    pub(crate) fn absence(&self, selector: &Selector, storage: &Storage) -> Option<String> {
         let Some(name) = selector.metric_name() else {
             let any = storage.series().iter().any(|series| selector.wants(series.labels.metric_name()));
             return (!any).then(|| "no metric name matches its pattern".to_owned());

@@ -1,30 +1,24 @@
 //! The checks file as it is written: every key optional, every value with its place.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::Deserialize;
 use serde::de::Deserializer;
 
-/// A value of the checks file and the place it stands at.
+use super::OnNoData;
+use crate::outcome::{Place, Severity};
+
+/// A value of the checks file and its place.
 #[derive(Clone, Debug, Default)]
 pub(super) struct At<T> {
     pub(super) value: T,
-    pub(super) place: Place,
-}
-
-/// A line and a column, both counted from 1; 0 where the value does not come from a file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Place {
-    /// The line.
-    pub line: u64,
-    /// The column, in characters.
-    pub column: u64,
+    /// Nothing where the value does not come from a file.
+    pub(super) place: Option<Place>,
 }
 
 impl<T> At<T> {
     pub(super) fn nowhere(value: T) -> Self {
-        Self { value, place: Place::default() }
+        Self { value, place: None }
     }
 }
 
@@ -32,7 +26,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = serde_saphyr::Spanned::<T>::deserialize(deserializer)?;
         let location = spanned.referenced;
-        Ok(Self { value: spanned.value, place: Place { line: location.line(), column: location.column() } })
+        Ok(Self { value: spanned.value, place: super::yaml::place(location) })
     }
 }
 
@@ -49,7 +43,7 @@ impl<T: schemars::JsonSchema> schemars::JsonSchema for At<T> {
     }
 }
 
-/// A duration such as `500ms`, `30s`, `2m` or `1h 30m`.
+/// A string and its place.
 pub(super) type Text = At<String>;
 
 /// The whole file.
@@ -84,30 +78,6 @@ pub(super) struct Backoff {
     pub(super) initial: Option<Text>,
     /// The longest wait.
     pub(super) max: Option<Text>,
-}
-
-/// Whether a failure blocks.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Severity {
-    /// A failure fails the gate.
-    Block,
-    /// A failure is reported and does not change the verdict.
-    Warn,
-}
-
-/// What a threshold without data comes to.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub(super) enum OnNoData {
-    /// As if the threshold had failed.
-    Fail,
-    /// A warning.
-    Warn,
-    /// As if the threshold had held.
-    Pass,
 }
 
 /// The keys of `ready`.
@@ -385,10 +355,4 @@ pub(super) struct SmokeRequest {
     pub(super) path: Text,
     /// What the answer must be; status 200 where it is left out.
     pub(super) expect: Option<Expect>,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.line, self.column)
-    }
 }

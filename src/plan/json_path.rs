@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// A path such as `$.status`, `$.checks[0].name` or `$['any key']`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JsonPath {
+pub(crate) struct JsonPath {
     source: String,
     steps: Vec<Step>,
 }
@@ -22,8 +22,8 @@ impl JsonPath {
     ///
     /// # Errors
     /// What it is instead; queries that find several values are refused.
-    pub fn parse(source: &str) -> Result<Self, String> {
-        let wrong = || format!("{source:?} is no path to one JSON value: write $.status, $.list[0] or $['any key']");
+    pub(crate) fn parse(source: &str) -> Result<Self, String> {
+        let wrong = || format!("{source:?} is not a path to one JSON value: write $.status, $.list[0] or $['any key']");
         let mut rest = source.strip_prefix('$').ok_or_else(wrong)?;
         let mut steps = Vec::new();
         while !rest.is_empty() {
@@ -51,8 +51,7 @@ impl JsonPath {
     }
 
     /// The value that the path leads to.
-    #[must_use]
-    pub fn find<'v>(&self, document: &'v Value) -> Option<&'v Value> {
+    pub(crate) fn find<'v>(&self, document: &'v Value) -> Option<&'v Value> {
         self.steps.iter().try_fold(document, |value, step| match step {
             Step::Name(name) => value.as_object()?.get(name),
             Step::Index(index) => {

@@ -7,39 +7,42 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::file::{At, Place, Text};
-use super::load::yaml;
-use super::{PlanError, promql_message};
+use super::file::{At, Text};
+use super::promql_message;
+use super::yaml;
+use crate::outcome::{Diagnostic, Place};
 use promeval::labels::is_legacy_name;
 use promeval::promql::ast::{Expr, Type};
 use promeval::promql::parse as parse_promql;
 
 /// An alert.
 #[derive(Clone, Debug)]
-pub struct Alert {
+pub(crate) struct Alert {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its expression: it is active while this has an element.
-    pub expr: Expr,
+    pub(crate) expr: Expr,
     /// The expression as it is written.
-    pub source: String,
+    pub(crate) source: String,
     /// How long it must be active to fire.
-    pub hold: Duration,
+    pub(crate) hold: Duration,
     /// Its `severity` label; empty where it has none.
-    pub severity: String,
+    pub(crate) severity: String,
     /// Its `summary` annotation, templates and all; empty where it has none.
-    pub summary: String,
+    pub(crate) summary: String,
+    /// In the rules file.
+    pub(crate) place: Option<Place>,
 }
 
 /// A recording rule.
 #[derive(Clone, Debug)]
-pub struct Record {
+pub(crate) struct Record {
     /// The name of the series that it makes.
-    pub name: String,
+    pub(crate) name: String,
     /// What is recorded.
-    pub expr: Expr,
+    pub(crate) expr: Expr,
     /// Labels that are set on what it makes.
-    pub labels: Vec<(String, String)>,
+    pub(crate) labels: Vec<(String, String)>,
 }
 
 /// What a rules file holds.
@@ -93,31 +96,40 @@ struct WrittenRule {
 ///
 /// # Errors
 /// The first thing that is wrong, with its place.
-pub(super) fn parse(text: &str) -> Result<Rules, PlanError> {
-    let empty = || PlanError::new(Place::default(), "the rules file is empty; it starts with \"groups:\"");
-    let file: RulesFile = yaml(text)?.ok_or_else(empty)?;
+pub(super) fn parse(text: &str) -> Result<Rules, Diagnostic> {
+    let empty = || Diagnostic::new("rules", None, "the rules file is empty; it starts with \"groups:\"");
+    let file: RulesFile = yaml::read(text)?.ok_or_else(empty)?;
     let mut rules = Rules::default();
     let mut names = HashSet::new();
     for group in file.groups {
         if !names.insert(group.name.value.clone()) {
-            return Err(PlanError::new(group.name.place, format!("the group {:?} stands twice", group.name.value)));
+            return Err(Diagnostic::new(
+                "rules",
+                group.name.place,
+                format!("the group {:?} is duplicated", group.name.value),
+            ));
         }
         for rule in group.rules {
             one(rule, &group.labels, &mut rules)?;
         }
     }
     if rules.alerts.is_empty() {
-        return Err(PlanError::new(Place::default(), "the rules file has no alert, so that it would gate nothing"));
+        return Err(Diagnostic::new("rules", None, "the rules file has no alert, so that it would gate nothing"));
     }
     Ok(rules)
 }
 
-fn one(rule: WrittenRule, group: &BTreeMap<String, String>, rules: &mut Rules) -> Result<(), PlanError> {
+fn one(rule: WrittenRule, group: &BTreeMap<String, String>, rules: &mut Rules) -> Result<(), Diagnostic> {
     let place = rule.expr.place;
     let source = rule.expr.value.trim().to_owned();
-    let expr = parse_promql(&source).map_err(|error| PlanError::new(place, promql_message(&error, &source)))?;
+    let expr =
+        parse_promql(&source).map_err(|error| Diagnostic::new("rules", place, promql_message(&error, &source)))?;
     if expr.value_type() != Type::Vector {
-        return Err(PlanError::new(place, format!("a rule is an instant vector, and this is {}", expr.value_type())));
+        return Err(Diagnostic::new(
+            "rules",
+            place,
+            format!("a rule is an instant vector, and this is {}", expr.value_type()),
+        ));
     }
     // A rule's own labels beat its group's.
     let mut labels = group.clone();
@@ -127,32 +139,32 @@ fn one(rule: WrittenRule, group: &BTreeMap<String, String>, rules: &mut Rules) -
             let hold = rule.hold.map_or(Ok(Duration::ZERO), |text| hold(&text))?;
             let severity = labels.remove("severity").unwrap_or_default();
             let summary = rule.annotations.get("summary").cloned().unwrap_or_default();
-            rules.alerts.push(Alert { name: name.value, expr, source, hold, severity, summary });
+            rules.alerts.push(Alert { name: name.value, expr, source, hold, severity, summary, place });
             Ok(())
         }
         (None, Some(name)) => {
             if !is_legacy_name(&name.value) {
-                return Err(PlanError::new(name.place, format!("{:?} is no metric name", name.value)));
+                return Err(Diagnostic::new("rules", name.place, format!("{:?} is not a metric name", name.value)));
             }
             rules.records.push(Record { name: name.value, expr, labels: labels.into_iter().collect() });
             Ok(())
         }
         (Some(At { place, .. }), Some(_)) => {
-            Err(PlanError::new(place, "a rule is either an alert or a record, not both"))
+            Err(Diagnostic::new("rules", place, "a rule is either an alert or a record, not both"))
         }
-        (None, None) => Err(PlanError::new(place, "a rule needs a name: alert or record")),
+        (None, None) => Err(Diagnostic::new("rules", place, "a rule needs a name: alert or record")),
     }
 }
 
 /// A duration as Prometheus writes it, which is one of PromQL too.
-fn hold(text: &Text) -> Result<Duration, PlanError> {
+fn hold(text: &Text) -> Result<Duration, Diagnostic> {
     let written = text.value.trim();
     let parsed = parse_promql(written).ok().map(|expr| expr.kind);
     match parsed {
         Some(promeval::promql::ast::ExprKind::Number(seconds)) if (0.0..1e9).contains(&seconds) => {
             Ok(Duration::from_secs_f64(seconds))
         }
-        _ => Err(PlanError::new(text.place, format!("{written:?} is no duration; write it as 30s or 5m"))),
+        _ => Err(Diagnostic::new("rules", text.place, format!("{written:?} is not a duration; write it as 30s or 5m"))),
     }
 }
 
@@ -183,8 +195,8 @@ mod tests {
             ("groups:\n- name: a\n  rules:\n  - {alert: A, expr: 1}\n", "this is a scalar"),
             ("groups:\n- name: a\n  rules:\n  - {alert: A, record: b, expr: up}\n", "not both"),
             ("groups:\n- name: a\n  rules:\n  - {expr: up}\n", "needs a name"),
-            ("groups:\n- name: a\n  rules:\n  - {alert: A, expr: up, for: soon}\n", "is no duration"),
-            ("groups:\n- name: a\n- name: a\n", "stands twice"),
+            ("groups:\n- name: a\n  rules:\n  - {alert: A, expr: up, for: soon}\n", "is not a duration"),
+            ("groups:\n- name: a\n- name: a\n", "is duplicated"),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.message.contains(wanted), "{text}: {error}");

@@ -1,43 +1,44 @@
 //! Thresholds: PromQL comparisons that must hold.
 
+use serde::Deserialize;
+
 use super::Alert;
+use crate::outcome::{Place, Severity, Status};
 use promeval::promql::ast::{Binary, Expr, ExprKind, Type};
 use promeval::promql::{Error, parse};
 
 /// What must hold of the metrics.
 #[derive(Clone, Debug)]
-pub struct Threshold {
+pub(crate) struct Threshold {
     /// The name a person gave it, if any.
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     /// What it says.
-    pub rule: Rule,
-    /// Whether a failure fails the gate.
-    pub blocking: bool,
-    /// What no data comes to.
-    pub on_no_data: NoData,
+    pub(crate) rule: Rule,
+    pub(crate) severity: Severity,
+    pub(crate) on_no_data: OnNoData,
+    /// In the checks file, or the rules file that an alert comes from.
+    pub(crate) place: Option<Place>,
 }
 
 impl Threshold {
     /// The name, or the expression where it has none.
-    #[must_use]
-    pub fn label(&self) -> &str {
+    pub(crate) fn label(&self) -> &str {
         self.name.as_deref().unwrap_or(self.rule.source())
     }
 }
 
 /// What a threshold says.
 #[derive(Clone, Debug)]
-pub enum Rule {
+pub(crate) enum Rule {
     /// A comparison that must hold.
-    Holds(Comparison),
+    Holds(ThresholdExpr),
     /// An alert that must not fire.
     Silent(Alert),
 }
 
 impl Rule {
     /// The expression as it is written.
-    #[must_use]
-    pub fn source(&self) -> &str {
+    pub(crate) fn source(&self) -> &str {
         match self {
             Self::Holds(comparison) => &comparison.source,
             Self::Silent(alert) => &alert.source,
@@ -45,8 +46,7 @@ impl Rule {
     }
 
     /// The expression.
-    #[must_use]
-    pub fn expr(&self) -> &Expr {
+    pub(crate) fn expr(&self) -> &Expr {
         match self {
             Self::Holds(comparison) => comparison.expr(),
             Self::Silent(alert) => &alert.expr,
@@ -55,31 +55,52 @@ impl Rule {
 }
 
 /// What a threshold without data comes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoData {
-    /// As if it had failed.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OnNoData {
+    /// As if the threshold had failed.
     Fail,
     /// A warning.
     Warn,
-    /// As if it had held.
+    /// As if the threshold had held.
     Pass,
+}
+
+impl OnNoData {
+    /// Where the plan says nothing of it: what must hold must be seen.
+    pub(crate) fn of(severity: Severity) -> Self {
+        match severity {
+            Severity::Block => Self::Fail,
+            Severity::Warn => Self::Warn,
+        }
+    }
+
+    /// What it does to the check.
+    pub(crate) fn status(self) -> Status {
+        match self {
+            Self::Fail => Status::Fail,
+            Self::Warn => Status::Warn,
+            Self::Pass => Status::Pass,
+        }
+    }
 }
 
 /// A PromQL expression of the form `lhs CMP rhs` that is an instant vector.
 #[derive(Clone, Debug)]
-pub struct Comparison {
+pub(crate) struct ThresholdExpr {
     /// As it is written, without the white space around it.
-    pub source: String,
+    pub(crate) source: String,
     expr: Expr,
     parts: Binary,
 }
 
-impl Comparison {
+impl ThresholdExpr {
     /// Parses and checks an expression.
     ///
     /// # Errors
     /// PromQL that does not parse, another type than an instant vector, or another operator than a comparison.
-    pub fn parse(source: &str) -> Result<Self, Error> {
+    pub(crate) fn parse(source: &str) -> Result<Self, Error> {
         let source = source.trim();
         let expr = parse(source)?;
         let found = expr.value_type();
@@ -108,20 +129,17 @@ impl Comparison {
     }
 
     /// The whole expression.
-    #[must_use]
-    pub fn expr(&self) -> &Expr {
+    pub(crate) fn expr(&self) -> &Expr {
         &self.expr
     }
 
     /// The comparison: its sides and its operator.
-    #[must_use]
-    pub fn parts(&self) -> &Binary {
+    pub(crate) fn parts(&self) -> &Binary {
         &self.parts
     }
 
     /// The metric names that the expression asks for, each once.
-    #[must_use]
-    pub fn metric_names(&self) -> Vec<String> {
+    pub(crate) fn metric_names(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         for name in self.expr.selectors().into_iter().filter_map(|selector| selector.metric_name()) {
             if !names.iter().any(|known| known == name) {
@@ -141,7 +159,7 @@ mod tests {
         for source in
             ["a <= 2", "(sum(a) or vector(0)) <= 2", "((a > bool 1))", "2 > a", "a > on(x) b", "vector(1) > 0"]
         {
-            assert!(Comparison::parse(source).is_ok(), "{source}");
+            assert!(ThresholdExpr::parse(source).is_ok(), "{source}");
         }
         for (source, piece) in [
             ("a", "is a comparison"),
@@ -153,14 +171,14 @@ mod tests {
             ("a >", "unexpected end"),
             ("1 > 2", "must use bool"),
         ] {
-            let error = Comparison::parse(source).unwrap_err();
+            let error = ThresholdExpr::parse(source).unwrap_err();
             assert!(error.message.contains(piece), "{source}: {error}");
         }
     }
 
     #[test]
     fn the_names_asked_for_are_known() {
-        let comparison = Comparison::parse("sum(a) / (sum(a) + sum(rate(b{x=\"1\"}[5m]))) > 0.8").unwrap();
+        let comparison = ThresholdExpr::parse("sum(a) / (sum(a) + sum(rate(b{x=\"1\"}[5m]))) > 0.8").unwrap();
         assert_eq!(comparison.metric_names(), ["a", "b"]);
     }
 }

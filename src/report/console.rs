@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use crate::outcome::{Observation, ObservationKind, Outcome, Status, Summary, Verdict};
-use crate::probe::shown;
+use crate::outcome::{DeploymentFacts, Observation, Outcome, Seen, Status, Summary, Verdict};
+use crate::text;
 
 /// Whether the text is coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Style {
+pub(crate) enum Style {
     /// No escape sequences.
     Plain,
     /// ANSI colours.
@@ -40,10 +40,10 @@ impl Style {
 }
 
 /// The summary as text.
-#[must_use]
-pub fn render(summary: &Summary, style: Style) -> String {
-    let url = if summary.url.is_empty() { "(the canary's address was not found out)" } else { &summary.url };
-    let facts: Vec<String> = summary.deployment.iter().map(|(name, value)| format!("{name} {value}")).collect();
+pub(crate) fn render(summary: &Summary, style: Style) -> String {
+    let url = summary.url.as_deref().map_or("(the canary was not located)".into(), field);
+    let facts = summary.deployment.iter().flat_map(DeploymentFacts::known);
+    let facts: Vec<String> = facts.map(|(name, value)| format!("{name} {}", field(value))).collect();
     let facts = if facts.is_empty() { String::new() } else { format!("{}\n", facts.join(", ")) };
     let mut text = format!("{url}\n{facts}\n");
     let name_width = summary.checks.iter().map(|check| check.name.chars().count()).max().unwrap_or(0).max(5);
@@ -53,7 +53,7 @@ pub fn render(summary: &Summary, style: Style) -> String {
     for check in &summary.checks {
         let (name, status) = (&check.name, style.status(check.status, 7));
         let (attempts, time) = (check.attempts, shown_time(check));
-        let line = format!("{name:name_width$}  {status}  {attempts:>8}  {time:>9}  {}", one_line(&check.detail));
+        let line = format!("{name:name_width$}  {status}  {attempts:>8}  {time:>9}  {}", field(&check.detail));
         text.push_str(line.trim_end());
         text.push('\n');
     }
@@ -71,29 +71,36 @@ fn shown_time(check: &Outcome) -> String {
     if milliseconds < 1000 { format!("{milliseconds} ms") } else { format!("{:.1} s", check.duration.as_secs_f64()) }
 }
 
-fn one_line(text: &str) -> String {
-    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+/// Text that may hold what a canary said, for one line of a terminal.
+fn field(text: &str) -> String {
+    let line = text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    text::escaped(&line).into_owned()
 }
 
 /// Every threshold, whatever its answer, and everything else that is not good.
 fn observations(text: &mut String, summary: &Summary, style: Style) {
-    let told = |observation: &&Observation| {
-        let always = observation.kind == ObservationKind::Threshold
-            || (observation.kind == ObservationKind::Note && observation.status == Status::Pass);
+    let told = |check: &Outcome, observation: &Observation| {
+        // A check of one request says it all in its own line.
+        if observation.seen == Seen::Request && check.detail.ends_with(&observation.detail) {
+            return false;
+        }
+        let always =
+            observation.threshold().is_some() || (observation.seen == Seen::Note && observation.status == Status::Pass);
         always || !matches!(observation.status, Status::Pass | Status::Skipped)
     };
     for check in &summary.checks {
-        let told: Vec<&Observation> = check.observations.iter().filter(told).collect();
+        let told: Vec<&Observation> =
+            check.observations.iter().filter(|observation| told(check, observation)).collect();
         if told.is_empty() {
             continue;
         }
         let _ = writeln!(text, "\n{}", style.paint(BOLD, &check.name));
         for observation in told {
             let status = style.status(observation.status, 4);
-            let name = one_line(&observation.name);
-            let _ = writeln!(text, "  {status}  {name}: {}", one_line(&observation.detail));
-            if let Some(seen) = observation.threshold.as_ref().filter(|seen| one_line(&seen.expression) != name) {
-                let _ = writeln!(text, "        {}", style.paint(FAINT, &one_line(&seen.expression)));
+            let name = field(&observation.name);
+            let _ = writeln!(text, "  {status}  {name}: {}", field(&observation.detail));
+            if let Some(seen) = observation.threshold().filter(|seen| field(&seen.expression) != name) {
+                let _ = writeln!(text, "        {}", style.paint(FAINT, &field(&seen.expression)));
             }
         }
     }
@@ -101,7 +108,7 @@ fn observations(text: &mut String, summary: &Summary, style: Style) {
 
 fn verdict(summary: &Summary, style: Style) -> String {
     let verdict = summary.verdict();
-    let took = shown(summary.duration);
+    let took = text::duration(summary.duration);
     let names = |wanted: Status| {
         let named = summary.checks.iter().filter(|check| check.status == wanted).map(|check| &*check.name);
         named.collect::<Vec<_>>().join(", ")
@@ -109,8 +116,7 @@ fn verdict(summary: &Summary, style: Style) -> String {
     let warnings = summary.warnings().len();
     let warned = match warnings {
         0 => String::new(),
-        1 => ", with 1 warning".into(),
-        several => format!(", with {several} warnings"),
+        several => format!(", with {}", text::counted(several, "warning")),
     };
     let (code, line, next) = match verdict {
         Verdict::Pass => {
@@ -130,7 +136,7 @@ fn verdict(summary: &Summary, style: Style) -> String {
             (
                 RED,
                 format!("NO VERDICT in {took}: {why}"),
-                "do not promote on this run; mend the cause and run it again".into(),
+                "do not promote on this run; remove the cause and run it again".into(),
             )
         }
     };
@@ -142,13 +148,13 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
-    use crate::outcome::{ThresholdSeen, ThresholdVerdict};
+    use crate::outcome::{Severity, ThresholdSeen, ThresholdVerdict};
 
     fn check(name: &str, status: Status, attempts: u32, millis: u64, detail: &str) -> Outcome {
         Outcome {
             name: name.into(),
             status,
-            blocking: true,
+            severity: Severity::Block,
             attempts,
             duration: Duration::from_millis(millis),
             limit: Duration::from_secs(30),
@@ -160,21 +166,16 @@ mod tests {
     #[test]
     fn the_summary_is_what_a_person_reads() {
         let mut metrics = check("metrics", Status::Fail, 1, 8, "failures: 3, want <= 2");
-        metrics.observations.push(Observation {
-            kind: ObservationKind::Threshold,
-            name: "failures".into(),
-            status: Status::Fail,
-            detail: "3, want <= 2".into(),
-            threshold: Some(ThresholdSeen {
-                expression: "(sum(f) or\n  vector(0)) <= 2".into(),
-                verdict: ThresholdVerdict::Fail,
-                blocking: true,
-                elements: Vec::new(),
-            }),
-        });
+        let seen = ThresholdSeen {
+            expression: "(sum(f) or\n  vector(0)) <= 2".into(),
+            verdict: ThresholdVerdict::Fail,
+            severity: Severity::Block,
+            elements: Vec::new(),
+        };
+        metrics.observations.push(Observation::new(Seen::Threshold(seen), "failures", Status::Fail, "3, want <= 2"));
         let summary = Summary {
-            url: "https://canary.example.com".into(),
-            deployment: Vec::new(),
+            url: Some("https://canary.example.com".into()),
+            deployment: None,
             started_at: SystemTime::UNIX_EPOCH,
             duration: Duration::from_millis(2345),
             checks: vec![

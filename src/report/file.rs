@@ -5,20 +5,34 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// The formats of reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReportFormat {
-    /// JSON, by `report.schema.json`.
-    Json,
-}
+use super::Format;
 
 /// What report to write, and where: `FORMAT=PATH`, with `-` for standard output.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReportSpec {
-    /// The format.
-    pub format: ReportFormat,
+pub(crate) struct ReportSpec {
+    format: Format,
     /// The file; standard output where there is none.
-    pub path: Option<PathBuf>,
+    path: Option<PathBuf>,
+}
+
+impl ReportSpec {
+    /// The reports that a command line asks for.
+    ///
+    /// # Errors
+    /// The first one that is malformed, or a second one for the same place.
+    pub(crate) fn all(written: &[String]) -> Result<Vec<Self>, String> {
+        let specs: Vec<Self> = written
+            .iter()
+            .map(|written| written.parse().map_err(|error| format!("--report {error}")))
+            .collect::<Result<_, _>>()?;
+        for (index, spec) in specs.iter().enumerate() {
+            if specs[..index].iter().any(|other| other.path == spec.path) {
+                let place = spec.path.as_ref().map_or("standard output".into(), |path| path.display().to_string());
+                return Err(format!("--report: two reports go to {place}"));
+            }
+        }
+        Ok(specs)
+    }
 }
 
 impl FromStr for ReportSpec {
@@ -26,11 +40,11 @@ impl FromStr for ReportSpec {
 
     fn from_str(written: &str) -> Result<Self, String> {
         let how = "write it as json=PATH, or json=- for standard output";
-        let (format, path) = written.split_once('=').ok_or_else(|| format!("{written:?} names no file; {how}"))?;
-        let format = match format {
-            "json" => ReportFormat::Json,
-            other => return Err(format!("unknown report format {other:?}; the format is json")),
-        };
+        let (name, path) = written.split_once('=').ok_or_else(|| format!("{written:?} names no file; {how}"))?;
+        let format = Format::named(name).ok_or_else(|| {
+            let names = Format::ALL.map(Format::name).join(", ");
+            format!("unknown report format {name:?}; there is {names}")
+        })?;
         match path {
             "" => Err(format!("{written:?} names no file; {how}")),
             "-" => Ok(Self { format, path: None }),
@@ -41,9 +55,8 @@ impl FromStr for ReportSpec {
 
 /// A report that is going to be written.
 #[derive(Debug)]
-pub struct ReportFile {
-    /// What and where.
-    pub spec: ReportSpec,
+pub(crate) struct ReportFile {
+    spec: ReportSpec,
     staged: Option<Staged>,
 }
 
@@ -56,11 +69,20 @@ struct Staged {
 }
 
 impl ReportFile {
+    pub(crate) fn format(&self) -> Format {
+        self.spec.format
+    }
+
+    /// Whether it goes to a file and not to standard output.
+    pub(crate) fn is_file(&self) -> bool {
+        self.spec.path.is_some()
+    }
+
     /// Proves that the report can be written.
     ///
     /// # Errors
     /// Why it cannot.
-    pub fn open(spec: ReportSpec) -> Result<Self, String> {
+    pub(crate) fn open(spec: ReportSpec) -> Result<Self, String> {
         let Some(path) = &spec.path else {
             return Ok(Self { spec, staged: None });
         };
@@ -83,7 +105,7 @@ impl ReportFile {
     ///
     /// # Errors
     /// Why it could not be written.
-    pub fn write(mut self, text: &str) -> Result<(), String> {
+    pub(crate) fn write(mut self, text: &str) -> Result<(), String> {
         let Some((staged, path)) = self.staged.as_mut().zip(self.spec.path.as_ref()) else {
             return std::io::stdout()
                 .write_all(text.as_bytes())

@@ -3,32 +3,33 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use promeval::number::format_value;
 use serde::Serialize;
 
-use crate::outcome::{ElementSeen, Observation, Outcome, Summary};
-use promeval::number::format_value;
+use crate::outcome::{
+    DeploymentFacts, ElementSeen, Exit, Observation, Outcome, Place, Seen, Severity, Status, Summary, ThresholdVerdict,
+    Verdict,
+};
 
 /// The version of the report's schema.
-pub const SCHEMA_VERSION: u32 = 1;
+const SCHEMA_VERSION: u32 = 1;
 
 /// The report of one run.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(test, schemars(deny_unknown_fields))]
 struct Report<'r> {
     /// The version of this schema.
     schema: u32,
-    /// "pass", "fail" or "error".
-    #[cfg_attr(test, schemars(extend("enum" = ["pass", "fail", "error"])))]
-    verdict: &'static str,
+    verdict: Verdict,
     /// The exit code of the process: 0 pass, 1 fail, 3 no verdict reached.
     #[cfg_attr(test, schemars(extend("enum" = [0, 1, 3])))]
     exit_code: u8,
-    /// The canary's address.
-    url: &'r str,
-    /// What is known of the deployment: project, region, service, revision, phase, release, rollout.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    deployment: BTreeMap<&'r str, &'r str>,
+    /// The canary's address; null where it was not located.
+    url: Option<&'r str>,
+    /// What is known of the deployment; left out where only an address was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deployment: Option<&'r DeploymentFacts>,
     /// When the run began: RFC 3339, UTC.
     #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     started_at: String,
@@ -43,13 +44,11 @@ struct Report<'r> {
 /// What one check came to.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(test, schemars(deny_unknown_fields))]
 struct Check<'r> {
     /// The check's name.
     name: &'r str,
-    /// "pass", "warn", "fail", "skipped" or "error".
-    #[cfg_attr(test, schemars(extend("enum" = ["pass", "warn", "fail", "skipped", "error"])))]
-    status: &'static str,
+    status: Status,
     /// Whether a failure of it fails the gate.
     blocking: bool,
     /// How many times it was tried.
@@ -61,49 +60,73 @@ struct Check<'r> {
     /// Why it ended so, in one line.
     detail: &'r str,
     /// What it saw on the way.
-    observations: Vec<Seen<'r>>,
+    observations: Vec<Observed<'r>>,
 }
 
 /// One thing that a check saw.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-struct Seen<'r> {
-    /// "request", "asset", "family", "threshold" or "note".
-    #[cfg_attr(test, schemars(extend("enum" = ["request", "asset", "family", "threshold", "note"])))]
-    kind: &'static str,
+#[cfg_attr(test, schemars(deny_unknown_fields))]
+struct Observed<'r> {
+    kind: Kind,
     /// A path, a family, a threshold.
     name: &'r str,
-    /// What it does to the check: "pass", "warn", "fail", "skipped" or "error".
-    #[cfg_attr(test, schemars(extend("enum" = ["pass", "warn", "fail", "skipped", "error"])))]
-    status: &'static str,
+    /// What it does to the check.
+    status: Status,
     /// One line.
     detail: &'r str,
-    /// Of a threshold: the PromQL expression.
+    /// What was wanted, where it can be told in a word.
     #[serde(skip_serializing_if = "Option::is_none")]
-    expression: Option<&'r str>,
-    /// Of a threshold: "pass", "fail" or "`no_data`".
+    expected: Option<&'r str>,
+    /// What came, where it can be told in a word.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(test, schemars(with = "Option<String>", extend("enum" = ["pass", "fail", "no_data"])))]
-    verdict: Option<&'static str>,
-    /// Of a threshold: whether it blocks.
+    actual: Option<&'r str>,
+    /// Where the checks file (of an alert, the rules file) asks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    blocking: Option<bool>,
-    /// Of a threshold: the worst element's value; null where there is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<Number>,
-    /// Of a threshold: what the worst element was compared with; null where there is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit: Option<Number>,
-    /// Of a threshold: the elements compared, the worst first, at most 20.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    elements: Option<Vec<Element<'r>>>,
+    place: Option<Place>,
+    /// Of a threshold: what it saw.
+    #[serde(flatten)]
+    threshold: Option<Threshold<'r>>,
+}
+
+/// The kinds of observation.
+#[derive(Clone, Copy, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    /// A request and its answer.
+    Request,
+    /// A script, a style sheet or a preloaded module of a page.
+    Asset,
+    /// A family that must be declared.
+    Family,
+    /// A threshold.
+    Threshold,
+    /// Something that a person should know.
+    Note,
+}
+
+/// What a threshold saw.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Threshold<'r> {
+    /// The PromQL expression.
+    expression: &'r str,
+    verdict: ThresholdVerdict,
+    /// Whether it blocks.
+    blocking: bool,
+    /// The worst element's value; null where there is none.
+    value: Number,
+    /// What the worst element was compared with; null where there is none.
+    limit: Number,
+    /// The elements compared, the worst first, at most 20.
+    elements: Vec<Element<'r>>,
 }
 
 /// One element that a threshold compared.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(test, schemars(deny_unknown_fields))]
 struct Element<'r> {
     /// Its labels.
     labels: BTreeMap<&'r str, &'r str>,
@@ -124,8 +147,12 @@ enum Number {
 }
 
 impl Number {
-    fn of(value: f64) -> Self {
-        if value.is_finite() { Self::Finite(value) } else { Self::Named(format_value(value)) }
+    fn of(value: Option<f64>) -> Self {
+        match value {
+            None => Self::Missing(()),
+            Some(value) if value.is_finite() => Self::Finite(value),
+            Some(value) => Self::Named(format_value(value)),
+        }
     }
 }
 
@@ -133,20 +160,21 @@ impl Number {
 ///
 /// # Errors
 /// None is known: the report holds nothing that JSON cannot carry.
-pub fn render(summary: &Summary) -> Result<String, serde_json::Error> {
+pub(super) fn render(summary: &Summary) -> Result<String, String> {
     let verdict = summary.verdict();
     let report = Report {
         schema: SCHEMA_VERSION,
-        verdict: verdict.word(),
-        exit_code: verdict.exit_code(),
-        url: &summary.url,
-        deployment: summary.deployment.iter().map(|(name, value)| (&**name, &**value)).collect(),
+        verdict,
+        exit_code: Exit::from(verdict).code(),
+        url: summary.url.as_deref(),
+        deployment: summary.deployment.as_ref(),
         started_at: humantime::format_rfc3339_millis(summary.started_at).to_string(),
         duration_ms: milliseconds(summary.duration),
         warnings: summary.warnings(),
         checks: summary.checks.iter().map(check).collect(),
     };
-    serde_json::to_string_pretty(&report).map(|text| text + "\n")
+    let text = serde_json::to_string_pretty(&report).map_err(|error| format!("the report cannot be made: {error}"))?;
+    Ok(text + "\n")
 }
 
 fn milliseconds(duration: Duration) -> u64 {
@@ -156,41 +184,52 @@ fn milliseconds(duration: Duration) -> u64 {
 fn check(outcome: &Outcome) -> Check<'_> {
     Check {
         name: &outcome.name,
-        status: outcome.status.word(),
-        blocking: outcome.blocking,
+        status: outcome.status,
+        blocking: outcome.severity == Severity::Block,
         attempts: outcome.attempts,
         duration_ms: milliseconds(outcome.duration),
         limit_ms: milliseconds(outcome.limit),
         detail: &outcome.detail,
-        observations: outcome.observations.iter().map(seen).collect(),
+        observations: outcome.observations.iter().map(observed).collect(),
     }
 }
 
-fn seen(observation: &Observation) -> Seen<'_> {
-    let threshold = observation.threshold.as_ref();
-    let worst = threshold.map(|seen| seen.elements.first());
-    let of = |pick: fn(&ElementSeen) -> Option<f64>| {
-        worst.map(|worst| worst.and_then(pick).map_or(Number::Missing(()), Number::of))
+fn observed(observation: &Observation) -> Observed<'_> {
+    let kind = match observation.seen {
+        Seen::Request => Kind::Request,
+        Seen::Asset => Kind::Asset,
+        Seen::Family => Kind::Family,
+        Seen::Threshold(_) => Kind::Threshold,
+        Seen::Note => Kind::Note,
     };
-    Seen {
-        kind: observation.kind.word(),
+    let threshold = observation.threshold().map(|seen| {
+        let worst = seen.elements.first();
+        Threshold {
+            expression: &seen.expression,
+            verdict: seen.verdict,
+            blocking: seen.severity == Severity::Block,
+            value: Number::of(worst.map(|worst| worst.value)),
+            limit: Number::of(worst.and_then(|worst| worst.limit)),
+            elements: seen.elements.iter().map(element).collect(),
+        }
+    });
+    Observed {
+        kind,
         name: &observation.name,
-        status: observation.status.word(),
+        status: observation.status,
         detail: &observation.detail,
-        expression: threshold.map(|seen| &*seen.expression),
-        verdict: threshold.map(|seen| seen.verdict.word()),
-        blocking: threshold.map(|seen| seen.blocking),
-        value: of(|element| Some(element.value)),
-        limit: of(|element| element.limit),
-        elements: threshold.map(|seen| seen.elements.iter().map(element).collect()),
+        expected: observation.expected.as_deref(),
+        actual: observation.actual.as_deref(),
+        place: observation.place,
+        threshold,
     }
 }
 
 fn element(seen: &ElementSeen) -> Element<'_> {
     Element {
         labels: seen.labels.iter().map(|(name, value)| (&**name, &**value)).collect(),
-        value: Number::of(seen.value),
-        limit: seen.limit.map_or(Number::Missing(()), Number::of),
+        value: Number::of(Some(seen.value)),
+        limit: Number::of(seen.limit),
     }
 }
 
@@ -200,9 +239,10 @@ mod tests {
 
     #[test]
     fn the_schema_in_the_repository_is_that_of_the_code() {
+        let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
         crate::plan::schema::compare(
             "report.schema.json",
-            &schemars::schema_for!(Report),
+            &settings.into_generator().into_root_schema_for::<Report<'_>>(),
             "The JSON report of canary-gate verify",
         );
     }

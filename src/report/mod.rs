@@ -2,8 +2,9 @@
 
 mod console;
 mod file;
+mod format;
 mod json;
 
-pub use console::{Style, render as console};
-pub use file::{ReportFile, ReportSpec};
-pub use json::{SCHEMA_VERSION, render as json};
+pub(crate) use console::{Style, render as console};
+pub(crate) use file::{ReportFile, ReportSpec};
+pub(crate) use format::Format;

@@ -45,7 +45,7 @@ const CASES: &[Case] = &[
     case("root-redirects", 0, "smoke", "pass", Exactly(1), "3 assets loaded"),
     case("health-degraded", 1, "health", "fail", Exactly(6), "200, but $.status is \"degraded\", want \"ok\" (attempt 6 of 6)"),
     case("health-nested-ok", 1, "health", "fail", Exactly(6), "$.status is \"fail\", want \"ok\""),
-    case("health-plain-text", 1, "health", "fail", Exactly(6), "the body is no JSON"),
+    case("health-plain-text", 1, "health", "fail", Exactly(6), "the body is not JSON"),
     case("health-array", 1, "health", "fail", Exactly(6), "the answer is an array"),
     case("health-almost-ok", 1, "health", "fail", Exactly(6), "$.status is \"ok!\", want \"ok\""),
     case("health-500", 1, "health", "fail", Exactly(6), "500, want 200"),

@@ -16,4 +16,6 @@ mod faults;
 mod pipeline;
 mod plan;
 mod query;
+mod report;
+mod schema;
 mod window;

@@ -48,7 +48,7 @@ fn gate_arguments(args: &[String]) -> canary_gate::cli::Verify {
 }
 
 fn limit(verify: &canary_gate::cli::Verify) -> u64 {
-    humantime::parse_duration(verify.timeout.as_ref().expect("the gate has a limit of its own")).unwrap().as_secs()
+    humantime::parse_duration(verify.plan.timeout.as_ref().expect("the gate has a limit of its own")).unwrap().as_secs()
 }
 
 #[test]
@@ -84,9 +84,13 @@ fn each_phase_has_its_profile_and_the_gate_expects_its_share() {
             .unwrap_or_else(|| panic!("no profile {name}"));
         let [case] = profile.verify.as_slice() else { panic!("{name}: one verify container") };
         let verify = gate_arguments(&case.container.args);
-        assert_eq!(verify.expect_percent, Some(phase.percentage), "{name}");
-        assert!(verify.require_identity, "{name}");
-        assert_eq!(verify.window.is_some(), phase.id == "canary", "the canary phase watches, the stable one does not");
+        assert_eq!(verify.google.expect_percent, Some(phase.percentage), "{name}");
+        assert!(verify.google.require_identity, "{name}");
+        assert_eq!(
+            verify.plan.window.is_some(),
+            phase.id == "canary",
+            "the canary phase watches, the stable one does not"
+        );
         // The gate derives the tag from the phase's name.
         assert_eq!(phase.id, *name);
     }
@@ -178,7 +182,7 @@ fn the_service_is_what_cloud_deploy_may_manage() {
     );
     assert!(skaffold().manifests.raw_yaml.contains(&"manifests/service.yaml".to_owned()));
     // The probes ask for the same paths as the default plan.
-    let plan = canary_gate::plan::DEFAULT;
+    let plan = canary_gate::DEFAULT_PLAN;
     for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
         let path = container[probe]["httpGet"]["path"].as_str().unwrap();
         assert!(plan.contains(&format!("path: {path}\n")), "{probe}: {path}");

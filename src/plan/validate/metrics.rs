@@ -3,101 +3,105 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Limits, bounds, duration, fail, flag, headers, path, required};
-use crate::plan::file::{self, At, OnNoData, Place, Severity, Text};
-use crate::plan::load::Source;
-use crate::plan::secret::{Header, Lookup};
+use super::{Limits, duration_at, fail, flag, headers, path, policy, required};
+use crate::http::{Address, Request};
+use crate::outcome::{Diagnostic, Severity};
+use crate::plan::file::{self, At, Text};
 use crate::plan::{
-    Alert, Baseline, Bounds, Comparison, Metrics, MetricsSource, NoData, PlanError, Record, Request, Rule, Threshold,
-    Window, promql_message, rules,
+    Alert, Baseline, CheckPolicy, CheckSpec, Kind, Lookup, Metrics, MetricsSource, OnNoData, PlanInput, Record, Rule,
+    Stage, Threshold, ThresholdExpr, Window, header, promql_message, rules,
 };
-use crate::target::Target;
 
-pub(super) fn metrics(keys: file::Metrics, source: &Source, lookup: &dyn Lookup) -> Result<Metrics, PlanError> {
+pub(super) fn check(keys: file::Metrics, input: &PlanInput, lookup: &dyn Lookup) -> Result<CheckSpec, Diagnostic> {
     let mut thresholds = Vec::new();
     for threshold in keys.thresholds.unwrap_or_default() {
         thresholds.push(from_file(threshold)?);
     }
-    for (name, expressions, blocking) in
-        [("--threshold", &source.thresholds, true), ("--warn", &source.warnings, false)]
-    {
-        for expression in expressions {
-            let comparison = Comparison::parse(expression).map_err(|error| {
-                PlanError::new(
-                    Place::default(),
-                    format!("{name} {expression:?}: {}", promql_message(&error, expression.trim())),
-                )
-            })?;
-            let on_no_data = if blocking { NoData::Fail } else { NoData::Warn };
-            thresholds.push(Threshold { name: None, rule: Rule::Holds(comparison), blocking, on_no_data });
-        }
-    }
+    thresholds.extend(from_flags("--threshold", &input.thresholds, Severity::Block)?);
+    thresholds.extend(from_flags("--warn", &input.warnings, Severity::Warn)?);
     let mut records = Vec::new();
     if let Some(rules) = keys.rules.flatten() {
         let severities = required(keys.severities)?;
-        let (alerts, recorded) = rules_file(&rules, &severities, source, lookup)?;
+        let (alerts, recorded) = rules_file(&rules, &severities, input, lookup)?;
         thresholds.extend(alerts);
         records = recorded;
     }
-    let named = || {
-        let blocking = thresholds.iter().filter(|threshold| threshold.blocking);
-        let comparisons = blocking.filter_map(|threshold| match &threshold.rule {
-            Rule::Holds(comparison) => Some(comparison),
-            Rule::Silent(_) => None,
-        });
-        let mut names: Vec<String> = comparisons.flat_map(Comparison::metric_names).collect();
-        names.sort();
-        names.dedup();
-        names
-    };
     let require = match keys.require.flatten() {
         Some(names) => names.into_iter().map(|name| name.value).collect(),
-        None => named(),
+        None => names_of_blocking(&thresholds),
     };
     let limits = limits!(keys, None);
-    let request = Request::get(path(&required(keys.path)?)?, headers(keys.headers, lookup)?);
-    let bounds = bounds(keys.enabled, keys.severity, limits)?;
-    let mut bounds = bounds;
+    let mut request = Request::get(path(&required(keys.path)?)?);
+    request.headers = headers(keys.headers, lookup)?;
+    let mut policy = policy(keys.enabled, keys.severity, limits)?;
     let mut length = keys.window.flatten();
-    if let Some(written) = &source.window {
+    if let Some(written) = &input.window {
         let text = At::nowhere(written.clone());
         // The limit of the file was made for another window, or for none: this one is allowed its own time on top.
-        bounds.limit += duration(&text).map_err(|error| flag("--window", error))?;
+        policy.limit += duration_at(&text).map_err(|error| flag("--window", error))?;
         length = Some(text);
     }
-    let window = window(&bounds, length, keys.interval, keys.fail_fast, keys.max_failed_scrapes)?;
+    let window = window(&policy, length, keys.interval, keys.fail_fast, keys.max_failed_scrapes)?;
     let baseline = keys.baseline.flatten().map(|text| baseline_of(&text)).transpose()?;
-    let origin = metrics_source(keys.source, keys.url.flatten(), keys.token.flatten(), baseline.is_some(), lookup)?;
-    let on_command_line = source.thresholds.iter().chain(&source.warnings).count();
-    if !bounds.enabled && on_command_line > 0 {
+    let source = metrics_source(keys.source, keys.url.flatten(), keys.token.flatten(), baseline.is_some(), lookup)?;
+    let on_command_line = input.thresholds.iter().chain(&input.warnings).count();
+    if !policy.enabled && on_command_line > 0 {
         let message = "--threshold and --warn are given, but the checks file switches metrics off";
-        return fail(Place::default(), message);
+        return fail(None, message);
     }
     let instance = required(keys.instance)?;
-    Ok(Metrics { bounds, request, require, thresholds, records, window, instance, baseline, source: origin })
+    let metrics = Metrics { request, require, thresholds, records, window, instance, baseline, source };
+    let kind = Kind::Metrics(Box::new(metrics));
+    Ok(CheckSpec { name: "metrics".into(), policy, stage: Stage::SideBySide, kind })
+}
+
+/// The thresholds of a flag.
+fn from_flags(name: &str, expressions: &[String], severity: Severity) -> Result<Vec<Threshold>, Diagnostic> {
+    let threshold = |expression: &String| {
+        let parsed = ThresholdExpr::parse(expression).map_err(|error| {
+            let message = format!("{name} {expression:?}: {}", promql_message(&error, expression.trim()));
+            Diagnostic::new("promql", None, message)
+        })?;
+        let on_no_data = OnNoData::of(severity);
+        Ok(Threshold { name: None, rule: Rule::Holds(parsed), severity, on_no_data, place: None })
+    };
+    expressions.iter().map(threshold).collect()
+}
+
+/// The metric names that blocking comparisons read, sorted.
+fn names_of_blocking(thresholds: &[Threshold]) -> Vec<String> {
+    let blocking = thresholds.iter().filter(|threshold| threshold.severity == Severity::Block);
+    let comparisons = blocking.filter_map(|threshold| match &threshold.rule {
+        Rule::Holds(comparison) => Some(comparison),
+        Rule::Silent(_) => None,
+    });
+    let mut names: Vec<String> = comparisons.flat_map(ThresholdExpr::metric_names).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 fn window(
-    bounds: &Bounds,
+    policy: &CheckPolicy,
     length: Option<Text>,
     interval: Option<Text>,
     fail_fast: Option<bool>,
     max_failed_scrapes: Option<u32>,
-) -> Result<Option<Window>, PlanError> {
+) -> Result<Option<Window>, Diagnostic> {
     let interval_text = required(interval)?;
-    let interval = duration(&interval_text)?;
+    let interval = duration_at(&interval_text)?;
     let Some(text) = length else { return Ok(None) };
-    let length = duration(&text)?;
-    if length >= bounds.limit {
+    let length = duration_at(&text)?;
+    if length >= policy.limit {
         let message = format!(
             "metrics.window ({}) does not fit into metrics.timeout ({}), which also covers the last scrape; raise the timeout",
             text.value,
-            humantime::format_duration(bounds.limit)
+            humantime::format_duration(policy.limit)
         );
         return fail(text.place, message);
     }
     if interval > length {
-        let place = if interval_text.place.line > 0 { interval_text.place } else { text.place };
+        let place = interval_text.place.or(text.place);
         return fail(
             place,
             format!("metrics.interval ({}) is longer than metrics.window ({})", interval_text.value, text.value),
@@ -108,7 +112,7 @@ fn window(
 }
 
 /// An address, or a tag: what is neither is refused as an address.
-fn baseline_of(text: &Text) -> Result<Baseline, PlanError> {
+fn baseline_of(text: &Text) -> Result<Baseline, Diagnostic> {
     let tag = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if !text.value.is_empty() && text.value.bytes().all(tag) {
         return Ok(Baseline::Tag(text.value.clone()));
@@ -116,8 +120,8 @@ fn baseline_of(text: &Text) -> Result<Baseline, PlanError> {
     address(text).map(Baseline::Address)
 }
 
-fn address(text: &Text) -> Result<Target, PlanError> {
-    Target::parse(&text.value).map_err(|message| PlanError::new(text.place, message))
+fn address(text: &Text) -> Result<Address, Diagnostic> {
+    Address::parse(&text.value).map_err(|message| Diagnostic::new("invalid", text.place, message))
 }
 
 fn metrics_source(
@@ -126,7 +130,7 @@ fn metrics_source(
     token: Option<Text>,
     baseline: bool,
     lookup: &dyn Lookup,
-) -> Result<MetricsSource, PlanError> {
+) -> Result<MetricsSource, Diagnostic> {
     let source = required(source)?;
     if source.value == file::MetricsSource::Scrape {
         return match url.or(token) {
@@ -143,7 +147,7 @@ fn metrics_source(
             "baseline is scraped, and source: prometheus scrapes nothing; tell revisions apart by their labels there",
         );
     }
-    let header = |text: Text| {
+    let bearer = |text: Text| {
         if !text.value.starts_with("env:") && !text.value.starts_with("file:") {
             return fail(
                 text.place,
@@ -151,42 +155,42 @@ fn metrics_source(
             );
         }
         let value = format!("Bearer {}", text.value);
-        Header::resolve("Authorization", &value, lookup).map_err(|message| PlanError::new(text.place, message))
+        header("Authorization", &value, lookup).map_err(|message| Diagnostic::new("invalid", text.place, message))
     };
-    Ok(MetricsSource::Prometheus(address(&url)?, token.map(header).transpose()?.into_iter().collect()))
+    Ok(MetricsSource::Prometheus(address(&url)?, token.map(bearer).transpose()?.into_iter().collect()))
 }
 
 /// The alerts of a rules file as thresholds, and its recording rules.
 fn rules_file(
     rules: &Text,
     severities: &BTreeMap<String, Severity>,
-    source: &Source,
+    input: &PlanInput,
     lookup: &dyn Lookup,
-) -> Result<(Vec<Threshold>, Vec<Record>), PlanError> {
-    let beside = source.file.as_ref().and_then(|(name, _)| Path::new(name).parent()).unwrap_or(Path::new(""));
+) -> Result<(Vec<Threshold>, Vec<Record>), Diagnostic> {
+    let beside = input.file.as_ref().and_then(|(name, _)| Path::new(name).parent()).unwrap_or(Path::new(""));
     let path = beside.join(&rules.value);
-    let text = lookup.text(&path).map_err(|error| PlanError::new(rules.place, format!("the rules file: {error}")))?;
+    let text = lookup
+        .text(&path)
+        .map_err(|error| Diagnostic::new("rules", rules.place, format!("the rules file: {error}")))?;
     let rules = rules::parse(&text).map_err(|error| error.in_file(&path.display().to_string()))?;
     let threshold = |alert: Alert| {
-        let blocking = severities.get(&alert.severity) != Some(&Severity::Warn);
-        let on_no_data = if blocking { NoData::Fail } else { NoData::Warn };
-        Threshold { name: Some(alert.name.clone()), rule: Rule::Silent(alert), blocking, on_no_data }
+        let severity = severities.get(&alert.severity).copied().unwrap_or(Severity::Block);
+        let (name, place) = (Some(alert.name.clone()), alert.place);
+        Threshold { name, rule: Rule::Silent(alert), severity, on_no_data: OnNoData::of(severity), place }
     };
     Ok((rules.alerts.into_iter().map(threshold).collect(), rules.records))
 }
 
-fn from_file(keys: file::Threshold) -> Result<Threshold, PlanError> {
-    let comparison = Comparison::parse(&keys.expr.value)
-        .map_err(|error| PlanError::new(keys.expr.place, promql_message(&error, keys.expr.value.trim())))?;
-    let blocking = keys.severity != Some(Severity::Warn);
-    let on_no_data = match (keys.on_no_data, blocking) {
-        (Some(OnNoData::Fail), false) => {
-            let message = "on_no_data: fail on a threshold with severity: warn; a threshold that must have data is severity: block";
-            return fail(keys.expr.place, message);
-        }
-        (Some(OnNoData::Fail) | None, true) => NoData::Fail,
-        (Some(OnNoData::Warn), _) | (None, false) => NoData::Warn,
-        (Some(OnNoData::Pass), _) => NoData::Pass,
-    };
-    Ok(Threshold { name: keys.name, rule: Rule::Holds(comparison), blocking, on_no_data })
+fn from_file(keys: file::Threshold) -> Result<Threshold, Diagnostic> {
+    let place = keys.expr.place;
+    let comparison = ThresholdExpr::parse(&keys.expr.value)
+        .map_err(|error| Diagnostic::new("promql", place, promql_message(&error, keys.expr.value.trim())))?;
+    let severity = keys.severity.unwrap_or(Severity::Block);
+    if (keys.on_no_data, severity) == (Some(OnNoData::Fail), Severity::Warn) {
+        let message =
+            "on_no_data: fail on a threshold with severity: warn; a threshold that must have data is severity: block";
+        return fail(place, message);
+    }
+    let on_no_data = keys.on_no_data.unwrap_or(OnNoData::of(severity));
+    Ok(Threshold { name: keys.name, rule: Rule::Holds(comparison), severity, on_no_data, place })
 }

@@ -3,24 +3,24 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use regex_lite::Regex;
+use promeval::Pattern;
 
-use super::file::{self, At, Backoff, File, Place, Severity, Text};
-use super::load::Source;
+use super::file::{self, At, Backoff, File, Text};
 use super::overlay::Overlay as _;
-use super::secret::{Header, Lookup, Redactor};
 use super::{
-    Bounds, CHECK_NAMES, Expect, HttpCheck, JsonExpect, JsonPath, JsonWanted, MetricsSource, Pattern, Plan, PlanError,
-    Ready, Request, RequestLimits, Retry, Smoke,
+    CHECK_NAMES, CheckPolicy, CheckSpec, Expect, HttpCheck, JsonExpect, JsonPath, JsonWanted, Kind, Lookup, Plan,
+    PlanInput, Ready, Smoke, Stage, header,
 };
+use crate::http::{Header, Request, RequestLimits, RetryPolicy};
+use crate::outcome::{Diagnostic, Place, Severity};
 
 /// The longest duration that is taken: what is longer is a slip of the unit.
 const LONGEST: Duration = Duration::from_hours(24);
 
-pub(super) fn plan(file: File, source: &Source, lookup: &dyn Lookup) -> Result<Plan, PlanError> {
-    let timeout = match &source.timeout {
-        Some(text) => duration(&At::nowhere(text.clone())).map_err(|error| flag("--timeout", error))?,
-        None => duration(&required(file.timeout)?)?,
+pub(super) fn plan(file: File, input: &PlanInput, lookup: &dyn Lookup) -> Result<Plan, Diagnostic> {
+    let timeout = match &input.timeout {
+        Some(text) => duration_at(&At::nowhere(text.clone())).map_err(|error| flag("--timeout", error))?,
+        None => duration_at(&required(file.timeout)?)?,
     };
     let headers = headers(file.headers, lookup)?;
     let readiness_keys = required(file.readiness)?;
@@ -29,61 +29,59 @@ pub(super) fn plan(file: File, source: &Source, lookup: &dyn Lookup) -> Result<P
     (defaults.enabled, defaults.severity, defaults.method, defaults.headers, defaults.expect) =
         (Some(true), Some(Severity::Block), Some(At::nowhere("GET".into())), None, None);
     (defaults.path, defaults.body, defaults.retries) = (None, None, None);
-    let http = extra_checks(file.http.unwrap_or_default(), &defaults, lookup)?;
-    let health = http_check("health", required(file.health)?, true, lookup)?;
-    let readiness = http_check("readiness", readiness_keys, false, lookup)?;
-    let ready = ready(required(file.ready)?)?;
-    let metrics = metrics::metrics(required(file.metrics)?, source, lookup)?;
-    let smoke = smoke(required(file.smoke)?)?;
-    let lists = [&headers, &health.request.headers, &readiness.request.headers, &metrics.request.headers];
-    let secret_headers = lists.into_iter().flatten().chain(http.iter().flat_map(|check| &check.request.headers));
-    let token = match &metrics.source {
-        MetricsSource::Prometheus(_, headers) => &headers[..],
-        MetricsSource::Scrape => &[],
-    };
-    let redactor = Redactor::new(secret_headers.chain(token));
-    let plan = Plan { timeout, headers, ready, health, readiness, metrics, smoke, http, redactor };
-    if !plan.bounds().any(|bounds| bounds.enabled && bounds.blocking) {
+    let mut checks = vec![
+        ready(required(file.ready)?)?,
+        http_check("health", required(file.health)?, Stage::Healthy, lookup)?,
+        http_check("readiness", readiness_keys, Stage::SideBySide, lookup)?,
+        metrics::check(required(file.metrics)?, input, lookup)?,
+        smoke(required(file.smoke)?)?,
+    ];
+    checks.extend(extra_checks(file.http.unwrap_or_default(), &defaults, lookup)?);
+    if !checks.iter().any(|check| check.policy.enabled && check.policy.severity == Severity::Block) {
         let message = "no enabled check blocks, so that the gate would pass whatever the canary does; enable one with severity: block";
-        return Err(PlanError::new(Place::default(), message));
+        return fail(None, message);
     }
-    Ok(plan)
+    Ok(Plan { timeout, headers, checks })
 }
 
-fn flag(name: &str, error: PlanError) -> PlanError {
-    PlanError { message: format!("{name}: {}", error.message), ..error }
+fn flag(name: &str, error: Diagnostic) -> Diagnostic {
+    Diagnostic { message: format!("{name}: {}", error.message), ..error }
 }
 
 /// A key that the embedded default always has.
-fn required<T>(value: Option<T>) -> Result<T, PlanError> {
+fn required<T>(value: Option<T>) -> Result<T, Diagnostic> {
     value.ok_or_else(|| {
-        PlanError::new(Place::default(), "the embedded default plan lacks a key; this is a defect of the gate")
+        Diagnostic::new("defect", None, "the embedded default plan lacks a key; this is a defect of the gate")
     })
 }
 
-fn fail<T>(place: Place, message: impl Into<String>) -> Result<T, PlanError> {
-    Err(PlanError::new(place, message))
+fn fail<T>(place: Option<Place>, message: impl Into<String>) -> Result<T, Diagnostic> {
+    Err(Diagnostic::new("invalid", place, message))
 }
 
-fn duration(text: &Text) -> Result<Duration, PlanError> {
-    let written = &text.value;
-    let how = "write it as 500ms, 30s, 2m or 1h 30m";
+/// A duration as the checks file and the flags write it: greater than 0, at most a day.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn duration(written: &str) -> Result<Duration, String> {
     match humantime::parse_duration(written) {
-        Ok(duration) if duration.is_zero() => {
-            fail(text.place, format!("the duration {written:?} must be greater than 0"))
-        }
-        Ok(duration) if duration > LONGEST => fail(text.place, format!("the duration {written:?} is over a day")),
+        Ok(duration) if duration.is_zero() => Err(format!("the duration {written:?} must be greater than 0")),
+        Ok(duration) if duration > LONGEST => Err(format!("the duration {written:?} is over a day")),
         Ok(duration) => Ok(duration),
-        Err(error) => fail(text.place, format!("{written:?} is no duration ({error}); {how}")),
+        Err(error) => Err(format!("{written:?} is not a duration ({error}); write it as 500ms, 30s, 2m or 1h 30m")),
     }
 }
 
-fn size(text: &Text) -> Result<u64, PlanError> {
+fn duration_at(text: &Text) -> Result<Duration, Diagnostic> {
+    duration(&text.value).map_err(|message| Diagnostic::new("duration", text.place, message))
+}
+
+fn size(text: &Text) -> Result<u64, Diagnostic> {
     match text.value.parse::<bytesize::ByteSize>() {
         Ok(size) if size.as_u64() == 0 => fail(text.place, "the size must be greater than 0"),
         Ok(size) if size.as_u64() > 1 << 30 => fail(text.place, format!("the size {:?} is over 1GiB", text.value)),
         Ok(size) => Ok(size.as_u64()),
-        Err(_) => fail(text.place, format!("{:?} is no size; write it as 512KiB or 64MiB", text.value)),
+        Err(_) => fail(text.place, format!("{:?} is not a size; write it as 512KiB or 64MiB", text.value)),
     }
 }
 
@@ -111,24 +109,32 @@ macro_rules! limits {
 
 mod metrics;
 
-fn bounds(enabled: Option<bool>, severity: Option<Severity>, limits: Limits) -> Result<Bounds, PlanError> {
-    let limit = duration(&required(limits.timeout)?)?;
+fn policy(enabled: Option<bool>, severity: Option<Severity>, limits: Limits) -> Result<CheckPolicy, Diagnostic> {
+    let limit = duration_at(&required(limits.timeout)?)?;
     let backoff = required(limits.backoff)?;
     let (initial_text, max_text) = (required(backoff.initial)?, required(backoff.max)?);
-    let (initial, max) = (duration(&initial_text)?, duration(&max_text)?);
+    let (initial, max) = (duration_at(&initial_text)?, duration_at(&max_text)?);
     if initial > max {
-        let place = if initial_text.place.line > 0 { initial_text.place } else { max_text.place };
+        let place = initial_text.place.or(max_text.place);
         let message =
             format!("backoff.initial ({}) is longer than backoff.max ({})", initial_text.value, max_text.value);
         return fail(place, message);
     }
-    let request =
-        RequestLimits { time: duration(&required(limits.request_timeout)?)?, body: size(&required(limits.max_body)?)? };
-    let retry = Retry { retries: limits.retries, initial, max };
-    Ok(Bounds { enabled: enabled.unwrap_or(true), blocking: severity != Some(Severity::Warn), limit, request, retry })
+    let request = RequestLimits {
+        time: duration_at(&required(limits.request_timeout)?)?,
+        body: size(&required(limits.max_body)?)?,
+    };
+    let retry = RetryPolicy { retries: limits.retries, initial, max };
+    Ok(CheckPolicy {
+        enabled: enabled.unwrap_or(true),
+        severity: severity.unwrap_or(Severity::Block),
+        limit,
+        request,
+        retry,
+    })
 }
 
-fn path(text: &Text) -> Result<String, PlanError> {
+fn path(text: &Text) -> Result<String, Diagnostic> {
     let written = &text.value;
     if !written.starts_with('/') || written.starts_with("//") {
         return fail(text.place, format!("the path {written:?} must start with one slash: the host is the canary's"));
@@ -142,14 +148,14 @@ fn path(text: &Text) -> Result<String, PlanError> {
     Ok(written.clone())
 }
 
-fn headers(headers: Option<BTreeMap<String, Text>>, lookup: &dyn Lookup) -> Result<Vec<Header>, PlanError> {
+fn headers(headers: Option<BTreeMap<String, Text>>, lookup: &dyn Lookup) -> Result<Vec<Header>, Diagnostic> {
     let resolve = |(name, text): (String, Text)| {
-        Header::resolve(&name, &text.value, lookup).map_err(|message| PlanError::new(text.place, message))
+        header(&name, &text.value, lookup).map_err(|message| Diagnostic::new("invalid", text.place, message))
     };
     headers.unwrap_or_default().into_iter().map(resolve).collect()
 }
 
-fn method(text: &Text) -> Result<String, PlanError> {
+fn method(text: &Text) -> Result<String, Diagnostic> {
     const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     if METHODS.contains(&&*text.value) {
         return Ok(text.value.clone());
@@ -157,40 +163,40 @@ fn method(text: &Text) -> Result<String, PlanError> {
     fail(text.place, format!("unknown method {:?}; want one of {}", text.value, METHODS.join(", ")))
 }
 
-fn pattern(text: &Text, anchored: bool) -> Result<Pattern, PlanError> {
-    let source = text.value.clone();
-    let error = |error| PlanError::new(text.place, format!("invalid pattern {source:?}: {error}"));
-    // Alone first, so that an unbalanced parenthesis cannot pair with the anchors'.
-    let alone = Regex::new(&source).map_err(error)?;
-    let regex = if anchored { Regex::new(&format!("^(?s:{source})$")).map_err(error)? } else { alone };
-    Ok(Pattern { source, regex })
+fn pattern(text: &Text, compile: fn(&str) -> Result<Pattern, String>) -> Result<Pattern, Diagnostic> {
+    compile(&text.value).map_err(|message| Diagnostic::new("pattern", text.place, message))
 }
 
-fn expect(keys: Option<file::Expect>) -> Result<Expect, PlanError> {
+fn expect(keys: Option<file::Expect>) -> Result<Expect, Diagnostic> {
     let keys = keys.unwrap_or_default();
     let mut status = Vec::new();
     for wanted in keys.status.unwrap_or_else(|| vec![At::nowhere(200)]) {
         if !(200..=599).contains(&wanted.value) {
-            return fail(wanted.place, format!("{} is no final HTTP status; want 200 to 599", wanted.value));
+            return fail(wanted.place, format!("{} is not a final HTTP status; want 200 to 599", wanted.value));
         }
         status.push(wanted.value);
     }
     if status.is_empty() {
-        return fail(Place::default(), "expect.status is empty, so that no answer would do; name the good statuses");
+        return fail(None, "expect.status is empty, so that no answer would do; name the good statuses");
     }
     let json = keys.json.unwrap_or_default().into_iter().map(json_expect).collect::<Result<_, _>>()?;
-    let header = |(name, text): (String, Text)| Ok((name, pattern(&text, true)?));
-    let headers = keys.headers.unwrap_or_default().into_iter().map(header).collect::<Result<_, PlanError>>()?;
-    let body = keys.body.unwrap_or_default().iter().map(|text| pattern(text, false)).collect::<Result<_, _>>()?;
+    let header = |(name, text): (String, Text)| Ok((name, pattern(&text, Pattern::new)?));
+    let headers = keys.headers.unwrap_or_default().into_iter().map(header).collect::<Result<_, Diagnostic>>()?;
+    let body = keys
+        .body
+        .unwrap_or_default()
+        .iter()
+        .map(|text| pattern(text, Pattern::unanchored))
+        .collect::<Result<_, _>>()?;
     Ok(Expect { status, json, headers, body })
 }
 
-fn json_expect(keys: file::Json) -> Result<JsonExpect, PlanError> {
+fn json_expect(keys: file::Json) -> Result<JsonExpect, Diagnostic> {
     let place = keys.path.place;
-    let path = JsonPath::parse(&keys.path.value).map_err(|message| PlanError::new(place, message))?;
+    let path = JsonPath::parse(&keys.path.value).map_err(|message| Diagnostic::new("invalid", place, message))?;
     let wanted = match (keys.equals, keys.matches, keys.exists) {
         (Some(value), None, None) => JsonWanted::Equals(value),
-        (None, Some(text), None) => JsonWanted::Matches(pattern(&text, true)?),
+        (None, Some(text), None) => JsonWanted::Matches(pattern(&text, Pattern::new)?),
         (None, None, Some(exists)) => JsonWanted::Exists(exists),
         _ => {
             return fail(place, format!("the JSON value {path} wants exactly one of equals, matches and exists"));
@@ -199,17 +205,17 @@ fn json_expect(keys: file::Json) -> Result<JsonExpect, PlanError> {
     Ok(JsonExpect { path, wanted })
 }
 
-fn ready(keys: file::Ready) -> Result<Ready, PlanError> {
+fn ready(keys: file::Ready) -> Result<CheckSpec, Diagnostic> {
     let limits = limits!(keys, None);
-    Ok(Ready { bounds: bounds(keys.enabled, None, limits)?, path: path(&required(keys.path)?)? })
+    Ok(CheckSpec {
+        name: "ready".into(),
+        policy: policy(keys.enabled, None, limits)?,
+        stage: Stage::Serves,
+        kind: Kind::Ready(Ready { path: path(&required(keys.path)?)? }),
+    })
 }
 
-fn http_check(
-    name: &str,
-    keys: file::Http,
-    retry_everything: bool,
-    lookup: &dyn Lookup,
-) -> Result<HttpCheck, PlanError> {
+fn http_check(name: &str, keys: file::Http, stage: Stage, lookup: &dyn Lookup) -> Result<CheckSpec, Diagnostic> {
     let limits = limits!(keys, keys.retries);
     let request = Request {
         method: method(&required(keys.method)?)?,
@@ -217,15 +223,18 @@ fn http_check(
         headers: headers(keys.headers, lookup)?,
         body: keys.body,
     };
-    let bounds = bounds(keys.enabled, keys.severity, limits)?;
-    Ok(HttpCheck { name: name.to_owned(), bounds, retry_everything, request, expect: expect(keys.expect)? })
+    let policy = policy(keys.enabled, keys.severity, limits)?;
+    // An application that starts may say anything before it is well.
+    let retry_everything = stage == Stage::Healthy;
+    let kind = Kind::Http(HttpCheck { retry_everything, request, expect: expect(keys.expect)? });
+    Ok(CheckSpec { name: name.to_owned(), policy, stage, kind })
 }
 
 fn extra_checks(
     checks: Vec<file::NamedHttp>,
     defaults: &file::Http,
     lookup: &dyn Lookup,
-) -> Result<Vec<HttpCheck>, PlanError> {
+) -> Result<Vec<CheckSpec>, Diagnostic> {
     let mut names: HashSet<String> = CHECK_NAMES.map(str::to_owned).into();
     let mut all = Vec::new();
     for keys in checks {
@@ -239,37 +248,35 @@ fn extra_checks(
                 format!("the check name {:?} is taken; give each check a name of its own", name.value),
             );
         }
-        all.push(http_check(&name.value, keys.unnamed().over(defaults.clone()), false, lookup)?);
+        all.push(http_check(&name.value, keys.unnamed().over(defaults.clone()), Stage::SideBySide, lookup)?);
     }
     Ok(all)
 }
 
-fn smoke(keys: file::Smoke) -> Result<Smoke, PlanError> {
+fn smoke(keys: file::Smoke) -> Result<CheckSpec, Diagnostic> {
     let mut requests = Vec::new();
     for request in required(keys.requests)? {
-        requests.push((Request::get(path(&request.path)?, Vec::new()), expect(request.expect)?));
+        requests.push((Request::get(path(&request.path)?), expect(request.expect)?));
     }
     let page = keys.page.flatten().map(|text| path(&text)).transpose()?;
     let assets = keys.assets.unwrap_or(true);
     if page.is_none() && requests.is_empty() && keys.enabled.unwrap_or(true) {
-        return fail(
-            Place::default(),
-            "smoke has neither requests nor a page, so that it would check nothing; switch it off",
-        );
+        return fail(None, "smoke has neither requests nor a page, so that it would check nothing; switch it off");
     }
     let bounded = |number: At<usize>, most: usize, name: &str| match number.value {
         1.. if number.value <= most => Ok(number.value),
         value => fail(number.place, format!("{name} is {value}; want 1 to {most}")),
     };
     let limits = limits!(keys, None);
-    Ok(Smoke {
-        bounds: bounds(keys.enabled, keys.severity, limits)?,
+    let policy = policy(keys.enabled, keys.severity, limits)?;
+    let kind = Kind::Smoke(Smoke {
         requests,
         page,
         assets,
-        skew_blocks: keys.asset_skew == Some(Severity::Block),
+        asset_skew: keys.asset_skew.unwrap_or(Severity::Warn),
         max_assets: bounded(required(keys.max_assets)?, 10_000, "max_assets")?,
         concurrency: bounded(required(keys.concurrency)?, 64, "concurrency")?,
         max_redirects: required(keys.max_redirects)?.min(20),
-    })
+    });
+    Ok(CheckSpec { name: "smoke".into(), policy, stage: Stage::SideBySide, kind })
 }

@@ -1,0 +1,143 @@
+//! What a check works with, and what it comes to.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::http::{Answer, Attempt, Client, Failure, Request, Retrying, retry_until};
+use crate::outcome::{Cause, CheckId, Event, Observation, Observer, Seen, Status};
+use crate::plan::CheckPolicy;
+
+/// What a check found.
+#[derive(Clone, Debug)]
+pub(super) struct Finding {
+    pub(super) status: Status,
+    pub(super) attempts: u32,
+    /// One line: why it ended so.
+    pub(super) detail: String,
+    pub(super) observations: Vec<Observation>,
+}
+
+impl Finding {
+    pub(super) fn new(status: Status, attempts: u32, detail: impl Into<String>) -> Self {
+        Self { status, attempts, detail: detail.into(), observations: Vec::new() }
+    }
+
+    /// What came of one request: a pass with what was seen, or a failure with its cause.
+    pub(super) fn of_request(what: &str, result: Result<String, AskError>, attempts: u32) -> Self {
+        let observation = Observation::of(Seen::Request, what, result.map_err(AskError::cause));
+        let detail = format!("{what}: {}", observation.detail);
+        Self::new(observation.status, attempts, detail).seeing(vec![observation])
+    }
+
+    pub(super) fn seeing(mut self, observations: Vec<Observation>) -> Self {
+        self.observations = observations;
+        self
+    }
+}
+
+/// Why something that was asked for did not come as it should.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum AskError {
+    /// The next attempt may do better; with how long the server asks to wait.
+    Transient(Cause, Option<Duration>),
+    /// Permanent: retrying cannot help.
+    Permanent(Cause),
+}
+
+impl AskError {
+    /// An answer that is not what was wanted: whether it may do better later, its status says.
+    pub(super) fn answer(answer: &Answer, cause: impl Into<Cause>) -> Self {
+        let cause = cause.into();
+        if answer.is_transient() { Self::Transient(cause, answer.retry_after()) } else { Self::Permanent(cause) }
+    }
+
+    pub(super) fn cause(self) -> Cause {
+        match self {
+            Self::Transient(cause, _) | Self::Permanent(cause) => cause,
+        }
+    }
+
+    /// The same error with what it is about in front.
+    pub(super) fn about(self, what: &str) -> Self {
+        match self {
+            Self::Transient(cause, asked) => Self::Transient(cause.about(what), asked),
+            Self::Permanent(cause) => Self::Permanent(cause.about(what)),
+        }
+    }
+
+    /// Whatever it was, another attempt may do better.
+    pub(super) fn transient(self) -> Self {
+        match self {
+            Self::Transient(..) => self,
+            Self::Permanent(cause) => Self::Transient(cause, None),
+        }
+    }
+}
+
+impl From<Failure> for AskError {
+    fn from(failure: Failure) -> Self {
+        let cause = Cause::from(failure.to_string());
+        if failure.is_transient() { Self::Transient(cause, None) } else { Self::Permanent(cause) }
+    }
+}
+
+/// What a check works with.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'r> {
+    pub(super) observer: &'r dyn Observer,
+    pub(super) check: CheckId,
+    pub(super) policy: &'r CheckPolicy,
+    /// When the check's time is up.
+    pub(super) deadline: Instant,
+}
+
+impl Context<'_> {
+    /// Sends one request, within the check's limits for one and within its time.
+    pub(super) async fn ask(&self, client: &Client, request: &Request) -> Result<Answer, Failure> {
+        client.ask(request, self.policy.request, self.deadline).await
+    }
+
+    /// Attempts something until it is done, permanently not to be had, or the check's time or retries are used up; with
+    /// the number of attempts. `what` says in a word what is attempted.
+    pub(super) async fn attempt<T>(
+        &self,
+        what: &str,
+        attempt: impl AsyncFnMut() -> Result<T, AskError>,
+    ) -> (Result<T, AskError>, u32) {
+        self.attempt_until(self.deadline, what, attempt).await
+    }
+
+    /// As [`Context::attempt`], with less time than the check has.
+    pub(super) async fn attempt_until<T>(
+        &self,
+        deadline: Instant,
+        what: &str,
+        mut attempt: impl AsyncFnMut() -> Result<T, AskError>,
+    ) -> (Result<T, AskError>, u32) {
+        let attempt = async || match attempt().await {
+            Ok(value) => Attempt::Done(Ok(value)),
+            Err(AskError::Permanent(cause)) => Attempt::Done(Err(AskError::Permanent(cause))),
+            Err(AskError::Transient(cause, asked)) => Attempt::Again(cause, asked),
+        };
+        let note = |retrying: Retrying<'_, Cause>| self.retrying(Some(what), &retrying);
+        let tried = retry_until(self.policy.retry, deadline, note, attempt).await;
+        let result = tried.result.unwrap_or_else(|gave_up| {
+            let text = gave_up.to_string();
+            Err(AskError::Transient(Cause { text, ..gave_up.last }, None))
+        });
+        (result, tried.attempts)
+    }
+
+    /// Tells of an attempt that is going to be repeated.
+    pub(super) fn retrying<E: ToString>(&self, what: Option<&str>, retrying: &Retrying<'_, E>) {
+        let cause = retrying.cause.to_string();
+        self.observer.hear(&Event::Retrying {
+            check: self.check,
+            attempt: retrying.attempt,
+            of: retrying.of,
+            cause: what.map_or(cause.clone(), |what| format!("{what}: {cause}")),
+            next_in: retrying.next_in,
+        });
+    }
+}

@@ -1,0 +1,133 @@
+//! `metrics`: the scrape is well-formed, the families are declared, the thresholds hold, at once or over a window.
+
+mod alerts;
+mod api;
+mod scrape;
+mod source;
+mod thresholds;
+mod window;
+
+use tokio::time::{Instant, sleep_until};
+
+pub(crate) use api::ask_prometheus;
+pub(crate) use scrape::{now, scrape_once};
+use source::Source;
+
+use super::context::{AskError, Context, Finding};
+use super::locate::Canary;
+use crate::outcome::{Event, Observation, Status, ThresholdVerdict, worst};
+use crate::plan::{Metrics, Window};
+
+pub(super) async fn check(context: &Context<'_>, canary: &Canary, metrics: &Metrics) -> Finding {
+    let source = match Source::new(canary, metrics, context) {
+        Ok(source) => source,
+        Err(cause) => return Finding::new(Status::Error, 0, cause),
+    };
+    let mut sampling = Sampling { context, source, attempts: 0, failed: 0, time: now() };
+    let said = match metrics.window {
+        None => sampling.once().await,
+        Some(window) => sampling.watch(window).await,
+    };
+    match said {
+        Ok(said) => sampling.finding(said).await,
+        Err(cause) => Finding::new(Status::Fail, sampling.attempts, cause),
+    }
+}
+
+/// The samples that are taken, and how that went.
+struct Sampling<'c> {
+    context: &'c Context<'c>,
+    source: Source<'c>,
+    /// Over all samples.
+    attempts: u32,
+    failed: u32,
+    /// The time of the newest sample, in milliseconds since the epoch.
+    time: i64,
+}
+
+impl Sampling<'_> {
+    /// One sample.
+    ///
+    /// # Errors
+    /// Why there is none.
+    async fn once(&mut self) -> Result<Option<String>, String> {
+        self.sample(self.context.deadline).await.map(|()| None).map_err(|error| error.cause().text)
+    }
+
+    /// Samples at the interval until the window ends; with what there is to say of it.
+    ///
+    /// # Errors
+    /// What made the window fail as a whole.
+    async fn watch(&mut self, window: Window) -> Result<Option<String>, String> {
+        let began = Instant::now();
+        // A window and an interval are a day at most.
+        let ticks = u32::try_from(window.length.as_millis() / window.interval.as_millis().max(1))
+            .unwrap_or(u32::MAX)
+            .saturating_add(1);
+        for tick in 0..ticks {
+            sleep_until(began + window.interval * tick).await;
+            let deadline = self.context.deadline.min(began + window.interval * (tick + 1));
+            match self.sample(deadline).await {
+                Ok(()) => {}
+                Err(AskError::Permanent(cause)) => return Err(cause.text),
+                Err(AskError::Transient(cause, _)) => {
+                    self.failed += 1;
+                    let allowed = window.max_failed_scrapes;
+                    if self.failed > allowed {
+                        return Err(format!(
+                            "{} of {} scrapes failed, over the {allowed} that may; the last: {cause}",
+                            self.failed,
+                            tick + 1
+                        ));
+                    }
+                }
+            }
+            self.context.observer.hear(&Event::Sampled { check: self.context.check, scrape: tick + 1, of: ticks });
+            if tick + 1 < ticks && window.fail_fast && self.fails().await {
+                return Ok(Some(format!("stopped after {} of {ticks} scrapes (fail_fast)", tick + 1)));
+            }
+        }
+        if self.failed == ticks {
+            return Err(format!("all {ticks} scrapes failed"));
+        }
+        Ok((self.failed > 0).then(|| format!("{} of {ticks} scrapes failed", self.failed)))
+    }
+
+    async fn sample(&mut self, deadline: Instant) -> Result<(), AskError> {
+        let began = now();
+        let (result, attempts) = self.source.sample(self.context, deadline, began).await;
+        self.attempts += attempts;
+        // The time of the newest sample: what is evaluated must not be older than what was seen.
+        self.time = began.max(now());
+        result
+    }
+
+    /// Whether a blocking threshold fails already. Too early in a window there is no data yet, which fails at its end only.
+    async fn fails(&mut self) -> bool {
+        let observations = self.source.thresholds(self.context, self.time).await;
+        let failed = |observation: &Observation| {
+            observation.status == Status::Fail
+                && observation.threshold().is_some_and(|seen| seen.verdict == ThresholdVerdict::Fail)
+        };
+        observations.iter().any(failed)
+    }
+
+    async fn finding(mut self, said: Option<String>) -> Finding {
+        let (mut observations, seen) = self.source.observations(self.context, self.time).await;
+        observations.extend(said.map(|said| Observation::note("window", Status::Pass, said)));
+        let (status, detail) = worst(&observations).unwrap_or_else(|| (Status::Pass, held(&observations, &seen)));
+        Finding::new(status, self.attempts, detail).seeing(observations)
+    }
+}
+
+/// What was seen where all is well.
+fn held(observations: &[Observation], seen: &str) -> String {
+    let thresholds: Vec<&Observation> =
+        observations.iter().filter(|observation| observation.threshold().is_some()).collect();
+    let held = match thresholds.as_slice() {
+        [] => "no thresholds".into(),
+        [only] => format!("{}: {}", only.name, only.detail),
+        several => format!("{} thresholds hold", several.len()),
+    };
+    format!("{held}; {seen}")
+}

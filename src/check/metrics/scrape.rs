@@ -1,0 +1,123 @@
+//! Scrapes of the canary, and of the stable revision beside it: fetched here, kept by `window`.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use promeval::exposition::Format;
+use tokio::time::Instant;
+
+use crate::check::context::{AskError, Context};
+use crate::http::{Answer, Client, Header, Request, RequestLimits};
+use crate::outcome::Cause;
+use crate::plan::Metrics;
+
+/// What a Prometheus server asks for, so that the canary answers the gate as it would answer one.
+const ACCEPT: &str = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=1.0.0;q=0.4,\
+                      text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
+
+/// What one scrape brought.
+pub(super) struct Scraped {
+    pub(super) body: Vec<u8>,
+    /// Nothing where the answer has no content type.
+    pub(super) format: Option<Format>,
+    /// Milliseconds since the Unix epoch.
+    pub(super) at: i64,
+}
+
+/// Scrapes one target, with the cookies that it sets: behind a load balancer they lead to the same instance.
+pub(super) struct Scraper {
+    client: Client,
+    request: Request,
+    limits: RequestLimits,
+    cookies: Vec<(String, String)>,
+}
+
+impl Scraper {
+    pub(super) fn new(client: Client, metrics: &Metrics, limits: RequestLimits) -> Self {
+        let mut request = metrics.request.clone();
+        if !request.headers.iter().any(|header| header.is("accept")) {
+            request.headers.push(Header::plain("Accept", ACCEPT));
+        }
+        Self { client, request, limits, cookies: Vec::new() }
+    }
+
+    /// One scrape, tried again until the deadline while that may help; with the number of attempts.
+    pub(super) async fn scrape(
+        &mut self,
+        context: &Context<'_>,
+        deadline: Instant,
+    ) -> (Result<Scraped, AskError>, u32) {
+        let mut request = self.request.clone();
+        if !self.cookies.is_empty() {
+            let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            request.headers.push(Header::secret("Cookie", &cookies.join("; ")));
+        }
+        let what = request.shown();
+        let attempt = async || {
+            let at = now();
+            let answer = self.client.ask(&request, self.limits, deadline).await?;
+            if answer.status != 200 {
+                let said = answer.advice.clone().unwrap_or_else(|| answer.excerpt());
+                let text = format!("{}, want 200: {said}", answer.status);
+                return Err(AskError::answer(&answer, Cause::wanting(text, 200, answer.status)));
+            }
+            let format = format(&answer).map_err(|cause| AskError::Permanent(format!("200, but {cause}").into()))?;
+            Ok((answer, format, at))
+        };
+        let (result, attempts) = context.attempt_until(deadline, &what, attempt).await;
+        let result = result.map(|(answer, format, at)| {
+            self.keep_cookies(&answer);
+            Scraped { body: answer.body, format, at }
+        });
+        let result = result.map_err(|error| error.about(&what));
+        (result, attempts)
+    }
+
+    fn keep_cookies(&mut self, answer: &Answer) {
+        for value in answer.headers.get_all("set-cookie") {
+            let cookie = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
+            let Some((name, value)) = cookie.split_once('=') else { continue };
+            let (name, value) = (name.trim().to_owned(), value.trim().to_owned());
+            self.cookies.retain(|(known, _)| *known != name);
+            self.cookies.push((name, value));
+        }
+    }
+}
+
+/// Scrapes a URL once, for the `query` command: the body, and the format that it says it has.
+///
+/// # Errors
+/// Why there is no whole answer that can be metrics.
+pub(crate) async fn scrape_once(
+    client: &Client,
+    url: &url::Url,
+    headers: &[Header],
+) -> Result<(Vec<u8>, Option<Format>), String> {
+    let mut request = Request::get("").with(Header::plain("Accept", ACCEPT));
+    request.headers.extend_from_slice(headers);
+    let limits = RequestLimits { time: Duration::from_secs(30), body: 64 * 1024 * 1024 };
+    let asked = client.ask_url(url, &request, limits, Instant::now() + limits.time).await;
+    let answer = asked.map_err(|failure| failure.to_string())?;
+    if answer.status != 200 {
+        return Err(format!("{}, want 200: {}", answer.status, answer.excerpt()));
+    }
+    let format = format(&answer)?;
+    Ok((answer.body, format))
+}
+
+/// The time: milliseconds since the Unix epoch.
+pub(crate) fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// The format that the answer says it has; nothing where it says nothing.
+fn format(answer: &Answer) -> Result<Option<Format>, String> {
+    match &*answer.media_type() {
+        "application/openmetrics-text" => Ok(Some(Format::OpenMetrics)),
+        "text/plain" => Ok(Some(Format::Prometheus)),
+        "" => Ok(None),
+        other => Err(format!(
+            "the answer is {other}, not metrics (want text/plain or application/openmetrics-text): {}",
+            answer.excerpt()
+        )),
+    }
+}

@@ -1,0 +1,175 @@
+//! Runs the checks of a plan: stage by stage, those of one stage side by side, all under one deadline.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::Instant;
+
+use super::context::{Context, Finding};
+use super::locate::{Canary, Route, locate, prove_again};
+use super::{Ledger, http, metrics, ready, smoke};
+use crate::outcome::{CheckId, Event, Observer, Status, effect};
+use crate::plan::{CheckSpec, Kind, Plan, Stage};
+use crate::text;
+
+/// Several observers as one; they hear in their order.
+pub(crate) struct Everyone<'o>(pub(crate) Vec<&'o dyn Observer>);
+
+impl Observer for Everyone<'_> {
+    fn hear(&self, event: &Event) {
+        for observer in &self.0 {
+            observer.hear(event);
+        }
+    }
+}
+
+/// What is kept back of the global limit for the summary and the reports.
+fn reserve(timeout: Duration) -> Duration {
+    (timeout / 10).min(Duration::from_secs(1))
+}
+
+/// Runs the plan. `observer` hears what happens, and so does the ledger through it: what was found stands there also if this
+/// future is dropped before its end.
+pub(crate) async fn run(plan: &Plan, route: &Route, ledger: &Ledger, observer: &dyn Observer) {
+    let deadline = Instant::now() + plan.timeout.saturating_sub(reserve(plan.timeout));
+    Runner { plan, ledger, observer, deadline }.run(route).await;
+}
+
+struct Runner<'r> {
+    plan: &'r Plan,
+    ledger: &'r Ledger,
+    observer: &'r dyn Observer,
+    deadline: Instant,
+}
+
+/// A check that has started.
+struct Running<'r> {
+    spec: &'r CheckSpec,
+    context: Context<'r>,
+    /// When the check's own limit is up, whatever the global one says.
+    own: Instant,
+}
+
+impl<'r> Runner<'r> {
+    async fn run(&self, route: &Route) {
+        let Some((id, spec)) = self.checks(Stage::Serves).next() else { return };
+        let Some(canary) = self.reach(id, spec, route).await else { return self.skip_waiting(&spec.name) };
+        for stage in [Stage::Healthy, Stage::SideBySide] {
+            let checks = self.checks(stage).map(|(id, spec)| self.check(id, spec, &canary));
+            let ended = join_all(checks).await;
+            let failed = self.checks(stage).zip(ended).find(|(_, passed)| !passed);
+            if let Some(((_, failed), _)) = failed.filter(|_| stage == Stage::Healthy) {
+                return self.skip_waiting(&failed.name);
+            }
+        }
+        if let Err((status, why)) = prove_again(route, &canary, spec.policy.retry, self.deadline).await {
+            self.observer.hear(&Event::Overturned { check: id, status, why });
+        }
+    }
+
+    fn checks(&self, stage: Stage) -> impl Iterator<Item = (CheckId, &'r CheckSpec)> {
+        self.ledger.ids().zip(&self.plan.checks).filter(move |(_, spec)| spec.stage == stage)
+    }
+
+    /// Locates the canary, in the time of the check that it serves, and runs that check; nothing where it does not pass.
+    async fn reach(&self, id: CheckId, spec: &'r CheckSpec, route: &Route) -> Option<Canary> {
+        if let (Route::Direct(client), false) = (route, spec.policy.enabled) {
+            self.switched_off(id);
+            return Some(Canary::direct(client.clone()));
+        }
+        let running = self.start(id, spec);
+        let (canary, finding) = match self.in_time() {
+            Err(late) => (None, late),
+            Ok(()) => match locate(&running.context, route).await {
+                Err(finding) => (None, finding),
+                Ok(canary) => {
+                    // Where the address has to be located, that is a part of being ready, and cannot be switched off.
+                    let located = ready::located(&canary).filter(|_| !spec.policy.enabled);
+                    let finding = match located {
+                        Some(finding) => finding,
+                        None => kind(&running.context, &canary, &spec.kind).await,
+                    };
+                    (Some(canary), finding)
+                }
+            },
+        };
+        let passed = self.end(&running, finding);
+        canary.filter(|_| passed)
+    }
+
+    /// Runs one check; false where it blocks and did not pass.
+    async fn check(&self, id: CheckId, spec: &'r CheckSpec, canary: &Canary) -> bool {
+        if !spec.policy.enabled {
+            self.switched_off(id);
+            return true;
+        }
+        let running = self.start(id, spec);
+        let finding = match self.in_time() {
+            Ok(()) => kind(&running.context, canary, &spec.kind).await,
+            Err(late) => late,
+        };
+        self.end(&running, finding)
+    }
+
+    fn start(&self, id: CheckId, spec: &'r CheckSpec) -> Running<'r> {
+        self.observer.hear(&Event::Started { check: id });
+        let own = Instant::now() + spec.policy.limit;
+        let deadline = own.min(self.deadline);
+        let context = Context { observer: self.observer, check: id, policy: &spec.policy, deadline };
+        Running { spec, context, own }
+    }
+
+    /// A check that never starts was not seen: it is no failure of the canary, and no pass.
+    fn in_time(&self) -> Result<(), Finding> {
+        if Instant::now() < self.deadline {
+            return Ok(());
+        }
+        let detail = format!("not run: {}", self.used_up());
+        Err(Finding::new(Status::Error, 0, detail))
+    }
+
+    fn used_up(&self) -> String {
+        format!("the limit of {} for the whole run was used up", text::duration(self.plan.timeout))
+    }
+
+    /// Tells how a check ended; false where it blocks and did not pass.
+    fn end(&self, running: &Running<'_>, finding: Finding) -> bool {
+        let Running { spec, context, own } = running;
+        let Finding { mut status, attempts, mut detail, observations } = finding;
+        let now = Instant::now();
+        if now > context.deadline && matches!(status, Status::Pass | Status::Warn) {
+            // What came too late was not seen in time: it may not pass.
+            status = Status::Fail;
+            let limit =
+                text::duration(spec.policy.limit.min(context.deadline.duration_since(*own - spec.policy.limit)));
+            detail = format!("it ended after its limit of {limit}: {detail}");
+        }
+        if status == Status::Fail && self.deadline < *own && self.deadline <= now + Duration::from_millis(100) {
+            detail = format!("{detail}; {}", self.used_up());
+        }
+        let status = effect(status, spec.policy.severity);
+        self.observer.hear(&Event::Ended { check: context.check, status, attempts, detail, observations });
+        !matches!(status, Status::Fail | Status::Error)
+    }
+
+    fn switched_off(&self, id: CheckId) {
+        self.observer.hear(&Event::Skipped { check: id, why: "switched off in the checks file".into() });
+    }
+
+    fn skip_waiting(&self, failed: &str) {
+        for check in self.ledger.waiting() {
+            let why = format!("not run, because {failed} did not pass");
+            self.observer.hear(&Event::Skipped { check, why });
+        }
+    }
+}
+
+/// What a check does, by its kind.
+async fn kind(context: &Context<'_>, canary: &Canary, kind: &Kind) -> Finding {
+    match kind {
+        Kind::Ready(ready) => ready::check(context, canary, ready).await,
+        Kind::Http(check) => http::check(context, &canary.client, check).await,
+        Kind::Metrics(metrics) => metrics::check(context, canary, metrics).await,
+        Kind::Smoke(smoke) => smoke::check(context, canary, smoke).await,
+    }
+}

@@ -1,0 +1,71 @@
+//! The environment twins of the flags: empty ones count as not set, unknown ones are named, lists stand one a line.
+
+use std::collections::BTreeSet;
+
+use clap::builder::Resettable;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Command as Clap};
+
+use super::Command;
+use crate::text;
+
+/// What every twin's name begins with.
+const PREFIX: &str = "CANARY_GATE_";
+
+/// Variables that are no flag's twin: a token is not passed as an argument, which others could see.
+const OTHERS: [&str; 1] = ["CANARY_GATE_ID_TOKEN"];
+
+/// Takes the twins away whose variable is empty: a build's substitution that nobody set.
+pub(super) fn without_empty(command: Clap) -> Clap {
+    let is_empty = |name: &std::ffi::OsStr| {
+        std::env::var_os(name).is_some_and(|value| value.to_str().is_some_and(|value| value.trim().is_empty()))
+    };
+    command
+        .mut_subcommands(without_empty)
+        .mut_args(|arg| if arg.get_env().is_some_and(is_empty) { arg.env(Resettable::Reset) } else { arg })
+}
+
+/// # Errors
+/// Names the variables that look like twins and are none: what they ask for would be left undone without a word.
+pub(super) fn known(command: &Clap) -> Result<(), String> {
+    let mut names = BTreeSet::from(OTHERS.map(str::to_owned));
+    collect(command, &mut names);
+    for (name, value) in std::env::vars_os() {
+        let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
+        if names.contains(name) || value.is_empty() {
+            continue;
+        }
+        let similar = text::similar(name, names.iter().map(String::as_str));
+        let hint = similar.first().map_or(String::new(), |name| format!("; did you mean {name}?"));
+        return Err(format!("the environment variable {name} is not one of the gate's{hint}"));
+    }
+    Ok(())
+}
+
+fn collect(command: &Clap, names: &mut BTreeSet<String>) {
+    let twins = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str());
+    names.extend(twins.map(str::to_owned));
+    for subcommand in command.get_subcommands() {
+        collect(subcommand, names);
+    }
+}
+
+/// A list in an environment variable stands one a line. (Expressions hold commas, so clap's own delimiter is no help.)
+pub(super) fn split_lines(command: &mut Command, matches: &ArgMatches) {
+    let Some((_, matches)) = matches.subcommand() else { return };
+    let lists = match command {
+        Command::Verify(verify) => vec![
+            ("report", &mut verify.reports.report),
+            ("threshold", &mut verify.plan.threshold),
+            ("warn", &mut verify.plan.warn),
+        ],
+        Command::Query(query) => vec![("header", &mut query.header)],
+        Command::Checks(_) | Command::Schema(_) => Vec::new(),
+    };
+    for (name, list) in lists {
+        if matches.value_source(name) == Some(ValueSource::EnvVariable) {
+            let lines = list.iter().flat_map(|value| value.lines()).map(str::trim);
+            *list = lines.filter(|line| !line.is_empty()).map(str::to_owned).collect();
+        }
+    }
+}

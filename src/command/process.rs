@@ -1,0 +1,72 @@
+//! The process's environment and files, as plans look references up in them.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use crate::outcome::Diagnostic;
+use crate::plan::{Lookup, MAX_FILE, read_file, text_of};
+use crate::text::Redactor;
+
+/// Looks references up. Whatever it finds behind one is a secret, and known to the redactor before anybody else.
+pub(super) struct Process<'s> {
+    pub(super) redactor: &'s Redactor,
+}
+
+impl Lookup for Process<'_> {
+    fn env(&self, name: &str) -> Result<String, String> {
+        match std::env::var(name) {
+            Ok(value) if !value.is_empty() => {
+                self.redactor.hide(&value);
+                Ok(value)
+            }
+            Ok(_) => Err(format!("the environment variable {name} is empty")),
+            Err(error) => Err(format!("the environment variable {name} cannot be used: {error}")),
+        }
+    }
+
+    fn file(&self, path: &str) -> Result<String, String> {
+        let text = std::fs::read_to_string(path).map_err(|error| format!("the file {path} cannot be read: {error}"))?;
+        let text = text.trim_end_matches(['\n', '\r']);
+        if text.is_empty() {
+            return Err(format!("the file {path} is empty"));
+        }
+        self.redactor.hide(text);
+        Ok(text.to_owned())
+    }
+
+    fn text(&self, path: &Path) -> Result<String, String> {
+        read_file(path).map_err(|error| error.to_string())
+    }
+}
+
+/// Validates without secrets: every reference is taken to lead somewhere.
+pub(super) struct NoSecrets;
+
+impl Lookup for NoSecrets {
+    fn env(&self, _name: &str) -> Result<String, String> {
+        Ok("secret".into())
+    }
+
+    fn file(&self, _path: &str) -> Result<String, String> {
+        Ok("secret".into())
+    }
+
+    fn text(&self, path: &Path) -> Result<String, String> {
+        read_file(path).map_err(|error| error.to_string())
+    }
+}
+
+/// The name and the text of a checks file; `-` is standard input.
+///
+/// # Errors
+/// A file that is missing, a folder, too large, or not text.
+pub(super) fn checks_file(path: &Path) -> Result<(String, String), Diagnostic> {
+    if path.as_os_str() != "-" {
+        return Ok((path.display().to_string(), read_file(path)?));
+    }
+    let name = "standard input";
+    let mut bytes = Vec::new();
+    let read = std::io::stdin().take(MAX_FILE + 1).read_to_end(&mut bytes);
+    read.map_err(|error| Diagnostic::new("file", None, format!("it cannot be read: {error}")).in_file(name))?;
+    Ok((name.to_owned(), text_of(bytes).map_err(|error| error.in_file(name))?))
+}

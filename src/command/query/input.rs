@@ -1,0 +1,135 @@
+//! What a query is evaluated over: a file, or scrapes of a canary; or the answer of a Prometheus server.
+
+use std::io::Read as _;
+use std::path::Path;
+use std::time::Duration;
+
+use promeval::{Format, Value};
+use tokio::time::{Instant, sleep_until};
+
+use crate::check::{ask_prometheus, now, scrape_once};
+use crate::cli::Query;
+use crate::command::process::checks_file;
+use crate::command::{CommandError, Session};
+use crate::http::{Address, Client, Request};
+use crate::plan::{self, Kind, Lookup, Metrics, MetricsSource, Plan, PlanInput};
+
+/// The time between two scrapes where no checks file says it.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// What a query is evaluated over.
+pub(super) enum Input {
+    Texts(Vec<Text>),
+    /// A server has evaluated it, at a time in milliseconds since the epoch.
+    Answer(Value, i64),
+}
+
+/// An exposition.
+pub(super) struct Text {
+    /// As an error calls it.
+    pub(super) name: String,
+    pub(super) body: Vec<u8>,
+    /// What the answer says that it is.
+    pub(super) format: Option<Format>,
+    /// When it was scraped, where there are several; in milliseconds since the epoch.
+    pub(super) at: Option<i64>,
+}
+
+impl Input {
+    /// # Errors
+    /// A file that cannot be read, arguments that are wrong, a scrape that failed.
+    pub(super) fn read(session: &Session, args: &Query, time: Option<i64>) -> Result<Self, CommandError> {
+        if let Some(path) = &args.file {
+            let body = read(path)?;
+            return Ok(Self::Texts(vec![Text { name: path.display().to_string(), body, format: None, at: None }]));
+        }
+        let lookup = session.lookup();
+        let plan = args.checks.as_deref().map(|path| plan(path, args, &lookup)).transpose()?;
+        let metrics = plan.as_ref().and_then(metrics_of);
+        let url = args.url.as_deref().map(Address::parse).transpose().map_err(CommandError::usage)?;
+        let transport = session.transport(args.network.ca_file.as_deref())?;
+        let mut headers = plan.as_ref().map(|plan| plan.headers.clone()).unwrap_or_default();
+        let runtime = session.runtime()?;
+        if let Some(MetricsSource::Prometheus(address, headers)) = metrics.map(|metrics| &metrics.source) {
+            let client = transport.client(address.clone(), headers).map_err(CommandError::usage)?;
+            let time = time.unwrap_or_else(now);
+            let value = runtime.block_on(ask_prometheus(&client, &args.expr, time));
+            return Ok(Self::Answer(value.map_err(CommandError::no_verdict)?, time));
+        }
+        for written in &args.header {
+            headers.push(header(written, &lookup).map_err(|error| CommandError::usage(format!("--header {error}")))?);
+        }
+        let url = url.ok_or_else(|| CommandError::usage("pass --url URL or --file PATH"))?;
+        let client = transport.client(url, &headers).map_err(CommandError::usage)?;
+        let scrapes = Scrapes { client, request: metrics.map(|metrics| metrics.request.clone()) };
+        let window = match (&args.window, metrics.and_then(|metrics| metrics.window)) {
+            (Some(written), planned) => {
+                let length =
+                    plan::duration(written).map_err(|error| CommandError::usage(format!("--window: {error}")))?;
+                Some((length, planned.map_or(INTERVAL, |planned| planned.interval).min(length)))
+            }
+            (None, _) => None,
+        };
+        runtime.block_on(scrapes.take(window)).map(Self::Texts).map_err(CommandError::no_verdict)
+    }
+}
+
+/// Scrapes of one canary.
+struct Scrapes {
+    client: Client,
+    /// By a checks file; the address itself where there is none.
+    request: Option<Request>,
+}
+
+impl Scrapes {
+    /// One scrape, or one each interval until the window ends.
+    async fn take(&self, window: Option<(Duration, Duration)>) -> Result<Vec<Text>, String> {
+        let url = match &self.request {
+            Some(request) => self.client.address().at(&request.path),
+            None => self.client.address().url().clone(),
+        };
+        let headers = self.request.as_ref().map(|request| request.headers.clone()).unwrap_or_default();
+        let (length, interval) = window.unwrap_or((Duration::ZERO, INTERVAL));
+        let began = Instant::now();
+        let mut texts = Vec::new();
+        let mut next = Duration::ZERO;
+        while next <= length {
+            sleep_until(began + next).await;
+            let at = now();
+            let scraped = scrape_once(&self.client, &url, &headers).await;
+            let (body, format) = scraped.map_err(|message| format!("GET {url}: {message}"))?;
+            texts.push(Text { name: url.to_string(), body, format, at: window.map(|_| at) });
+            next += interval;
+        }
+        Ok(texts)
+    }
+}
+
+fn plan(path: &Path, args: &Query, lookup: &dyn Lookup) -> Result<Plan, CommandError> {
+    let input = PlanInput { file: Some(checks_file(path)?), window: args.window.clone(), ..PlanInput::default() };
+    Ok(input.plan(lookup)?)
+}
+
+fn metrics_of(plan: &Plan) -> Option<&Metrics> {
+    plan.checks.iter().find_map(|check| match &check.kind {
+        Kind::Metrics(metrics) => Some(&**metrics),
+        Kind::Ready(_) | Kind::Http(_) | Kind::Smoke(_) => None,
+    })
+}
+
+fn header(written: &str, lookup: &dyn Lookup) -> Result<crate::http::Header, String> {
+    let (name, value) =
+        written.split_once(':').ok_or_else(|| format!("{written:?} is not written as \"Name: value\""))?;
+    plan::header(name.trim(), value.trim(), lookup)
+}
+
+/// A whole file; `-` is standard input.
+fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
+    let fail = |error| CommandError::usage(format!("the file {} cannot be read: {error}", path.display()));
+    if path.as_os_str() == "-" {
+        let mut body = Vec::new();
+        std::io::stdin().read_to_end(&mut body).map_err(fail)?;
+        return Ok(body);
+    }
+    std::fs::read(path).map_err(fail)
+}

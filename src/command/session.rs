@@ -1,0 +1,166 @@
+//! What every command works with: what it may not show, how it speaks, and how it reaches the world.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
+use std::rc::Rc;
+
+use super::process::Process;
+use crate::cli::{ColorWhen, GoogleArgs, OutputArgs};
+use crate::google::{AccessTokens, Api, IdentityTokens, Metadata};
+use crate::http::{Address, Transport};
+use crate::observe;
+use crate::outcome::{Diagnostic, Exit};
+use crate::plan::Lookup as _;
+use crate::report::Style;
+use crate::text::{self, Redactor};
+
+/// Why a command ends without having done what it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CommandError {
+    pub(crate) exit: Exit,
+    pub(crate) message: String,
+}
+
+impl CommandError {
+    /// Found before any request is made.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Usage, message: message.into() }
+    }
+
+    pub(crate) fn no_verdict(message: impl Into<String>) -> Self {
+        Self { exit: Exit::NoVerdict, message: message.into() }
+    }
+}
+
+impl From<Vec<Diagnostic>> for CommandError {
+    fn from(diagnostics: Vec<Diagnostic>) -> Self {
+        Self::usage(diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    }
+}
+
+impl From<Diagnostic> for CommandError {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self::from(vec![diagnostic])
+    }
+}
+
+/// What every command works with.
+pub(crate) struct Session {
+    pub(crate) redactor: Redactor,
+    pub(crate) quiet: bool,
+    color: ColorWhen,
+}
+
+/// What Google Cloud is asked with.
+pub(super) struct Google {
+    pub(super) run: Api,
+    pub(super) identity: Rc<IdentityTokens>,
+}
+
+impl Session {
+    pub(crate) fn new(output: &OutputArgs) -> Self {
+        Self { redactor: Redactor::default(), quiet: output.quiet, color: output.color }
+    }
+
+    /// Starts the log, where one is wanted.
+    ///
+    /// # Errors
+    /// A `RUST_LOG` that cannot be read.
+    pub(crate) fn start_log(&self, output: &OutputArgs) -> Result<(), CommandError> {
+        let asked = observe::Asked { verbose: output.verbose, level: output.log_level, format: output.log_format };
+        observe::start_log(asked, variable("RUST_LOG").as_deref(), &self.redactor).map_err(CommandError::usage)
+    }
+
+    /// Tells the person what is wrong. (A standard error that is gone wants to know nothing.)
+    pub(crate) fn complain(&self, message: &str) {
+        let text = text::escaped_lines(&self.redactor.clean(message));
+        let _ = writeln!(io::stderr(), "canary-gate: {text}");
+    }
+
+    /// Writes to standard output. A reader that has gone away wants no more and is no error.
+    ///
+    /// # Errors
+    /// Any other reason why it cannot be written.
+    pub(crate) fn print(&self, text: &str) -> Result<(), CommandError> {
+        let text = self.redactor.clean(text);
+        let mut out = io::stdout();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(CommandError::no_verdict(format!("standard output: {error}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether text for standard output (or else standard error) is coloured.
+    pub(crate) fn style(&self, to_stdout: bool) -> Style {
+        let terminal = if to_stdout { io::stdout().is_terminal() } else { io::stderr().is_terminal() };
+        let coloured = match self.color {
+            ColorWhen::Always => true,
+            ColorWhen::Never => false,
+            ColorWhen::Auto if variable("NO_COLOR").is_some() => false,
+            ColorWhen::Auto if variable("CLICOLOR_FORCE").is_some_and(|value| value != "0") => true,
+            ColorWhen::Auto => terminal && variable("TERM").as_deref() != Some("dumb"),
+        };
+        if coloured { Style::Coloured } else { Style::Plain }
+    }
+
+    /// Where references of a checks file lead.
+    pub(super) fn lookup(&self) -> Process<'_> {
+        Process { redactor: &self.redactor }
+    }
+
+    /// How requests are sent.
+    ///
+    /// # Errors
+    /// A CA file that cannot be used.
+    #[expect(clippy::unused_self, reason = "what reaches the world goes through the session")]
+    pub(super) fn transport(&self, ca_file: Option<&Path>) -> Result<Transport, CommandError> {
+        Transport::new(ca_file).map_err(CommandError::usage)
+    }
+
+    /// The clients of Google's APIs.
+    ///
+    /// # Errors
+    /// An endpoint that is not an address, or a token's file that cannot be read.
+    pub(super) fn google(&self, args: &GoogleArgs, transport: &Transport) -> Result<Google, CommandError> {
+        let endpoint = |flag: &str, written: &str| {
+            let address = Address::parse(written).map_err(|error| CommandError::usage(format!("{flag}: {error}")))?;
+            transport.client(address, &[]).map_err(CommandError::usage)
+        };
+        let host = variable("GCE_METADATA_HOST").unwrap_or_else(|| "metadata.google.internal".into());
+        let metadata = Address::parse(&format!("http://{host}"))
+            .map_err(|error| CommandError::usage(format!("GCE_METADATA_HOST: {error}")))?;
+        let metadata = Rc::new(Metadata::new(transport, metadata));
+        let access = Rc::new(AccessTokens::new(metadata.clone(), self.redactor.clone()));
+        let api = |name, client| Api::new(name, client, access.clone());
+        let run = api("the Cloud Run Admin API", endpoint("--run-endpoint", &args.run_endpoint)?);
+        let iam = api("the IAM Credentials API", endpoint("--iam-endpoint", &args.iam_endpoint)?);
+        let given = match &args.id_token_file {
+            Some(path) => {
+                let token = self.lookup().file(&path.display().to_string());
+                Some(token.map_err(|error| CommandError::usage(format!("--id-token-file: {error}")))?)
+            }
+            None => variable("CANARY_GATE_ID_TOKEN").map(|token| token.trim().to_owned()),
+        };
+        let identity = IdentityTokens::new(metadata, access.clone(), iam, given, self.redactor.clone());
+        Ok(Google { run, identity: Rc::new(identity) })
+    }
+
+    /// A runtime for one thread of I/O.
+    ///
+    /// # Errors
+    /// A system that has no resources left for it.
+    #[expect(clippy::unused_self, reason = "what reaches the world goes through the session")]
+    pub(super) fn runtime(&self) -> Result<tokio::runtime::Runtime, CommandError> {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| CommandError::no_verdict(format!("the runtime cannot be started: {error}")))
+    }
+}
+
+/// An environment variable that is set and not empty: a build's substitution that nobody set is an empty variable.
+pub(super) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}

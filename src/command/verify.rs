@@ -1,0 +1,189 @@
+//! `canary-gate verify`: the gate.
+
+use std::io::Write as _;
+use std::rc::Rc;
+use std::time::{Instant, SystemTime};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::process::checks_file;
+use super::session::Google;
+use super::{CommandError, Session};
+use crate::check::{self, Everyone, Ledger, MakeClient, Route};
+use crate::cli::{GoogleArgs, PlanArgs, Verify};
+use crate::google::{Auth, CloudRun, Deployment, Given, IdentityTokens};
+use crate::http::{Address, Transport};
+use crate::observe::{self, Lines};
+use crate::outcome::{DeploymentFacts, Exit, Observer, Summary};
+use crate::plan::{Plan, PlanInput};
+use crate::report::{self, ReportFile, ReportSpec};
+use crate::text;
+
+pub(crate) fn run(session: &Session, args: &Verify) -> Result<Exit, CommandError> {
+    let prepared = Prepared::new(session, args)?;
+    let runtime = session.runtime()?;
+    let summary = runtime.block_on(summarize(session, &prepared))?;
+    publish(session, &summary, prepared.reports)
+}
+
+/// Everything that can be wrong before a request is made, done and found good.
+struct Prepared {
+    plan: Plan,
+    route: Route,
+    /// The address, where it was given.
+    url: Option<String>,
+    deployment: Option<DeploymentFacts>,
+    reports: Vec<ReportFile>,
+}
+
+impl Prepared {
+    fn new(session: &Session, args: &Verify) -> Result<Self, CommandError> {
+        let usage = CommandError::usage;
+        let url = args.url.as_deref().map(Address::parse).transpose().map_err(usage)?;
+        let deployment = match &url {
+            // An address by hand beats all that the environment says.
+            Some(_) => None,
+            None => Deployment::read(&given(&args.google), &|name| std::env::var(name).ok()).map_err(usage)?,
+        };
+        let plan = plan(session, &args.plan)?;
+        let transport = session.transport(args.network.ca_file.as_deref())?;
+        let Google { run, identity } = session.google(&args.google, &transport)?;
+        let (shown, facts) =
+            (url.as_ref().map(|url| url.shown().to_owned()), deployment.as_ref().map(Deployment::facts));
+        let client = clients(&args.google, &plan, transport, identity);
+        let route = match (url, deployment) {
+            (Some(url), _) => Route::Direct(client(url, None).map_err(usage)?),
+            (None, Some(deployment)) => {
+                let cloud = CloudRun::new(deployment, run);
+                Route::CloudRun { cloud, require_identity: args.google.require_identity, client }
+            }
+            (None, None) => {
+                return Err(usage(
+                    "no canary to verify: pass --url URL (or set CANARY_GATE_URL), or --service, --region, --project, --revision \
+                     and --tag; in Cloud Deploy its environment says them"
+                        .into(),
+                ));
+            }
+        };
+        // Last, so that no other error leaves a file behind.
+        let specs = ReportSpec::all(&args.reports.report).map_err(usage)?;
+        let reports = specs.into_iter().map(ReportFile::open).collect::<Result<_, _>>().map_err(usage)?;
+        Ok(Self { plan, route, url: shown, deployment: facts, reports })
+    }
+}
+
+fn given(args: &GoogleArgs) -> Given {
+    Given {
+        project: args.project.clone(),
+        region: args.region.clone(),
+        service: args.service.clone(),
+        revision: args.revision.clone(),
+        tag: args.tag.clone(),
+        percent: args.expect_percent,
+    }
+}
+
+fn plan(session: &Session, args: &PlanArgs) -> Result<Plan, CommandError> {
+    let input = PlanInput {
+        file: args.checks.as_deref().map(checks_file).transpose()?,
+        timeout: args.timeout.clone(),
+        window: args.window.clone(),
+        thresholds: args.threshold.clone(),
+        warnings: args.warn.clone(),
+    };
+    Ok(input.plan(&session.lookup())?)
+}
+
+/// Makes the client of an address, with tokens for the audience: that of the flag, of the service, or the address itself.
+fn clients(args: &GoogleArgs, plan: &Plan, transport: Transport, tokens: Rc<IdentityTokens>) -> MakeClient {
+    let (headers, audience, mode) = (plan.headers.clone(), args.audience.clone(), args.auth);
+    let taken = headers.iter().any(|header| header.is("authorization"));
+    Box::new(move |address, service| {
+        let own = address.shown().to_owned();
+        // Of a tagged address, the audience is the service's: the host without the tag.
+        let untagged = address.host().split_once("---").and_then(|(_, host)| address.at_host(host));
+        let untagged = untagged.map(|address| address.shown().to_owned());
+        let mut audiences: Vec<String> = audience.iter().cloned().chain(service).chain(untagged).chain([own]).collect();
+        audiences.dedup();
+        audiences.truncate(2);
+        let auth = Auth::new(mode, tokens.clone(), audiences, taken);
+        Ok(transport.client(address, &headers)?.with_credentials(Rc::new(auth)))
+    })
+}
+
+/// The signals that end a run early.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, CommandError> {
+        let listen = |kind, name| {
+            signal(kind).map_err(|error| CommandError::no_verdict(format!("{name} cannot be listened for: {error}")))
+        };
+        let interrupt = listen(SignalKind::interrupt(), "SIGINT")?;
+        Ok(Self { interrupt, terminate: listen(SignalKind::terminate(), "SIGTERM")? })
+    }
+
+    /// The name of the next one.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
+/// Runs the checks until they end or a signal comes.
+async fn summarize(session: &Session, prepared: &Prepared) -> Result<Summary, CommandError> {
+    let mut signals = Signals::listen()?;
+    let names: Vec<String> = prepared.plan.checks.iter().map(|check| check.name.clone()).collect();
+    let ledger = Ledger::new(&prepared.plan);
+    let log = observe::Log::new(&names);
+    let lines = Lines::new(&names, &session.redactor);
+    let mut observers: Vec<&dyn Observer> = vec![&ledger];
+    if observe::Log::is_on() {
+        observers.push(&log);
+    } else if !session.quiet {
+        observers.push(&lines);
+    }
+    let everyone = Everyone(observers);
+    let (started_at, began) = (SystemTime::now(), Instant::now());
+    let interrupted = tokio::select! {
+        () = check::run(&prepared.plan, &prepared.route, &ledger, &everyone) => None,
+        signal = signals.next() => Some(signal),
+    };
+    Ok(Summary {
+        url: prepared.url.clone().or_else(|| ledger.address()),
+        deployment: prepared.deployment.clone(),
+        started_at,
+        duration: began.elapsed(),
+        checks: ledger.outcomes(),
+        interrupted,
+    })
+}
+
+/// Prints the summary, writes the reports, and answers with the exit code.
+fn publish(session: &Session, summary: &Summary, reports: Vec<ReportFile>) -> Result<Exit, CommandError> {
+    // Where a report takes standard output, the summary for the person moves to standard error.
+    let to_stdout = reports.iter().all(ReportFile::is_file);
+    let text = report::console(summary, session.style(to_stdout));
+    let mut failed = Vec::new();
+    if to_stdout {
+        failed.extend(session.print(&text).err());
+    } else {
+        let _ = writeln!(std::io::stderr(), "{}", session.redactor.clean(&text));
+    }
+    for file in reports {
+        let written = file.format().render(summary).and_then(|text| file.write(&session.redactor.clean(&text)));
+        // Whoever reads the report must not take an old one for this run's.
+        failed.extend(written.map_err(CommandError::no_verdict).err());
+    }
+    let exit = Exit::from(summary.verdict());
+    let message = text::joined(failed.iter().map(|error| &*error.message), usize::MAX, "\n");
+    match failed.iter().map(|error| error.exit).max() {
+        None => Ok(exit),
+        Some(worse) => Err(CommandError { exit: exit.max(worse), message }),
+    }
+}

@@ -1,0 +1,110 @@
+//! Identity tokens on requests to a private service.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use clap::ValueEnum;
+use tokio::time::Instant;
+
+use super::IdentityTokens;
+use super::front_end::{self, Refusal};
+use crate::http::{Answer, Credentials, Header, Local, Round};
+
+/// When identity tokens are sent to the canary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AuthMode {
+    /// After an answer of 401 or 403.
+    Auto,
+    /// With every request.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Identity tokens for one service, sent where it wants them.
+pub(crate) struct Auth {
+    mode: AuthMode,
+    tokens: Rc<IdentityTokens>,
+    /// What tokens may be for, in the order in which they are tried: the service's address, then the tagged one.
+    audiences: Vec<String>,
+    header: &'static str,
+    /// The audience in use; nothing while no token is sent.
+    using: Cell<Option<usize>>,
+    /// Why there was no token when one was wanted last.
+    trouble: RefCell<Option<String>>,
+}
+
+impl Auth {
+    /// `taken` where the plan sets Authorization itself: Cloud Run then reads another header.
+    pub(crate) fn new(mode: AuthMode, tokens: Rc<IdentityTokens>, audiences: Vec<String>, taken: bool) -> Self {
+        let header = if taken { "X-Serverless-Authorization" } else { "Authorization" };
+        let using = Cell::new((mode == AuthMode::Always).then_some(0));
+        Self { mode, tokens, audiences, header, using, trouble: RefCell::default() }
+    }
+}
+
+impl Credentials for Auth {
+    /// Bare while no token was wanted; then the token of the audience in use, the same afresh (it may have been revoked or
+    /// may have expired on the way), and that of another audience.
+    fn rounds(&self) -> Vec<Round> {
+        let using = self.using.get();
+        let mut rounds = if using.is_none() { vec![Round::BARE] } else { Vec::new() };
+        if self.mode != AuthMode::Never {
+            let first = using.unwrap_or(0);
+            rounds.extend([Round::kept(first), Round::fresh(first)]);
+            rounds.extend((0..self.audiences.len()).filter(|other| *other != first).map(Round::kept));
+        }
+        rounds
+    }
+
+    fn header(&self, round: Round, deadline: Instant) -> Local<'_, Option<Header>> {
+        Box::pin(async move {
+            let audience = self.audiences.get(round.key?)?;
+            if round.fresh {
+                self.tokens.forget(audience);
+            }
+            match self.tokens.get(audience, deadline).await {
+                Ok(token) => {
+                    self.trouble.replace(None);
+                    Some(Header::bearer_as(self.header, &token))
+                }
+                Err(error) => {
+                    self.trouble.replace(Some(error));
+                    None
+                }
+            }
+        })
+    }
+
+    /// Only the front end's own refusal asks for a token; one of the application is an answer like any other. A token that
+    /// is known there and may not come in (403) is no better for being taken afresh.
+    fn refused(&self, answer: &Answer, round: Round) -> bool {
+        let private = front_end::refusal(answer) == Some(Refusal::Private);
+        private && self.trouble.borrow().is_none() && (round.key.is_none() || answer.status == 401)
+    }
+
+    fn accepted(&self, round: Round) {
+        if round.key.is_some() {
+            self.using.set(round.key);
+        }
+    }
+
+    fn advice<'f>(&'f self, answer: &'f Answer, round: Round, deadline: Instant) -> Local<'f, Option<String>> {
+        Box::pin(async move {
+            let trouble = self.trouble.borrow().clone();
+            match front_end::refusal(answer)? {
+                Refusal::Ingress => Some(front_end::INGRESS.into()),
+                Refusal::Private => Some(match (trouble, round.key) {
+                    (Some(trouble), _) => {
+                        format!("the service is private, and there is no identity token for it: {trouble}")
+                    }
+                    (None, None) => "the service is private, and no token was sent (--auth never)".into(),
+                    (None, Some(_)) => {
+                        let account = self.tokens.account(deadline).await;
+                        format!("the service is private: grant roles/run.invoker to {account}")
+                    }
+                }),
+            }
+        })
+    }
+}

@@ -1,0 +1,131 @@
+//! Asks the Cloud Run Admin API where the deployed revision answers, and whether it is what serves there.
+
+use std::fmt;
+
+use tokio::time::Instant;
+
+use super::api::{ApiError, ApiErrorKind};
+use super::deployment::short;
+use super::run_api::{Revision, RevisionState, Service, TrafficStatus, revision_state};
+use super::{Api, Deployment};
+use crate::http::{Address, Attempt, GaveUp, RetryPolicy, Retrying, Tried, retry_until};
+
+/// A deployment and the API that tells of it.
+pub(crate) struct CloudRun {
+    pub(crate) deployment: Deployment,
+    api: Api,
+}
+
+/// The proof that an address serves the deployed revision, and what else the API says of the service.
+#[derive(Clone, Debug)]
+pub(crate) struct Proof {
+    pub(crate) address: Address,
+    /// The service's own address: what identity tokens are for.
+    pub(crate) audience: String,
+    /// The tags of other revisions, and their addresses.
+    pub(crate) others: Vec<(String, Address)>,
+    /// Whether clients stick to a revision.
+    pub(crate) sticky: bool,
+    /// Whether the service takes traffic from its own network only.
+    pub(crate) internal: bool,
+}
+
+/// Why there is no proof.
+#[derive(Clone, Debug)]
+pub(crate) enum Unproven {
+    /// The API says that the revision does not serve as it should, or not yet.
+    Wrong(String),
+    /// The API does not answer whoever asks.
+    Denied(String),
+    /// The API gives no answer that could be used.
+    Unreachable(String),
+}
+
+/// What was found, and in how many attempts.
+pub(crate) struct Located {
+    pub(crate) proof: Result<Proof, Unproven>,
+    pub(crate) attempts: u32,
+}
+
+/// What may pass by itself.
+pub(crate) enum NotYet {
+    /// The revision or the service is on its way.
+    Pending(String),
+    /// The API has trouble.
+    Trouble(ApiError),
+}
+
+impl fmt::Display for NotYet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pending(why) => f.write_str(why),
+            Self::Trouble(error) => error.fmt(f),
+        }
+    }
+}
+
+impl CloudRun {
+    pub(crate) fn new(deployment: Deployment, api: Api) -> Self {
+        Self { deployment, api }
+    }
+
+    /// Finds the address, waiting for the revision to be ready.
+    pub(crate) async fn locate(
+        &self,
+        policy: RetryPolicy,
+        deadline: Instant,
+        note: impl FnMut(Retrying<'_, NotYet>),
+    ) -> Located {
+        let attempt = async || match self.look(deadline).await {
+            Ok((service, revision)) => match revision_state(&self.deployment, &service, &revision) {
+                RevisionState::Proven(address) => Attempt::Done(self.proof(&address, &service, &revision)),
+                RevisionState::Pending(why) => Attempt::Again(NotYet::Pending(why), None),
+                RevisionState::Wrong(why) => Attempt::Done(Err(Unproven::Wrong(why))),
+            },
+            Err(error) => match error.kind {
+                ApiErrorKind::Transient => {
+                    let asked = error.retry_after;
+                    Attempt::Again(NotYet::Trouble(error), asked)
+                }
+                ApiErrorKind::Denied => Attempt::Done(Err(Unproven::Denied(error.to_string()))),
+                ApiErrorKind::Missing => Attempt::Done(Err(Unproven::Wrong(error.to_string()))),
+                ApiErrorKind::Permanent => Attempt::Done(Err(Unproven::Unreachable(error.to_string()))),
+            },
+        };
+        let Tried { result, attempts } = retry_until(policy, deadline, note, attempt).await;
+        let proof = result.unwrap_or_else(|gave_up: GaveUp<NotYet>| {
+            let why = gave_up.to_string();
+            Err(match gave_up.last {
+                NotYet::Pending(_) => Unproven::Wrong(why),
+                NotYet::Trouble(_) => Unproven::Unreachable(why),
+            })
+        });
+        Located { proof, attempts }
+    }
+
+    fn proof(&self, address: &str, service: &Service, revision: &Revision) -> Result<Proof, Unproven> {
+        let other = |status: &TrafficStatus| {
+            let differs = short(&status.revision) != self.deployment.revision;
+            let address = Address::parse(&status.uri).ok().filter(|_| differs && !status.tag.is_empty())?;
+            Some((status.tag.clone(), address))
+        };
+        let address = Address::parse(address).map_err(|error| {
+            Unproven::Unreachable(format!("the Cloud Run Admin API names an address that cannot be used: {error}"))
+        })?;
+        Ok(Proof {
+            address,
+            audience: service.uri.clone(),
+            others: service.traffic_statuses.iter().filter_map(other).collect(),
+            sticky: revision.session_affinity,
+            internal: !matches!(&*service.ingress, "" | "INGRESS_TRAFFIC_ALL" | "INGRESS_TRAFFIC_UNSPECIFIED"),
+        })
+    }
+
+    async fn look(&self, deadline: Instant) -> Result<(Service, Revision), ApiError> {
+        let Deployment { project, region, service, revision, .. } = &self.deployment;
+        let path = format!("/v2/projects/{project}/locations/{region}/services/{service}");
+        let service: Service = self.api.get(&path, deadline).await?;
+        let revision: Revision = self.api.get(&format!("{path}/revisions/{revision}"), deadline).await?;
+        Ok((service, revision))
+    }
+}

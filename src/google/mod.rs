@@ -1,0 +1,17 @@
+//! Google Cloud: its APIs, its tokens, its front end, and what Cloud Deploy says of a rollout.
+
+mod api;
+mod auth;
+mod deployment;
+mod front_end;
+mod locate;
+mod metadata;
+mod run_api;
+mod tokens;
+
+pub(crate) use api::Api;
+pub(crate) use auth::{Auth, AuthMode};
+pub(crate) use deployment::{Deployment, Given};
+pub(crate) use locate::{CloudRun, Located, Proof, Unproven};
+pub(crate) use metadata::Metadata;
+pub(crate) use tokens::{AccessTokens, IdentityTokens};

@@ -1,0 +1,76 @@
+//! An answer, its body whole.
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::HeaderMap;
+use url::Url;
+
+use super::timing::Timing;
+use crate::text;
+
+/// An answer, its body whole.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    /// The URL that answered.
+    pub(crate) url: Url,
+    /// The HTTP status.
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    /// The body, decompressed.
+    pub(crate) body: Vec<u8>,
+    /// What to do about the answer, where not the application gave it but what stands in front of it.
+    pub(crate) advice: Option<String>,
+    pub(crate) timing: Timing,
+}
+
+impl Answer {
+    /// An answer for tests of what is made of one.
+    #[cfg(test)]
+    pub(crate) fn of(status: u16, headers: &[(&'static str, &str)], body: &str) -> Self {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (reqwest::header::HeaderName::from_static(name), value.parse().unwrap()));
+        Self {
+            url: Url::parse("https://canary.example.com/").unwrap(),
+            status,
+            headers: headers.collect(),
+            body: body.as_bytes().to_vec(),
+            advice: None,
+            timing: Timing::default(),
+        }
+    }
+
+    /// A header's value, where it is there and text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The media type in lower case, without its parameters; empty where there is none.
+    pub(crate) fn media_type(&self) -> String {
+        let value = self.header("content-type").unwrap_or_default();
+        value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+
+    /// How long the server asks to wait.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        let value = self.header("retry-after")?.trim();
+        if let Ok(seconds) = value.parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let until = httpdate::parse_http_date(value).ok()?;
+        Some(until.duration_since(SystemTime::now()).unwrap_or_default())
+    }
+
+    /// Whether the status says that the same request may do better later.
+    pub(crate) fn is_transient(&self) -> bool {
+        matches!(self.status, 408 | 425 | 429 | 500..=599)
+    }
+
+    /// The start of the body as one line, for a message.
+    pub(crate) fn excerpt(&self) -> String {
+        const SHOWN: usize = 120;
+        let text = String::from_utf8_lossy(&self.body[..self.body.len().min(4 * SHOWN)]);
+        let line: String = text::one_line(&text).chars().filter(|c| !c.is_control()).collect();
+        text::cut(&line, SHOWN).into_owned()
+    }
+}

@@ -1,0 +1,231 @@
+//! Sends requests to one address: each bounded in time and bytes, with its answer read whole.
+
+use std::rc::Rc;
+
+use reqwest::Method;
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
+use tokio::time::Instant;
+use tracing::Instrument as _;
+use url::Url;
+
+use super::body::{ACCEPTED, Body};
+use super::connect::{Connects, Resolver};
+use super::failure::{Failure, FailureKind};
+use super::timing::Clock;
+use super::{Address, Answer, Credentials, Header, Request, RequestLimits, header, tls};
+
+/// The most header fields of an answer. Their bytes are bounded by the HTTP library, at some 400 KiB.
+const MAX_HEADERS: usize = 4096;
+
+/// Connections, by way of proxies or without them, that trust the same CAs. Clones share the connections.
+#[derive(Clone)]
+pub(crate) struct Transport {
+    proxied: reqwest::Client,
+    direct: reqwest::Client,
+}
+
+impl Transport {
+    /// Sets up TLS. `ca_file` names certificates in PEM that are trusted besides the public CAs.
+    ///
+    /// # Errors
+    /// A file that cannot be read or used.
+    pub(crate) fn new(ca_file: Option<&std::path::Path>) -> Result<Self, String> {
+        let tls = tls::config(ca_file.map(tls::read).transpose()?.unwrap_or_default())?;
+        let builder = || {
+            reqwest::Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .dns_resolver(Resolver)
+                .connector_layer(Connects)
+                .redirect(reqwest::redirect::Policy::none())
+                .user_agent(concat!("canary-gate/", env!("CARGO_PKG_VERSION")))
+                .http1_max_headers(MAX_HEADERS)
+                .http1_only()
+        };
+        let set_up = |error| format!("the HTTP client cannot be set up: {error}");
+        Ok(Self { proxied: builder().build().map_err(set_up)?, direct: builder().no_proxy().build().map_err(set_up)? })
+    }
+
+    /// A client for an address, by way of the proxy that the environment names; an address of this machine is asked
+    /// directly, since a proxy for the world cannot reach it.
+    ///
+    /// # Errors
+    /// A header that HTTP does not allow.
+    pub(crate) fn client(&self, address: Address, headers: &[Header]) -> Result<Client, String> {
+        let connections = if address.is_loopback() { &self.direct } else { &self.proxied };
+        let (transport, connections) = (self.clone(), connections.clone());
+        Ok(Client { transport, connections, address, headers: header::map(headers)?, credentials: None })
+    }
+
+    /// A client that uses no proxy, whatever the environment says.
+    pub(crate) fn direct_client(&self, address: Address) -> Client {
+        let (transport, connections) = (self.clone(), self.direct.clone());
+        Client { transport, connections, address, headers: HeaderMap::new(), credentials: None }
+    }
+}
+
+/// Asks one address.
+#[derive(Clone)]
+pub(crate) struct Client {
+    transport: Transport,
+    connections: reqwest::Client,
+    address: Address,
+    headers: HeaderMap,
+    credentials: Option<Rc<dyn Credentials>>,
+}
+
+impl Client {
+    /// The same client with credentials for requests to its own origin.
+    pub(crate) fn with_credentials(self, credentials: Rc<dyn Credentials>) -> Self {
+        Self { credentials: Some(credentials), ..self }
+    }
+
+    /// A client for another address with the same headers, and without credentials: those are for this one.
+    pub(crate) fn toward(&self, address: Address) -> Result<Self, String> {
+        Ok(Self { headers: self.headers.clone(), ..self.transport.client(address, &[])? })
+    }
+
+    /// A client for another service, with headers of its own.
+    ///
+    /// # Errors
+    /// A header that HTTP does not allow.
+    pub(crate) fn elsewhere(&self, address: Address, headers: &[Header]) -> Result<Self, String> {
+        self.transport.client(address, headers)
+    }
+
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Sends a request to the address. It ends at the request's own limit or at `deadline`, whichever comes first, with
+    /// the body read whole.
+    ///
+    /// # Errors
+    /// Why there is no whole answer.
+    pub(crate) async fn ask(
+        &self,
+        request: &Request,
+        limits: RequestLimits,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        self.ask_url(&self.address.at(&request.path), request, limits, deadline).await
+    }
+
+    /// As [`Client::ask`], to a URL of the address's origin instead of the request's path.
+    ///
+    /// # Errors
+    /// Why there is no whole answer.
+    pub(crate) async fn ask_url(
+        &self,
+        url: &Url,
+        request: &Request,
+        limits: RequestLimits,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let time = limits.time.min(left);
+        match tokio::time::timeout(time, self.authorized(url, request, limits.body, deadline)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Failure::timed_out(time, time < limits.time)),
+        }
+    }
+
+    /// One exchange, with credentials where the service wants them, and with advice where not the application answered.
+    async fn authorized(
+        &self,
+        url: &Url,
+        request: &Request,
+        max_body: u64,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        // Credentials go to the address's own origin only, and never in the clear to another machine.
+        let secure = url.scheme() == "https" || self.address.is_loopback();
+        let credentials = self.credentials.as_ref().filter(|_| secure && url.origin() == self.address.url().origin());
+        let Some(credentials) = credentials else {
+            return self.exchange(url, request, None, max_body).await;
+        };
+        let mut last = None;
+        for round in credentials.rounds() {
+            let header = credentials.header(round, deadline).await;
+            if header.is_none() && round.key.is_some() && last.is_some() {
+                // There are no such credentials: the request would be the one that was refused.
+                break;
+            }
+            let answer = self.exchange(url, request, header, max_body).await?;
+            if !credentials.refused(&answer, round) {
+                credentials.accepted(round);
+                last = Some((answer, round));
+                break;
+            }
+            last = Some((answer, round));
+        }
+        let Some((mut answer, round)) = last else {
+            return self.exchange(url, request, None, max_body).await;
+        };
+        answer.advice = credentials.advice(&answer, round, deadline).await;
+        Ok(answer)
+    }
+
+    /// One exchange, as a span of the log.
+    async fn exchange(
+        &self,
+        url: &Url,
+        request: &Request,
+        credentials: Option<Header>,
+        max_body: u64,
+    ) -> Result<Answer, Failure> {
+        let clock = Clock::new();
+        let span = tracing::debug_span!("request", method = request.method, url = url.as_str());
+        let sent = self.send(url, request, credentials, max_body, &clock).instrument(span.clone());
+        let answer = clock.clone().measure(sent).await;
+        let elapsed = clock.since_start();
+        span.in_scope(|| match &answer {
+            Ok(answer) => {
+                let timing = answer.timing;
+                tracing::debug!(
+                    status = answer.status,
+                    bytes = answer.body.len(),
+                    latency = elapsed.as_secs_f64(),
+                    dns = timing.dns.map(|time| time.as_secs_f64()),
+                    connect = timing.connect.map(|time| time.as_secs_f64()),
+                    tls = timing.tls.map(|time| time.as_secs_f64()),
+                    first_byte = timing.first_byte.as_secs_f64(),
+                    body = timing.body.as_secs_f64(),
+                    "answered"
+                );
+            }
+            Err(failure) => tracing::debug!(latency = elapsed.as_secs_f64(), cause = %failure, "no answer"),
+        });
+        answer
+    }
+
+    async fn send(
+        &self,
+        url: &Url,
+        request: &Request,
+        credentials: Option<Header>,
+        max_body: u64,
+        clock: &Clock,
+    ) -> Result<Answer, Failure> {
+        let malformed = |message: String| Failure::new(FailureKind::Request, message);
+        let method = Method::from_bytes(request.method.as_bytes()).map_err(|error| malformed(error.to_string()))?;
+        let mut headers = self.headers.clone();
+        headers.extend(header::map(&request.headers).map_err(malformed)?);
+        headers.extend(header::map(credentials.as_slice()).map_err(malformed)?);
+        headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static(ACCEPTED));
+        let mut builder = self.connections.request(method, url.clone()).headers(headers);
+        if let Some(body) = &request.body {
+            builder = builder.body(body.clone());
+        }
+        let mut response = builder.send().await.map_err(|error| Failure::of(&error))?;
+        let first_byte = clock.since_start();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let mut body = Body::new(&headers, max_body)?;
+        loop {
+            let chunk = response.chunk().await.map_err(|error| Failure::of_body(&error, body.received()))?;
+            let Some(chunk) = chunk else { break };
+            body.push(&chunk)?;
+        }
+        let body = body.finish()?;
+        Ok(Answer { url: url.clone(), status, headers, body, advice: None, timing: clock.timing(first_byte) })
+    }
+}

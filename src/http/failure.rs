@@ -1,0 +1,189 @@
+//! Why a request brought no whole answer, in words for the person on call.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerIncompatible};
+
+use super::connect::Unresolved;
+use crate::text;
+
+/// What kept an answer from coming.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) kind: FailureKind,
+    message: String,
+}
+
+/// The kinds of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FailureKind {
+    /// Nothing listens there, or the host cannot be reached.
+    Refused,
+    /// The connection was closed or reset before the answer was whole.
+    Closed,
+    /// The host's name has no address.
+    Dns,
+    /// TLS could not be agreed on.
+    Tls,
+    /// The time was up.
+    Timeout,
+    /// The body is larger than allowed.
+    TooLarge,
+    /// The body is in a coding that is not decoded, or is damaged.
+    Encoding,
+    /// What came is not HTTP.
+    Protocol,
+    /// The request cannot be sent as it is.
+    Request,
+}
+
+impl Failure {
+    pub(super) fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    pub(super) fn timed_out(after: Duration, by_deadline: bool) -> Self {
+        let why = if by_deadline { ", when the check's time was up" } else { "" };
+        Self::new(FailureKind::Timeout, format!("no whole answer within {}{why}", text::duration(after)))
+    }
+
+    pub(super) fn too_large(limit: u64) -> Self {
+        let limit = bytesize::ByteSize(limit);
+        Self::new(FailureKind::TooLarge, format!("the body is larger than the {limit} that are read (decompressed)"))
+    }
+
+    /// Whether the same request may do better later.
+    pub(crate) fn is_transient(&self) -> bool {
+        match self.kind {
+            FailureKind::Refused | FailureKind::Closed | FailureKind::Dns | FailureKind::Tls | FailureKind::Timeout => {
+                true
+            }
+            FailureKind::TooLarge | FailureKind::Encoding | FailureKind::Protocol | FailureKind::Request => false,
+        }
+    }
+
+    /// What the client says of a request that brought no answer.
+    pub(super) fn of(error: &reqwest::Error) -> Self {
+        let last = innermost(error);
+        if let Some(unresolved) = source_of::<Unresolved>(error) {
+            return Self::new(FailureKind::Dns, format!("the host name does not resolve: {unresolved}"));
+        }
+        if let Some(tls) = source_of::<rustls::Error>(error) {
+            return Self::new(FailureKind::Tls, format!("TLS failed: {}", explained(tls)));
+        }
+        let found_io = source_of::<io::Error>(error).map(io::Error::kind);
+        let found_http = source_of::<hyper::Error>(error);
+        let handshake = error.is_connect() && error.url().is_some_and(|url| url.scheme() == "https");
+        match found_io {
+            Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) if handshake => Self::new(
+                FailureKind::Tls,
+                "TLS failed: the connection was closed during the handshake; does the port speak plain http?",
+            ),
+            Some(io::ErrorKind::ConnectionRefused) => {
+                Self::new(FailureKind::Refused, "the connection was refused: nothing listens there")
+            }
+            Some(io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe) => {
+                Self::new(FailureKind::Closed, "the connection was reset before an answer came")
+            }
+            Some(io::ErrorKind::UnexpectedEof) => {
+                Self::new(FailureKind::Closed, "the connection was closed before an answer came")
+            }
+            Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => {
+                Self::new(FailureKind::Refused, format!("the host cannot be reached: {last}"))
+            }
+            _ if error.is_timeout() => Self::new(FailureKind::Timeout, "the connection timed out"),
+            _ if found_http
+                .is_some_and(|http| http.is_incomplete_message() || http.is_closed() || http.is_canceled()) =>
+            {
+                Self::new(FailureKind::Closed, "the connection was closed before an answer came")
+            }
+            _ if error.is_connect() => Self::new(FailureKind::Refused, format!("the connection failed: {last}")),
+            _ => Self::new(FailureKind::Protocol, format!("the answer cannot be read as HTTP: {last}")),
+        }
+    }
+
+    /// What the client says when a body breaks off.
+    pub(super) fn of_body(error: &reqwest::Error, read: u64) -> Self {
+        let kind = source_of::<io::Error>(error).map(io::Error::kind);
+        if matches!(kind, Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)) {
+            let last = innermost(error);
+            return Self::new(
+                FailureKind::Protocol,
+                format!("the body's chunks are malformed after {read} bytes: {last}"),
+            );
+        }
+        let how = if kind == Some(io::ErrorKind::ConnectionReset) { "reset" } else { "closed" };
+        Self::new(
+            FailureKind::Closed,
+            format!("the connection was {how} in mid-body, after {read} bytes: the answer is cut"),
+        )
+    }
+}
+
+/// What an engineer would say of an error of TLS.
+fn explained(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion) => {
+            "the port does not speak TLS; does it speak plain http?".into()
+        }
+        rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)
+        | rustls::Error::PeerIncompatible(
+            PeerIncompatible::Tls12NotOffered
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
+            | PeerIncompatible::ServerDoesNotSupportTls12Or13,
+        ) => "the server speaks none of TLS 1.2 and 1.3".into(),
+        rustls::Error::AlertReceived(AlertDescription::HandshakeFailure) => {
+            "the server refuses the handshake: it shares no version or cipher suite with the gate (TLS 1.2 and 1.3)"
+                .into()
+        }
+        rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
+            "the server demands a client certificate, which the gate has none of".into()
+        }
+        rustls::Error::InvalidCertificate(certificate) => match certificate {
+            CertificateError::UnknownIssuer => {
+                format!("the certificate is of an issuer that is not trusted ({error}); name its CA with --ca-file")
+            }
+            CertificateError::Other(_) => format!(
+                "the certificate cannot be trusted ({error}); a self-signed one is trusted by its CA in --ca-file only"
+            ),
+            _ => error.to_string(),
+        },
+        _ => error.to_string(),
+    }
+}
+
+/// The message of the innermost error.
+fn innermost(error: &reqwest::Error) -> String {
+    let mut last: &dyn Error = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
+}
+
+/// The innermost error of a type in the chain; an `io::Error` may wrap another error that its `source` skips, and that one
+/// another.
+fn source_of<E: Error + 'static>(error: &reqwest::Error) -> Option<&E> {
+    let mut found = None;
+    let mut next = error.source();
+    while let Some(inner) = next {
+        found = inner.downcast_ref::<E>().or(found);
+        let wrapped = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => inner.source(),
+        };
+    }
+    found
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for Failure {}

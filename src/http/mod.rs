@@ -1,0 +1,25 @@
+//! HTTP: one request, bounded in time and bytes, and the schedule of its repetition. The only room that opens connections.
+
+mod address;
+mod answer;
+mod body;
+mod client;
+mod connect;
+mod credentials;
+mod failure;
+mod header;
+mod limits;
+mod request;
+mod retry;
+mod timing;
+mod tls;
+
+pub(crate) use address::Address;
+pub(crate) use answer::Answer;
+pub(crate) use client::{Client, Transport};
+pub(crate) use credentials::{Credentials, Local, Round};
+pub(crate) use failure::{Failure, FailureKind};
+pub(crate) use header::Header;
+pub(crate) use limits::{RequestLimits, RetryPolicy};
+pub(crate) use request::Request;
+pub(crate) use retry::{Attempt, GaveUp, Retrying, Tried, retry_until};

@@ -1,0 +1,114 @@
+//! Where the time of a request went: looking the host up, connecting, TLS, waiting for the first byte, reading the body.
+//!
+//! The HTTP client tells nothing of this by itself. What is measured comes from the three places that it calls on the way:
+//! the resolver, a layer around its connector, and the store of TLS sessions, which is asked when a handshake begins. A
+//! request on a connection that was there already has none of the three.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// The times of one request. Those of the connection are missing where it was there already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Timing {
+    /// Looking the host's name up.
+    pub(crate) dns: Option<Duration>,
+    /// From then on to the connection (through a proxy, to the end of its tunnel).
+    pub(crate) connect: Option<Duration>,
+    /// The TLS handshake.
+    pub(crate) tls: Option<Duration>,
+    /// From the start of the request to the end of the answer's header.
+    pub(crate) first_byte: Duration,
+    /// From then on to the last byte of the body.
+    pub(crate) body: Duration,
+}
+
+tokio::task_local! {
+    static CLOCK: Arc<Clock>;
+}
+
+/// Collects the moments of one request, in microseconds since its start; 0 where nothing was noted.
+pub(super) struct Clock {
+    began: Instant,
+    dns: AtomicU64,
+    resolved: AtomicU64,
+    handshake: AtomicU64,
+    connected: AtomicU64,
+}
+
+impl Clock {
+    pub(super) fn new() -> Arc<Self> {
+        let zero = || AtomicU64::new(0);
+        Arc::new(Self { began: Instant::now(), dns: zero(), resolved: zero(), handshake: zero(), connected: zero() })
+    }
+
+    /// The clock of the request that is being polled; nothing where a connection is made on behalf of none.
+    pub(super) fn current() -> Option<Arc<Self>> {
+        CLOCK.try_with(Arc::clone).ok()
+    }
+
+    /// Runs a request under this clock.
+    pub(super) async fn measure<T>(self: Arc<Self>, request: impl Future<Output = T>) -> T {
+        CLOCK.scope(self, request).await
+    }
+
+    pub(super) fn since_start(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    pub(super) fn looks_up(&self) {
+        self.note(&self.dns);
+    }
+
+    pub(super) fn resolved(&self) {
+        self.note(&self.resolved);
+    }
+
+    pub(super) fn shakes_hands(&self) {
+        self.note(&self.handshake);
+    }
+
+    pub(super) fn connected(&self) {
+        self.note(&self.connected);
+    }
+
+    fn note(&self, moment: &AtomicU64) {
+        let elapsed = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        moment.store(elapsed.max(1), Ordering::Relaxed);
+    }
+
+    /// The times of the request, given when the answer's header came.
+    pub(super) fn timing(&self, first_byte: Duration) -> Timing {
+        let at = |moment: &AtomicU64| Some(moment.load(Ordering::Relaxed)).filter(|at| *at > 0);
+        let between = |from: u64, to: Option<u64>| Some(Duration::from_micros(to?.saturating_sub(from)));
+        let (looked_up, resolved) = (at(&self.dns), at(&self.resolved));
+        let (handshake, connected) = (at(&self.handshake), at(&self.connected));
+        Timing {
+            dns: looked_up.and_then(|from| between(from, resolved)),
+            connect: between(resolved.unwrap_or(0), handshake.or(connected)),
+            tls: handshake.and_then(|from| between(from, connected)),
+            first_byte,
+            body: self.since_start().saturating_sub(first_byte),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_phases_are_the_spans_between_the_moments() {
+        let clock = Clock::new();
+        let set = |moment: &AtomicU64, at| moment.store(at, Ordering::Relaxed);
+        set(&clock.dns, 10);
+        set(&clock.resolved, 30);
+        set(&clock.handshake, 100);
+        set(&clock.connected, 400);
+        let timing = clock.timing(Duration::from_micros(500));
+        let micros = Duration::from_micros;
+        assert_eq!((timing.dns, timing.connect, timing.tls), (Some(micros(20)), Some(micros(70)), Some(micros(300))));
+        let reused = Clock::new().timing(micros(500));
+        assert_eq!((reused.dns, reused.connect, reused.tls), (None, None, None));
+    }
+}

@@ -1,0 +1,28 @@
+//! A line on standard error for each thing that happens.
+
+use std::io::{self, Write as _};
+
+use crate::outcome::{Event, Observer};
+use crate::text::{self, Redactor};
+
+/// Prints what it hears, redacted and escaped.
+pub(crate) struct Lines {
+    names: Vec<String>,
+    redactor: Redactor,
+}
+
+impl Lines {
+    /// `names` are those of the checks, in the plan's order.
+    pub(crate) fn new(names: &[String], redactor: &Redactor) -> Self {
+        Self { names: names.to_vec(), redactor: redactor.clone() }
+    }
+}
+
+impl Observer for Lines {
+    fn hear(&self, event: &Event) {
+        if let Some(sentence) = super::sentence(event, &self.names) {
+            let line = self.redactor.clean(&sentence);
+            let _ = writeln!(io::stderr(), "{}", text::escaped(&line));
+        }
+    }
+}

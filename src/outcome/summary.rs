@@ -1,0 +1,163 @@
+//! What a whole run came to, and its verdict.
+
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use super::{Observation, Severity, Status, Verdict};
+
+/// What one check came to.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Outcome {
+    pub(crate) name: String,
+    pub(crate) status: Status,
+    pub(crate) severity: Severity,
+    /// How many times it was tried; 0 where it was not.
+    pub(crate) attempts: u32,
+    pub(crate) duration: Duration,
+    /// How long it was allowed to take.
+    pub(crate) limit: Duration,
+    /// One line: why it ended so.
+    pub(crate) detail: String,
+    /// What it saw on the way.
+    pub(crate) observations: Vec<Observation>,
+}
+
+/// What is known of the deployment, by short names. A member is left out where it is not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeploymentFacts {
+    /// The project, by id or number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) project: Option<String>,
+    /// The region.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) region: Option<String>,
+    /// The Cloud Run service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) service: Option<String>,
+    /// The revision that was deployed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) revision: Option<String>,
+    /// The rollout's phase.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) phase: Option<String>,
+    /// Cloud Deploy's release.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) release: Option<String>,
+    /// Cloud Deploy's rollout.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rollout: Option<String>,
+}
+
+impl DeploymentFacts {
+    /// What is known, with its name, in the order of the report.
+    pub(crate) fn known(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            ("project", &self.project),
+            ("region", &self.region),
+            ("service", &self.service),
+            ("revision", &self.revision),
+            ("phase", &self.phase),
+            ("release", &self.release),
+            ("rollout", &self.rollout),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.as_deref()?)))
+    }
+}
+
+/// What a whole run came to.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Summary {
+    /// The canary's address; nothing where it was not found.
+    pub(crate) url: Option<String>,
+    /// The deployment that was verified; nothing where only an address was given.
+    pub(crate) deployment: Option<DeploymentFacts>,
+    /// When the run began.
+    pub(crate) started_at: SystemTime,
+    /// How long it took.
+    pub(crate) duration: Duration,
+    /// The checks in their order.
+    pub(crate) checks: Vec<Outcome>,
+    /// The signal that ended the run early, if any.
+    pub(crate) interrupted: Option<&'static str>,
+}
+
+impl Summary {
+    /// The verdict: a pass only where every check that blocks passed or was switched off by the plan.
+    pub(crate) fn verdict(&self) -> Verdict {
+        let mut verdict = Verdict::Pass;
+        for check in &self.checks {
+            match check.status {
+                Status::Pass | Status::Warn | Status::Skipped => {}
+                Status::Fail => {
+                    return if self.interrupted.is_some() { Verdict::Error } else { Verdict::Fail };
+                }
+                Status::Error => verdict = Verdict::Error,
+            }
+        }
+        let seen = self.checks.iter().any(|check| matches!(check.status, Status::Pass | Status::Warn));
+        if self.interrupted.is_some() || !seen { Verdict::Error } else { verdict }
+    }
+
+    /// The warnings, a sentence each: observations that warn, and checks that warn by themselves.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for check in &self.checks {
+            let before = warnings.len();
+            for observation in check.observations.iter().filter(|observation| observation.status == Status::Warn) {
+                warnings.push(format!("{}: {}: {}", check.name, observation.name, observation.detail));
+            }
+            if check.status == Status::Warn && warnings.len() == before {
+                warnings.push(format!("{}: {}", check.name, check.detail));
+            }
+        }
+        warnings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(statuses: &[Status], interrupted: Option<&'static str>) -> Summary {
+        let check = |status: &Status| Outcome {
+            name: "x".into(),
+            status: *status,
+            severity: Severity::Block,
+            attempts: 1,
+            duration: Duration::ZERO,
+            limit: Duration::ZERO,
+            detail: String::new(),
+            observations: Vec::new(),
+        };
+        Summary {
+            url: None,
+            deployment: None,
+            started_at: SystemTime::UNIX_EPOCH,
+            duration: Duration::ZERO,
+            checks: statuses.iter().map(check).collect(),
+            interrupted,
+        }
+    }
+
+    #[test]
+    fn only_what_was_seen_to_be_good_passes() {
+        use Status::{Error, Fail, Pass, Skipped, Warn};
+        for (statuses, interrupted, wanted) in [
+            (&[Pass, Pass][..], None, Verdict::Pass),
+            (&[Pass, Warn, Skipped], None, Verdict::Pass),
+            (&[Pass, Fail, Skipped], None, Verdict::Fail),
+            (&[Error, Fail], None, Verdict::Fail),
+            (&[Pass, Error], None, Verdict::Error),
+            (&[Skipped, Skipped], None, Verdict::Error),
+            (&[], None, Verdict::Error),
+            (&[Pass, Pass], Some("SIGTERM"), Verdict::Error),
+            (&[Pass, Fail], Some("SIGTERM"), Verdict::Error),
+        ] {
+            assert_eq!(summary(statuses, interrupted).verdict(), wanted, "{statuses:?} {interrupted:?}");
+        }
+    }
+}

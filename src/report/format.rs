@@ -1,0 +1,36 @@
+//! The formats of reports.
+
+use super::json;
+use crate::outcome::Summary;
+
+/// A format that a report can be written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// JSON, by `report.schema.json`.
+    Json,
+}
+
+impl Format {
+    pub(crate) const ALL: [Self; 1] = [Self::Json];
+
+    /// As `--report NAME=PATH` names it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+        }
+    }
+
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.name() == name)
+    }
+
+    /// The report of a run.
+    ///
+    /// # Errors
+    /// Why it cannot be made.
+    pub(crate) fn render(self, summary: &Summary) -> Result<String, String> {
+        match self {
+            Self::Json => json::render(summary),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Text for people: cutting, joining, escaping. Pure.
+
+mod redact;
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+pub(crate) use promeval::similar;
+pub(crate) use redact::Redactor;
+
+/// The first few items joined, and how many more there are: `a; b and 3 more`.
+pub(crate) fn joined<T: AsRef<str>>(
+    items: impl IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
+    shown: usize,
+    separator: &str,
+) -> String {
+    let mut items = items.into_iter();
+    let first: Vec<T> = items.by_ref().take(shown).collect();
+    let text = first.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(separator);
+    match items.len() {
+        0 => text,
+        more => format!("{text} and {more} more"),
+    }
+}
+
+/// At most so many characters, with an ellipsis where something was cut.
+pub(crate) fn cut(text: &str, characters: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
+    }
+}
+
+/// The lines of a text as one, with single blanks between its words.
+pub(crate) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The text with every character escaped that could move the cursor, start a control sequence or reorder what is shown:
+/// control characters (line feeds too), bidirectional and zero-width marks. A terminal then shows what is there.
+pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_unsafe(c) { safe.extend(c.escape_default()) } else { safe.push(c) }
+    }
+    Cow::Owned(safe)
+}
+
+/// As [`escaped`], for text of several lines: line feeds stay.
+pub(crate) fn escaped_lines(text: &str) -> String {
+    text.split('\n').map(escaped).collect::<Vec<_>>().join("\n")
+}
+
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+}
+
+/// `1 request`, `2 requests`.
+pub(crate) fn counted(count: usize, thing: &str) -> String {
+    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
+}
+
+/// A duration for a sentence, to the millisecond; to a tenth of a second from 10 s on.
+pub(crate) fn duration(duration: Duration) -> String {
+    let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let rounded = if milliseconds >= 10_000 { milliseconds - milliseconds % 100 } else { milliseconds };
+    humantime::format_duration(Duration::from_millis(rounded)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_say_how_much_was_left_out() {
+        assert_eq!(joined(["a", "b"], 3, "; "), "a; b");
+        assert_eq!(joined(["a", "b", "c", "d"], 2, ", "), "a, b and 2 more");
+        assert_eq!(joined([""; 0], 2, ", "), "");
+    }
+
+    #[test]
+    fn text_is_cut_between_characters() {
+        for (text, characters, wanted) in [("abc", 3, "abc"), ("abcd", 3, "abc…"), ("äöü", 2, "äö…"), ("", 0, "")]
+        {
+            assert_eq!(cut(text, characters), wanted);
+        }
+    }
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_is_left() {
+        for (text, wanted) in [
+            ("plain, é, 中", "plain, é, 中"),
+            ("a\nPASS", "a\\nPASS"),
+            ("\u{1b}]52;c;x\u{7}", "\\u{1b}]52;c;x\\u{7}"),
+            ("a\rb\tc\u{7f}\u{9b}", "a\\rb\\tc\\u{7f}\\u{9b}"),
+            ("\u{202e}evil\u{200b}", "\\u{202e}evil\\u{200b}"),
+        ] {
+            assert_eq!(escaped(text), wanted);
+        }
+        assert_eq!(escaped_lines("a\nb\rc"), "a\nb\\rc");
+    }
+
+    #[test]
+    fn durations_and_counts_read_as_sentences_do() {
+        assert_eq!(duration(Duration::from_micros(2_345_678)), "2s 345ms");
+        assert_eq!(duration(Duration::from_millis(12_345)), "12s 300ms");
+        assert_eq!((counted(1, "request"), counted(2, "request")), ("1 request".into(), "2 requests".into()));
+    }
+}
