@@ -1,6 +1,7 @@
 //! The environment twins of the flags: empty ones count as not set, unknown ones are named, lists stand one a line.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 
 use clap::builder::Resettable;
 use clap::parser::ValueSource;
@@ -17,12 +18,14 @@ const OTHERS: [&str; 1] = ["CANARY_GATE_ID_TOKEN"];
 
 /// Takes the twins away whose variable is empty: a build's substitution that nobody set.
 pub(super) fn without_empty(command: Clap) -> Clap {
-    let is_empty = |name: &std::ffi::OsStr| {
-        std::env::var_os(name).is_some_and(|value| value.to_str().is_some_and(|value| value.trim().is_empty()))
-    };
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| is_blank(&value));
     command
         .mut_subcommands(without_empty)
         .mut_args(|arg| if arg.get_env().is_some_and(is_empty) { arg.env(Resettable::Reset) } else { arg })
+}
+
+fn is_blank(value: &OsStr) -> bool {
+    value.to_str().is_some_and(|value| value.trim().is_empty())
 }
 
 /// # Errors
@@ -32,7 +35,7 @@ pub(super) fn known(command: &Clap) -> Result<(), String> {
     collect(command, &mut names);
     for (name, value) in std::env::vars_os() {
         let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
-        if names.contains(name) || value.is_empty() {
+        if names.contains(name) || is_blank(&value) {
             continue;
         }
         let similar = text::similar(name, names.iter().map(String::as_str));

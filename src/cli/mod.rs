@@ -68,8 +68,9 @@ impl Cli {
     /// Reads the process's arguments and environment; on a usage error it prints and exits with 2.
     #[must_use]
     pub fn read() -> Self {
+        let known = environment::known(&Self::command());
         let mut command = environment::without_empty(Self::command());
-        if let Err(message) = environment::known(&command) {
+        if let Err(message) = known {
             command.error(clap::error::ErrorKind::InvalidValue, message).exit();
         }
         let matches = command.get_matches_mut();

@@ -84,7 +84,9 @@ fn targets(asked: Asked, rust_log: Option<&str>) -> Result<Option<Targets>, Stri
         (None, None, Some(LogFormat::Json)) => Some(LevelFilter::INFO),
         (level, ..) => level.filter(|level| *level != LevelFilter::OFF),
     };
-    Ok(level.map(|level| Targets::new().with_default(level)))
+    // What the HTTP library says of itself is for whoever asks for everything.
+    let others = |level: LevelFilter| if level == LevelFilter::TRACE { level } else { level.min(LevelFilter::WARN) };
+    Ok(level.map(|level| Targets::new().with_target("canary_gate", level).with_default(others(level))))
 }
 
 fn filter(level: LogLevel) -> LevelFilter {
@@ -220,7 +222,7 @@ fn as_json(time: &str, level: Level, Fields(mut fields): Fields) -> Value {
     let mut entry = json!({"severity": severity, "time": time, "message": fields.remove("message")});
     let (method, url) = (fields.remove("method"), fields.remove("url"));
     let (status, bytes) = (fields.remove("status"), fields.remove("bytes"));
-    if method.is_some() {
+    if fields.contains_key("latency") {
         let latency = fields.remove("latency").and_then(|latency| latency.as_f64());
         let request = json!({
             "requestMethod": method,
@@ -256,12 +258,12 @@ mod tests {
         let asked = |verbose, level, format| Asked { verbose, level, format };
         for (asked, rust_log, wanted) in [
             (asked(0, None, None), None, None),
-            (asked(1, None, None), None, Some("debug")),
-            (asked(2, None, None), Some("error"), Some("trace")),
-            (asked(2, Some(LogLevel::Warn), None), None, Some("warn")),
+            (asked(1, None, None), None, Some("canary_gate=debug,warn")),
+            (asked(2, None, None), Some("error"), Some("canary_gate=trace,trace")),
+            (asked(2, Some(LogLevel::Warn), None), None, Some("canary_gate=warn,warn")),
             (asked(2, Some(LogLevel::Off), None), Some("trace"), None),
             (asked(0, None, None), Some("canary_gate=debug"), Some("canary_gate=debug")),
-            (asked(0, None, Some(LogFormat::Json)), None, Some("info")),
+            (asked(0, None, Some(LogFormat::Json)), None, Some("canary_gate=info,warn")),
             (asked(0, None, Some(LogFormat::Text)), None, None),
         ] {
             let found = targets(asked, rust_log).unwrap().map(|targets| targets.to_string());

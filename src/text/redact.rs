@@ -1,15 +1,26 @@
-//! Keeps secrets out of everything that is written.
+//! Keeps secrets out of everything that is written, also where they come back encoded, in another case or cut.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+
 /// Text of fewer characters is not hidden: it would blank out ordinary words.
 const SHORTEST: usize = 4;
+
+/// What stands for a secret.
+const MASK: &str = "***";
+
+/// What stands for the end of a text that was cut.
+const CUT: char = '…';
 
 /// Replaces secrets in text that is about to be written. Clones share what they know, also what they learn later.
 #[derive(Clone, Default)]
 pub(crate) struct Redactor {
-    secrets: Arc<RwLock<Vec<String>>>,
+    /// Every form of every secret in ASCII lower case, the longest first, so that none is left over behind a shorter one
+    /// inside it.
+    forms: Arc<RwLock<Vec<String>>>,
 }
 
 impl fmt::Debug for Redactor {
@@ -19,26 +30,121 @@ impl fmt::Debug for Redactor {
 }
 
 impl Redactor {
-    /// Hides one more secret from now on.
+    /// Hides one more secret from now on: as it is, and as JSON, URLs, HTML and base64 write it, in any case.
     pub(crate) fn hide(&self, secret: &str) {
         if secret.chars().count() < SHORTEST {
             return;
         }
-        let mut secrets = self.secrets.write().unwrap_or_else(PoisonError::into_inner);
-        if !secrets.iter().any(|known| known == secret) {
-            secrets.push(secret.to_owned());
-            // The longest first, so that no secret is left over behind a shorter one inside it.
-            secrets.sort_by_key(|known| std::cmp::Reverse(known.len()));
+        let mut known = self.forms.write().unwrap_or_else(PoisonError::into_inner);
+        for form in forms(secret) {
+            let form = form.to_ascii_lowercase();
+            if form.chars().count() >= SHORTEST && !known.contains(&form) {
+                known.push(form);
+            }
         }
+        known.sort_by_key(|form| std::cmp::Reverse(form.len()));
     }
 
     /// The text with every secret replaced by `***`.
     pub(crate) fn clean(&self, text: &str) -> String {
-        let secrets = self.secrets.read().unwrap_or_else(PoisonError::into_inner);
-        secrets.iter().fold(text.to_owned(), |text, secret| {
-            if text.contains(secret.as_str()) { text.replace(secret.as_str(), "***") } else { text }
-        })
+        let forms = self.forms.read().unwrap_or_else(PoisonError::into_inner);
+        let whole = forms.iter().fold(text.to_owned(), |text, form| without(text, form));
+        if whole.contains(CUT) { without_cut(&whole, &forms) } else { whole }
     }
+}
+
+/// The text without a form of a secret, whatever the case of its ASCII letters.
+fn without(text: String, form: &str) -> String {
+    // Lower case in ASCII leaves every byte where it is.
+    let lower = text.to_ascii_lowercase();
+    if !lower.contains(form) {
+        return text;
+    }
+    let mut clean = String::with_capacity(text.len());
+    let mut end = 0;
+    for (at, _) in lower.match_indices(form) {
+        clean.push_str(&text[end..at]);
+        clean.push_str(MASK);
+        end = at + form.len();
+    }
+    clean.push_str(&text[end..]);
+    clean
+}
+
+/// The text without the beginnings of secrets that a cut left in front of it.
+fn without_cut(text: &str, forms: &[String]) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut pieces = text.split(CUT).peekable();
+    while let Some(piece) = pieces.next() {
+        if pieces.peek().is_none() {
+            clean.push_str(piece);
+            break;
+        }
+        let lower = piece.to_ascii_lowercase();
+        let left = forms.iter().map(|form| overlap(&lower, form)).max().unwrap_or(0);
+        clean.push_str(&piece[..piece.len() - left]);
+        if left > 0 {
+            clean.push_str(MASK);
+        }
+        clean.push(CUT);
+    }
+    clean
+}
+
+/// How many bytes at the end of a text are the beginning of a form; 0 where that is too short to say anything.
+fn overlap(text: &str, form: &str) -> usize {
+    let lengths = form.char_indices().map(|(at, _)| at).skip(SHORTEST);
+    lengths.filter(|length| text.ends_with(&form[..*length])).max().unwrap_or(0)
+}
+
+/// The forms in which a secret may come back.
+fn forms(secret: &str) -> Vec<String> {
+    let mut forms = vec![secret.to_owned(), secret.to_lowercase(), secret.to_uppercase()];
+    // As JSON and Rust's own quotes write it.
+    let json = serde_json::Value::from(secret).to_string();
+    forms.push(json[1..json.len() - 1].to_owned());
+    forms.push(secret.escape_debug().to_string());
+    // As a URL's path and a form write it.
+    forms.push(encoded(secret, |byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)));
+    forms.push(url::form_urlencoded::byte_serialize(secret.as_bytes()).collect());
+    forms.push(encoded(secret, |byte| byte.is_ascii_graphic() && !b"\"#%<>?`{}".contains(&byte)));
+    // As HTML writes it, by name or by number.
+    let html = |quote: &str, apostrophe: &str| {
+        let text = secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        text.replace('"', quote).replace('\'', apostrophe)
+    };
+    forms.extend([html("&quot;", "&#39;"), html("&#34;", "&#x27;"), html("\"", "'")]);
+    forms.extend(in_base64(secret));
+    // As a metric's or a label's name may have to write it.
+    let name: String = secret.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    if name.trim_matches('_').len() >= 2 * SHORTEST {
+        forms.push(name);
+    }
+    forms
+}
+
+fn encoded(secret: &str, plain: impl Fn(u8) -> bool) -> String {
+    let encode = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    secret.bytes().map(encode).collect()
+}
+
+/// The secret in base64, alone or anywhere inside something longer: three bytes are four characters, so that there are
+/// three ways to stand, each with characters at the edges that depend on the neighbours.
+fn in_base64(secret: &str) -> Vec<String> {
+    let mut forms = Vec::new();
+    for before in 0..3 {
+        let padded = [&vec![0; before][..], secret.as_bytes()].concat();
+        let whole_bits = padded.len() * 8 / 6;
+        for text in [STANDARD_NO_PAD.encode(&padded), URL_SAFE_NO_PAD.encode(&padded)] {
+            let start = [0, 2, 3][before];
+            let form = text.get(start..whole_bits.min(text.len())).unwrap_or_default();
+            // What is shorter could be part of an ordinary word.
+            if form.len() >= 2 * SHORTEST {
+                forms.push(form.to_owned());
+            }
+        }
+    }
+    forms
 }
 
 #[cfg(test)]
@@ -56,5 +162,51 @@ mod tests {
         let shared = redactor.clone();
         std::thread::spawn(move || shared.hide("late-one")).join().unwrap();
         assert_eq!(redactor.clean("late-one"), "***");
+    }
+
+    #[test]
+    fn no_form_of_a_secret_is_shown() {
+        let secret = "to<k>en/+\"x\\y&z é'1";
+        let redactor = Redactor::default();
+        redactor.hide(secret);
+        let base64 = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+        for form in [
+            secret.to_owned(),
+            secret.to_uppercase(),
+            secret.to_lowercase(),
+            serde_json::json!({ "a": secret }).to_string(),
+            format!("{secret:?}"),
+            url::form_urlencoded::byte_serialize(secret.as_bytes()).collect(),
+            "to%3Ck%3Een%2F%2B%22x%5Cy%26z%20%C3%A9%271".into(),
+            "to%3ck%3een%2f%2b%22x%5cy%26z%20%c3%a9%271".into(),
+            "to&lt;k&gt;en/+&quot;x\\y&amp;z é&#39;1".into(),
+            "to&lt;k&gt;en/+&#34;x\\y&amp;z é&#x27;1".into(),
+            base64(secret),
+            base64(&format!("user:{secret}")),
+            base64(&format!("u:{secret} and more")),
+            base64(&format!("us:{secret}")),
+            "to_k_en___x_y_z___1".into(),
+        ] {
+            let clean = redactor.clean(&format!("before {form} after"));
+            assert!(
+                clean.contains("***") && clean.starts_with("before ") && clean.ends_with(" after"),
+                "{form}: {clean}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_secret_that_was_cut_is_hidden_as_far_as_it_goes() {
+        let redactor = Redactor::default();
+        redactor.hide("eyJhbGciOiJSUzI1NiJ9.payload");
+        for (text, wanted) in [
+            ("sent: eyJhbGciOiJ…", "sent: ***…"),
+            ("eyJh… and EYJHBG…", "***… and ***…"),
+            ("an e… and eyJ…", "an e… and eyJ…"),
+            ("whole eyJhbGciOiJSUzI1NiJ9.payload…", "whole ***…"),
+            ("nothing…", "nothing…"),
+        ] {
+            assert_eq!(redactor.clean(text), wanted);
+        }
     }
 }

@@ -67,7 +67,11 @@ impl Checks {
 
     /// Adds a threshold that blocks.
     pub fn threshold(mut self, expr: &str) -> Self {
-        let thresholds = self.0["metrics"]["thresholds"].as_array_mut().expect("a list of thresholds");
+        let thresholds = &mut self.0["metrics"]["thresholds"];
+        if thresholds.is_null() {
+            *thresholds = Value::Array(Vec::new());
+        }
+        let thresholds = thresholds.as_array_mut().expect("a list of thresholds");
         thresholds.push(serde_json::json!({ "expr": expr }));
         self
     }

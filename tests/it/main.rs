@@ -13,7 +13,10 @@ mod bad_input;
 mod bounds;
 mod cloud;
 mod faults;
+mod layers;
+mod output;
 mod pipeline;
+
 mod plan;
 mod query;
 mod report;

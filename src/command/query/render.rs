@@ -8,6 +8,8 @@ use promeval::series::Point;
 use promeval::{Element, Value};
 use serde_json::{Map, Value as Json, json};
 
+use crate::text::escaped;
+
 /// `{"status":"success","data":…}`.
 pub(super) fn as_json(value: &Value, time: i64) -> Json {
     let at = |time: i64, value: f64| json!([timestamp(time), format_value(value)]);
@@ -44,10 +46,12 @@ fn timestamp(time: i64) -> Json {
 pub(super) fn as_table(value: &Value) -> String {
     match value {
         Value::Scalar(scalar) => format!("{}\n", format_value(*scalar)),
-        Value::String(text) => format!("{text}\n"),
+        Value::String(text) => format!("{}\n", escaped(text)),
         Value::Vector(elements) => {
-            let rows: Vec<(String, f64)> =
-                elements.iter().map(|element| (element.labels.to_string(), element.value)).collect();
+            let rows: Vec<(String, f64)> = elements
+                .iter()
+                .map(|element| (escaped(&element.labels.to_string()).into_owned(), element.value))
+                .collect();
             let width = rows.iter().map(|(labels, _)| labels.chars().count()).max().unwrap_or(0);
             rows.iter().fold(String::new(), |mut text, (labels, value)| {
                 let _ = writeln!(text, "{labels:width$}  {}", format_value(*value));
@@ -55,7 +59,7 @@ pub(super) fn as_table(value: &Value) -> String {
             })
         }
         Value::Matrix(series) => series.iter().fold(String::new(), |mut text, series| {
-            let _ = writeln!(text, "{}", series.labels);
+            let _ = writeln!(text, "{}", escaped(&series.labels.to_string()));
             for point in &series.points {
                 let _ = writeln!(text, "  {} @{}", format_value(point.value), format_time(point.time));
             }

@@ -1,0 +1,108 @@
+//! The rooms of `src/` are layers: none uses one above it. The order is that of the table in docs/architecture.md.
+
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The rooms from the bottom up.
+fn rooms() -> Vec<String> {
+    let text = std::fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let table = text.split_once("| room |").unwrap().1;
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let rooms: Vec<String> = rows.map(|row| row.split('`').nth(1).unwrap().to_owned()).collect();
+    assert!(rooms.len() > 10, "{rooms:?}");
+    rooms
+}
+
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The rooms that a file names, by `crate::room` or `use crate::{room, …}`.
+fn named(text: &str) -> Vec<String> {
+    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let mut names = Vec::new();
+    for (at, _) in text.match_indices("crate::") {
+        // Part of a longer word, as in `other_crate::`.
+        if text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_') {
+            continue;
+        }
+        let rest = &text[at + "crate::".len()..];
+        match rest.strip_prefix('{') {
+            None => names.push(word(rest)),
+            Some(list) => {
+                let mut depth = 0;
+                let mut start = true;
+                for (index, c) in list.char_indices() {
+                    match c {
+                        '{' => depth += 1,
+                        '}' if depth == 0 => break,
+                        '}' => depth -= 1,
+                        ',' if depth == 0 => start = true,
+                        c if start && c.is_alphabetic() => {
+                            names.push(word(&list[index..]));
+                            start = false;
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn no_room_uses_one_above_it() {
+    let rooms = rooms();
+    let rank = |room: &str| rooms.iter().position(|known| known == room);
+    let src = root().join("src");
+    let mut all = Vec::new();
+    files(&src, &mut all);
+    let mut wrong = String::new();
+    let mut seen = 0;
+    for path in all {
+        let inside = path.strip_prefix(&src).unwrap();
+        let room = inside.components().next().unwrap().as_os_str().to_str().unwrap();
+        let room = room.strip_suffix(".rs").unwrap_or(room);
+        if matches!(room, "main" | "lib") {
+            continue;
+        }
+        let Some(own) = rank(room) else {
+            wrong += &format!("{}: docs/architecture.md knows no room {room}\n", inside.display());
+            continue;
+        };
+        let text = std::fs::read_to_string(&path).unwrap();
+        for name in named(&text) {
+            seen += 1;
+            match rank(&name) {
+                Some(other) if other <= own => {}
+                Some(_) => wrong += &format!("{}: {room} uses {name}, which is above it\n", inside.display()),
+                None => wrong += &format!("{}: {name} is not a room of docs/architecture.md\n", inside.display()),
+            }
+        }
+        // From the top of a room, `super` is the crate's root.
+        let is_top = inside.components().count() == 1 || inside.ends_with("mod.rs") && inside.components().count() == 2;
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        if is_top && code.contains("super::") {
+            wrong += &format!("{}: `super` leads out of the room\n", inside.display());
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+    assert!(seen > 100, "only {seen} uses were read");
+}
+
+#[test]
+fn uses_are_read_in_every_form() {
+    let text = "use crate::text;\nuse crate::{http::{Address, Client}, plan,\n  outcome::Status};\nlet x: crate::judge::Decision; my_crate::no::x";
+    assert_eq!(named(text), ["text", "http", "plan", "outcome", "judge"]);
+}
