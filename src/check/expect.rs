@@ -19,7 +19,7 @@ pub(super) fn judge(expect: &Expect, answer: &Answer) -> Result<String, Cause> {
             _ => String::new(),
         };
         if let Some(advice) = &answer.advice {
-            return Err(Cause::wanting(format!("{status}, want {wanted}: {advice}"), wanted, status));
+            return Err(Cause::wanting(format!("{status}, want {wanted}: {}", advice.text), wanted, status));
         }
         let body = answer.excerpt();
         let body = if body.is_empty() || !redirect.is_empty() { String::new() } else { format!(": {body}") };
@@ -32,7 +32,7 @@ pub(super) fn judge(expect: &Expect, answer: &Answer) -> Result<String, Cause> {
                 let text = format!("{status}, but there is no header {name}, want {wanted:?}");
                 return Err(Cause::wanting(text, wanted, "no such header"));
             }
-            Some(value) if !pattern.matches(value) => {
+            Some(value) if !pattern.matches(&value) => {
                 let text = format!("{status}, but the header {name} is {value:?}, want {wanted:?}");
                 return Err(Cause::wanting(text, wanted, value));
             }

@@ -11,7 +11,7 @@ use super::session::Google;
 use super::{CommandError, Session};
 use crate::check::{self, Everyone, Ledger, MakeClient, Route};
 use crate::cli::{GoogleArgs, PlanArgs, Verify};
-use crate::google::{Auth, CloudRun, Deployment, Given, IdentityTokens};
+use crate::google::{Auth, CloudRun, Deployment, Given, IdentityTokens, ServiceFacts};
 use crate::http::{Address, Transport};
 use crate::observe::{self, Lines};
 use crate::outcome::{DeploymentFacts, Exit, Observer, Summary};
@@ -40,11 +40,22 @@ impl Prepared {
     fn new(session: &Session, args: &Verify) -> Result<Self, CommandError> {
         let usage = CommandError::usage;
         let url = args.url.as_deref().map(Address::parse).transpose().map_err(usage)?;
+        let variable = |name: &str| std::env::var(name).ok();
         let deployment = match &url {
-            // An address by hand beats all that the environment says.
-            Some(_) => None,
-            None => Deployment::read(&given(&args.google), &|name| std::env::var(name).ok()).map_err(usage)?,
+            Some(_) if Deployment::is_elsewhere(&variable) => None,
+            _ => Deployment::read(&given(&args.google), &variable).map_err(usage)?,
         };
+        match (&url, &deployment) {
+            (Some(_), None) => needs_no_deployment(&args.google)?,
+            (Some(_), Some(_)) if args.url_from_environment => {
+                return Err(usage(
+                    "CANARY_GATE_URL is set where a deployment is to be verified: an address that leaks into a rollout's environment \
+                     must not decide what is looked at; unset it, or pass --url to verify that address of the deployment"
+                        .into(),
+                ));
+            }
+            _ => {}
+        }
         let plan = plan(session, &args.plan)?;
         let transport = session.transport(args.network.ca_file.as_deref())?;
         let Google { run, identity } = session.google(&args.google, &transport)?;
@@ -52,10 +63,10 @@ impl Prepared {
             (url.as_ref().map(|url| url.shown().to_owned()), deployment.as_ref().map(Deployment::facts));
         let client = clients(&args.google, &plan, transport, identity);
         let route = match (url, deployment) {
-            (Some(url), _) => Route::Direct(client(url, None).map_err(usage)?),
-            (None, Some(deployment)) => {
+            (Some(url), None) => Route::Direct(client(url, &ServiceFacts::default()).map_err(usage)?),
+            (given, Some(deployment)) => {
                 let cloud = CloudRun::new(deployment, run);
-                Route::CloudRun { cloud, require_identity: args.google.require_identity, client }
+                Route::CloudRun { cloud, given, require_identity: args.google.require_identity, client }
             }
             (None, None) => {
                 return Err(usage(
@@ -70,6 +81,20 @@ impl Prepared {
         let reports = specs.into_iter().map(ReportFile::open).collect::<Result<_, _>>().map_err(usage)?;
         Ok(Self { plan, route, url: shown, deployment: facts, reports })
     }
+}
+
+/// An address alone has no deployment to be held against: what asks for that must not be dropped without a word.
+fn needs_no_deployment(args: &GoogleArgs) -> Result<(), CommandError> {
+    let flag = if args.require_identity {
+        "--require-identity"
+    } else if args.expect_percent.is_some() {
+        "--expect-percent"
+    } else {
+        return Ok(());
+    };
+    Err(CommandError::usage(format!(
+        "{flag} needs a deployment to be proven: beside --url pass --service, --region, --project, --revision and --tag too"
+    )))
 }
 
 fn given(args: &GoogleArgs) -> Given {
@@ -98,15 +123,16 @@ fn plan(session: &Session, args: &PlanArgs) -> Result<Plan, CommandError> {
 fn clients(args: &GoogleArgs, plan: &Plan, transport: Transport, tokens: Rc<IdentityTokens>) -> MakeClient {
     let (headers, audience, mode) = (plan.headers.clone(), args.audience.clone(), args.auth);
     let taken = headers.iter().any(|header| header.is("authorization"));
-    Box::new(move |address, service| {
+    Box::new(move |address, service: &ServiceFacts| {
         let own = address.shown().to_owned();
         // Of a tagged address, the audience is the service's: the host without the tag.
         let untagged = address.host().split_once("---").and_then(|(_, host)| address.at_host(host));
         let untagged = untagged.map(|address| address.shown().to_owned());
-        let mut audiences: Vec<String> = audience.iter().cloned().chain(service).chain(untagged).chain([own]).collect();
+        let mut audiences: Vec<String> =
+            audience.iter().cloned().chain(service.audience.clone()).chain(untagged).chain([own]).collect();
         audiences.dedup();
         audiences.truncate(2);
-        let auth = Auth::new(mode, tokens.clone(), audiences, taken);
+        let auth = Auth::new(mode, tokens.clone(), audiences, taken, service.open);
         Ok(transport.client(address, &headers)?.with_credentials(Rc::new(auth)))
     })
 }

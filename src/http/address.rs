@@ -52,6 +52,11 @@ impl Address {
         self.url.host_str().unwrap_or_default()
     }
 
+    /// Whether both have the same scheme, host and port.
+    pub(crate) fn same_origin(&self, other: &Self) -> bool {
+        self.url.origin() == other.url.origin()
+    }
+
     /// The same address at another host.
     pub(crate) fn at_host(&self, host: &str) -> Option<Self> {
         let mut url = self.url.clone();

@@ -7,12 +7,14 @@
 mod canary;
 mod checks;
 mod crowd;
+mod forward;
 mod gate;
 
 mod bad_input;
 mod bounds;
 mod cloud;
 mod faults;
+mod identity;
 mod layers;
 mod output;
 mod pipeline;

@@ -30,7 +30,7 @@ pub(super) async fn check(context: &Context<'_>, canary: &Canary, metrics: &Metr
     };
     match said {
         Ok(said) => sampling.finding(said).await,
-        Err(cause) => Finding::new(Status::Fail, sampling.attempts, cause),
+        Err(error) => Finding::new(error.status(), sampling.attempts, error.cause().text),
     }
 }
 
@@ -50,15 +50,15 @@ impl Sampling<'_> {
     ///
     /// # Errors
     /// Why there is none.
-    async fn once(&mut self) -> Result<Option<String>, String> {
-        self.sample(self.context.deadline).await.map(|()| None).map_err(|error| error.cause().text)
+    async fn once(&mut self) -> Result<Option<String>, AskError> {
+        self.sample(self.context.deadline).await.map(|()| None)
     }
 
     /// Samples at the interval until the window ends; with what there is to say of it.
     ///
     /// # Errors
     /// What made the window fail as a whole.
-    async fn watch(&mut self, window: Window) -> Result<Option<String>, String> {
+    async fn watch(&mut self, window: Window) -> Result<Option<String>, AskError> {
         let began = Instant::now();
         // A window and an interval are a day at most.
         let ticks = u32::try_from(window.length.as_millis() / window.interval.as_millis().max(1))
@@ -69,16 +69,17 @@ impl Sampling<'_> {
             let deadline = self.context.deadline.min(began + window.interval * (tick + 1));
             match self.sample(deadline).await {
                 Ok(()) => {}
-                Err(AskError::Permanent(cause)) => return Err(cause.text),
+                Err(error @ (AskError::Permanent(_) | AskError::Unseen(_))) => return Err(error),
                 Err(AskError::Transient(cause, _)) => {
                     self.failed += 1;
                     let allowed = window.max_failed_scrapes;
                     if self.failed > allowed {
-                        return Err(format!(
+                        let text = format!(
                             "{} of {} scrapes failed, over the {allowed} that may; the last: {cause}",
                             self.failed,
                             tick + 1
-                        ));
+                        );
+                        return Err(AskError::Permanent(text.into()));
                     }
                 }
             }
@@ -88,7 +89,7 @@ impl Sampling<'_> {
             }
         }
         if self.failed == ticks {
-            return Err(format!("all {ticks} scrapes failed"));
+            return Err(AskError::Permanent(format!("all {ticks} scrapes failed").into()));
         }
         Ok((self.failed > 0).then(|| format!("{} of {ticks} scrapes failed", self.failed)))
     }

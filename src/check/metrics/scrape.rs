@@ -56,7 +56,7 @@ impl Scraper {
             let at = now();
             let answer = self.client.ask(&request, self.limits, deadline).await?;
             if answer.status != 200 {
-                let said = answer.advice.clone().unwrap_or_else(|| answer.excerpt());
+                let said = answer.advice.as_ref().map_or_else(|| answer.excerpt(), |advice| advice.text.clone());
                 let text = format!("{}, want 200: {said}", answer.status);
                 return Err(AskError::answer(&answer, Cause::wanting(text, 200, answer.status)));
             }

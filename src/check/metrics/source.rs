@@ -62,7 +62,7 @@ impl<'p> Source<'p> {
             });
             let Err(error) = added else { continue };
             let error = if side == Side::Stable { error.about("the stable revision") } else { error };
-            if matches!(error, AskError::Permanent(_)) {
+            if !matches!(error, AskError::Transient(..)) {
                 return (Err(error), attempts);
             }
             state.missed(side, time);
