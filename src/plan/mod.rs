@@ -17,7 +17,7 @@ mod yaml;
 
 use std::time::Duration;
 
-pub(crate) use json_path::JsonPath;
+pub(crate) use json_path::{JsonPath, Step as JsonStep};
 pub(crate) use load::{MAX_FILE, PlanInput, read_file, text_of};
 use promeval::Pattern;
 use promeval::promql::Error as PromqlError;
