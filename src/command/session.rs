@@ -27,6 +27,11 @@ impl CommandError {
         Self { exit: Exit::Usage, message: message.into() }
     }
 
+    /// Two things that went wrong.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self { exit: self.exit.max(other.exit), message: format!("{}\n{}", self.message, other.message) }
+    }
+
     pub(crate) fn no_verdict(message: impl Into<String>) -> Self {
         Self { exit: Exit::NoVerdict, message: message.into() }
     }
@@ -153,6 +158,10 @@ impl Session {
     /// A system that has no resources left for it.
     #[expect(clippy::unused_self, reason = "what reaches the world goes through the session")]
     pub(super) fn runtime(&self) -> Result<tokio::runtime::Runtime, CommandError> {
+        // The runtime ends the process where it lacks descriptors for its signals: as many are tried first.
+        const PAIRS: usize = 5;
+        let pairs: Result<Vec<_>, _> = (0..PAIRS).map(|_| std::os::unix::net::UnixStream::pair()).collect();
+        drop(pairs.map_err(|error| CommandError::no_verdict(format!("the runtime cannot be started: {error}")))?);
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

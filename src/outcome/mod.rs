@@ -12,7 +12,7 @@ pub(crate) use diagnostic::{Diagnostic, Place};
 pub(crate) use event::{CheckId, Event, Observer};
 pub use exit::Exit;
 pub(crate) use observation::{Cause, ElementSeen, Observation, Seen, ThresholdSeen, ThresholdVerdict, worst};
-pub(crate) use summary::{DeploymentFacts, Outcome, Summary};
+pub(crate) use summary::{DeploymentFacts, Outcome, Summary, Unfinished};
 
 /// How a check or an observation ended. There is no default: nothing is a pass unless it was seen to be one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -129,8 +129,8 @@ fn verdict(summary: &Summary, style: Style) -> String {
             (RED, format!("FAIL in {took}: {failed}{warned}"), next)
         }
         Verdict::Error => {
-            let why = match summary.interrupted {
-                Some(signal) => format!("interrupted by {signal}"),
+            let why = match &summary.unfinished {
+                Some(unfinished) => field(&unfinished.cause),
                 None => format!("not seen: {}", names(Status::Error)),
             };
             (
@@ -184,7 +184,7 @@ mod tests {
                 metrics,
                 check("smoke", Status::Skipped, 0, 0, "switched off in the checks file"),
             ],
-            interrupted: None,
+            unfinished: None,
         };
         let wanted = "\
 https://canary.example.com

@@ -7,7 +7,7 @@ use promeval::number::format_value;
 use serde::Serialize;
 
 use crate::outcome::{
-    DeploymentFacts, ElementSeen, Exit, Observation, Outcome, Place, Seen, Severity, Status, Summary, ThresholdVerdict,
+    DeploymentFacts, ElementSeen, Observation, Outcome, Place, Seen, Severity, Status, Summary, ThresholdVerdict,
     Verdict,
 };
 
@@ -22,9 +22,13 @@ struct Report<'r> {
     /// The version of this schema.
     schema: u32,
     verdict: Verdict,
-    /// The exit code of the process: 0 pass, 1 fail, 3 no verdict reached.
-    #[cfg_attr(test, schemars(extend("enum" = [0, 1, 3])))]
+    /// The exit code of the process: 0 pass, 1 fail, 2 an error of usage, 3 no verdict reached.
+    #[cfg_attr(test, schemars(extend("enum" = [0, 1, 2, 3])))]
     exit_code: u8,
+    /// Why the run did not come to its end: "interrupted by SIGTERM", "not finished" (the process was ended, or still runs), an
+    /// error of usage. Left out where it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'r str>,
     /// The canary's address; null where it was not located.
     url: Option<&'r str>,
     /// What is known of the deployment; left out where only an address was given.
@@ -165,7 +169,8 @@ pub(super) fn render(summary: &Summary) -> Result<String, String> {
     let report = Report {
         schema: SCHEMA_VERSION,
         verdict,
-        exit_code: Exit::from(verdict).code(),
+        exit_code: summary.exit().code(),
+        cause: summary.unfinished.as_ref().map(|unfinished| &*unfinished.cause),
         url: summary.url.as_deref(),
         deployment: summary.deployment.as_ref(),
         started_at: humantime::format_rfc3339_millis(summary.started_at).to_string(),

@@ -22,5 +22,6 @@ mod pipeline;
 mod plan;
 mod query;
 mod report;
+mod report_file;
 mod schema;
 mod window;
