@@ -6,6 +6,9 @@ use std::sync::Arc;
 /// The label that holds a metric's name.
 pub const METRIC_NAME: &str = "__name__";
 
+/// The labels that say what a metric is. Whatever gives new values drops them together.
+const METADATA: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];
+
 /// A label set: sorted by name, each name once, no empty values (an empty value is the same as no label).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Labels(Vec<(Arc<str>, Arc<str>)>);
@@ -55,11 +58,18 @@ impl Labels {
         self.0.retain(|(name, _)| !names.iter().any(|removed| **removed == **name));
     }
 
-    /// The same labels without the metric's name.
+    /// The same labels without the metric's name, and without the labels for its type and unit.
     #[must_use]
     pub fn without_metric_name(mut self) -> Self {
-        self.set(METRIC_NAME, "");
+        self.drop_metric_name();
         self
+    }
+
+    pub(crate) fn drop_metric_name(&mut self) {
+        // All three begin alike, so that one look mostly tells that there is nothing to drop.
+        if self.0.iter().any(|(name, _)| name.starts_with("__")) {
+            self.0.retain(|(name, _)| !METADATA.contains(&&**name));
+        }
     }
 
     /// Names and values, sorted by name.

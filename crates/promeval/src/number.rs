@@ -18,6 +18,55 @@ pub fn parse_float(text: &str) -> Option<f64> {
     (named || value.is_finite()).then_some(value)
 }
 
+/// Reads a float as Go does, and so Prometheus the bounds of buckets: besides what [`parse_float`] takes, digits may be
+/// separated by `_`, and a hexadecimal mantissa has an exponent of two, as in `0x1p-3`.
+#[must_use]
+pub fn parse_go_float(text: &str) -> Option<f64> {
+    let (negative, magnitude) = match text.strip_prefix('-') {
+        Some(magnitude) => (true, magnitude),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let hexadecimal = magnitude.strip_prefix("0x").or_else(|| magnitude.strip_prefix("0X"));
+    if hexadecimal.is_none() && !text.contains('_') {
+        return parse_float(text);
+    }
+    let digits = hexadecimal.unwrap_or(magnitude);
+    if !separators_are_between_digits(digits, hexadecimal.is_some()) {
+        return None;
+    }
+    let digits = digits.replace('_', "");
+    let value = if hexadecimal.is_some() {
+        hexadecimal_float(&digits)?
+    } else {
+        // A sign was taken off already, and none but digits have separators.
+        digits.starts_with(|c: char| c.is_ascii_digit() || c == '.').then(|| parse_float(&digits)).flatten()?
+    };
+    Some(if negative { -value } else { value })
+}
+
+/// Whether each `_` is between two digits; the prefix of a hexadecimal number counts as one.
+fn separators_are_between_digits(digits: &str, hexadecimal: bool) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (hexadecimal && byte.is_ascii_hexdigit());
+    let bytes = digits.as_bytes();
+    let after_digit = |at: usize| at.checked_sub(1).map_or(hexadecimal, |before| is_digit(bytes[before]));
+    let before_digit = |at: usize| bytes.get(at + 1).is_some_and(|byte| is_digit(*byte));
+    bytes.iter().enumerate().all(|(at, byte)| *byte != b'_' || (after_digit(at) && before_digit(at)))
+}
+
+/// `1.8p-3`: hexadecimal digits with an optional point, times a power of two.
+fn hexadecimal_float(digits: &str) -> Option<f64> {
+    let (mantissa, exponent) = digits.split_once(['p', 'P'])?;
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = || whole.chars().chain(fraction.chars());
+    digits().next()?;
+    // More digits than a float holds are rounded twice here: bounds are not written that way.
+    let mantissa = digits().try_fold(0.0_f64, |sum, digit| Some(sum * 16.0 + f64::from(digit.to_digit(16)?)))?;
+    let exponent: i32 = exponent.parse().ok()?;
+    let shift = exponent.checked_sub(i32::try_from(fraction.len()).ok()?.checked_mul(4)?)?;
+    let value = mantissa * 2.0_f64.powi(shift.clamp(-1100, 1100));
+    value.is_finite().then_some(value)
+}
+
 /// Writes a sample value as Prometheus's HTTP API does: the shortest decimal that reads back the same, `+Inf`, `-Inf`,
 /// `NaN`, and an exponent below 1e-6 and from 1e21 on.
 #[must_use]
@@ -89,6 +138,25 @@ mod tests {
         assert!(parse_float("NaN").is_some_and(f64::is_nan));
         for text in ["", " 1", "1 ", "1_000", "0x1", "0x1p-3", "1e400", "-1e400", "1e", "e5", "--1", "1,5", "١"] {
             assert_eq!(parse_float(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn bounds_are_read_as_go_reads_them() {
+        for (text, wanted) in [
+            ("1", 1.0),
+            ("+Inf", f64::INFINITY),
+            ("1_0", 10.0),
+            ("-1_000.5", -1000.5),
+            ("1e1_0", 1e10),
+            ("0x1p-3", 0.125),
+            ("0X1.8P1", 3.0),
+            ("-0x_fp0", -15.0),
+        ] {
+            assert_eq!(parse_go_float(text), Some(wanted), "{text}");
+        }
+        for text in ["", "_1", "1_", "1__0", "1_.5", "0x1", "0xp1", "0x1pz", "--1_0", "+-1_0", "Inf_", "1_e5", "x"] {
+            assert_eq!(parse_go_float(text), None, "{text}");
         }
     }
 

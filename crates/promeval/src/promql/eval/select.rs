@@ -7,6 +7,7 @@ use super::over_time::Window;
 use super::{Element, Evaluator, LOOKBACK, Value};
 use crate::promql::Error;
 use crate::promql::ast::{At, Expr, ExprKind, Selector, Shift, Subquery};
+use crate::promql::duration::Role;
 use crate::series::{Point, Series};
 
 /// Series cut to a window.
@@ -23,7 +24,7 @@ impl<'s> Evaluator<'s> {
         time: i64,
         span: &Range<usize>,
     ) -> Result<Vec<(&'s Series, Point)>, Error> {
-        let time = self.shifted(selector.shift, time);
+        let time = self.shifted(&selector.shift, time)?;
         let mut found = Vec::new();
         for series in self.matching(selector) {
             // The window is open on the left: a point exactly as old as the lookback no longer counts.
@@ -48,8 +49,9 @@ impl<'s> Evaluator<'s> {
     pub(super) fn range(&self, expr: &Expr, time: i64) -> Result<RangeVector, Error> {
         match &expr.unwrapped().kind {
             ExprKind::Matrix(selector, range) => {
-                let end = self.shifted(selector.shift, time);
-                let window = Window { start: end.saturating_sub(*range), end };
+                let end = self.shifted(&selector.shift, time)?;
+                let range = range.within(&self.query, Role::Range)?;
+                let window = Window { start: end.saturating_sub(range), end };
                 let mut series = Vec::new();
                 for stored in self.matching(selector) {
                     let points = within(&stored.points, window.start, window.end);
@@ -68,11 +70,13 @@ impl<'s> Evaluator<'s> {
 
     /// Evaluates at whole multiples of the step, so that the points do not depend on the query's time.
     fn subquery(&self, subquery: &Subquery, time: i64, span: &Range<usize>) -> Result<RangeVector, Error> {
-        let end = self.shifted(subquery.shift, time);
-        let window = Window { start: end.saturating_sub(subquery.range), end };
-        let mut at = subquery.step * (window.start / subquery.step);
+        let end = self.shifted(&subquery.shift, time)?;
+        let range = subquery.range.within(&self.query, Role::Range)?;
+        let step = subquery.step.within(&self.query, Role::Step)?.max(1);
+        let window = Window { start: end.saturating_sub(range), end };
+        let mut at = step * (window.start / step);
         if at <= window.start {
-            at += subquery.step;
+            at += step;
         }
         let mut series: Vec<Series> = Vec::new();
         let mut known = HashMap::new();
@@ -88,7 +92,7 @@ impl<'s> Evaluator<'s> {
                     series[index].points.push(Point { time: at, value: element.value });
                 }
             }
-            at += subquery.step;
+            at += step;
         }
         Ok(RangeVector { series, window })
     }
@@ -103,13 +107,15 @@ impl<'s> Evaluator<'s> {
         found
     }
 
-    fn shifted(&self, shift: Shift, time: i64) -> i64 {
+    fn shifted(&self, shift: &Shift, time: i64) -> Result<i64, Error> {
         let base = match shift.at {
             None => time,
             Some(At::Time(at)) => at,
-            Some(At::Query) => self.time,
+            Some(At::Start) => self.query.start,
+            Some(At::End) => self.query.end,
         };
-        base.saturating_sub(shift.offset.unwrap_or(0))
+        let offset = shift.offset.as_ref().map(|offset| offset.within(&self.query, Role::Offset)).transpose()?;
+        Ok(base.saturating_sub(offset.unwrap_or(0)))
     }
 }
 
