@@ -64,7 +64,7 @@ impl Inventory {
     #[must_use]
     pub fn absence(&self, selector: &Selector, storage: &Storage) -> Option<String> {
         let Some(name) = selector.metric_name() else {
-            let any = storage.series().iter().any(|series| selector.wants(series.labels.metric_name()));
+            let any = storage.series().any(|series| selector.wants(series.labels.metric_name()));
             return (!any).then(|| "no metric name matches its pattern".to_owned());
         };
         if !self.sampled.contains_key(name) {

@@ -59,7 +59,10 @@ pub(super) fn run(args: &Query) -> u8 {
     let taken_at = time.or_else(|| newest(&exposition)).unwrap_or(scraped_at);
     let selectors = expr.selectors();
     let mut storage = Storage::default();
-    storage.ingest(&exposition, taken_at, &[], |name| selectors.iter().any(|selector| selector.wants(name)));
+    let wanted = |name: &str| selectors.iter().any(|selector| selector.wants(name));
+    if let Err(full) = storage.ingest(&exposition, taken_at, &[], wanted) {
+        return fail(NO_VERDICT, &full.to_string());
+    }
     match Evaluator::new(&storage, taken_at).value(&expr) {
         Err(error) => rejected(args, &error),
         Ok(value) => match args.format {

@@ -88,26 +88,46 @@ impl Labels {
     }
 }
 
+/// The values of a label set, however it is kept.
+pub trait LabelValues {
+    /// The value of a label; empty where the label is missing.
+    fn value_of(&self, name: &str) -> &str;
+}
+
+impl LabelValues for Labels {
+    fn value_of(&self, name: &str) -> &str {
+        self.get(name)
+    }
+}
+
 /// As PromQL writes a series: `name{label="value"}`.
 impl fmt::Display for Labels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.metric_name();
-        let plain = is_legacy_name(name);
-        let mut parts = Vec::new();
-        if plain {
-            f.write_str(name)?;
-        } else if !name.is_empty() {
-            parts.push(quote(name));
-        }
-        for (label, value) in self.iter().filter(|(label, _)| *label != METRIC_NAME) {
-            let label = if is_legacy_label(label) { label.to_owned() } else { quote(label) };
-            parts.push(format!("{label}={}", quote(value)));
-        }
-        if parts.is_empty() && plain {
-            return Ok(());
-        }
-        write!(f, "{{{}}}", parts.join(", "))
+        write_series(f, self.metric_name(), self.iter())
     }
+}
+
+/// Writes a series as PromQL does.
+pub(crate) fn write_series<'l>(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    labels: impl Iterator<Item = (&'l str, &'l str)>,
+) -> fmt::Result {
+    let plain = is_legacy_name(name);
+    let mut parts = Vec::new();
+    if plain {
+        f.write_str(name)?;
+    } else if !name.is_empty() {
+        parts.push(quote(name));
+    }
+    for (label, value) in labels.filter(|(label, _)| *label != METRIC_NAME) {
+        let label = if is_legacy_label(label) { label.to_owned() } else { quote(label) };
+        parts.push(format!("{label}={}", quote(value)));
+    }
+    if parts.is_empty() && plain {
+        return Ok(());
+    }
+    write!(f, "{{{}}}", parts.join(", "))
 }
 
 /// A double-quoted string with backslash, quote and line feed escaped.

@@ -1,5 +1,6 @@
 //! Numbers as Prometheus reads and writes them.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// Reads a float as the exposition formats and `le` labels write it: decimal digits with an optional exponent, or
@@ -88,6 +89,32 @@ pub(crate) fn format_plain(value: f64) -> String {
     } else {
         format!("{value}")
     }
+}
+
+/// The bound of a bucket or a quantile as Prometheus 3 stores it: `1` as `1.0`, `1000000` as `1e+06`. What is not a number stays
+/// as it is.
+pub(crate) fn open_metrics_float(text: Cow<'_, str>) -> Cow<'_, str> {
+    // Most bounds are written in this way already: they need neither reading nor writing.
+    if text == "+Inf" || is_short_decimal(&text) {
+        return text;
+    }
+    let Some(value) = parse_go_float(&text) else { return text };
+    let magnitude = value.abs();
+    let plain = magnitude == 0.0 || !magnitude.is_finite() || (1e-4..1e6).contains(&magnitude);
+    let mut written = if plain { format_plain(value) } else { exponent_form(value) };
+    if written.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
+        written.push_str(".0");
+    }
+    Cow::Owned(written)
+}
+
+/// Such as `0.25` or `10.0`: no more digits than a float holds, none that could be left out.
+fn is_short_decimal(text: &str) -> bool {
+    let Some((whole, fraction)) = text.split_once('.') else { return false };
+    let digits = |text: &str| !text.is_empty() && text.len() <= 6 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let small = whole == "0" && (fraction.starts_with("0000") || fraction == "0");
+    let leading = whole.len() > 1 && whole.starts_with('0');
+    digits(whole) && digits(fraction) && !small && !leading && (fraction == "0" || !fraction.ends_with('0'))
 }
 
 /// Scientific notation with the exponent's sign and at least two digits: `1e-07`.
@@ -180,6 +207,37 @@ mod tests {
             assert_eq!(format_value(value), wanted);
         }
         assert_eq!(format_plain(1e21), "1000000000000000000000");
+    }
+
+    #[test]
+    fn bounds_are_written_as_prometheus_stores_them() {
+        for (text, wanted) in [
+            ("1", "1.0"),
+            ("0", "0.0"),
+            ("-1", "-1.0"),
+            ("1.0", "1.0"),
+            ("1.00", "1.0"),
+            ("01.5", "1.5"),
+            ("0.0", "0.0"),
+            ("0.25", "0.25"),
+            ("0.0001", "0.0001"),
+            ("0.00001", "1e-05"),
+            ("100000", "100000.0"),
+            ("1000000", "1e+06"),
+            ("1e6", "1e+06"),
+            ("1234567.5", "1.2345675e+06"),
+            ("2.5e-3", "0.0025"),
+            ("1e21", "1e+21"),
+            ("Inf", "+Inf"),
+            ("+Inf", "+Inf"),
+            ("-inf", "-Inf"),
+            ("NaN", "NaN"),
+            ("1_0", "10.0"),
+            ("x", "x"),
+            ("", ""),
+        ] {
+            assert_eq!(open_metrics_float(text.into()), wanted, "{text}");
+        }
     }
 
     #[test]

@@ -112,7 +112,7 @@ fn load(storage: &mut Storage, line: &str, step: i64) {
     let mut time = 0;
     for value in values.split(' ').flat_map(run) {
         if let Some(value) = value {
-            storage.append(labels.clone(), Point { time, value });
+            storage.append(&labels, Point { time, value }).unwrap();
         }
         time += step;
     }

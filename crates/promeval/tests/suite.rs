@@ -108,7 +108,7 @@ impl Loaded {
                 for (index, value) in values.iter().enumerate() {
                     if let Some(value) = *value {
                         let time = i64::try_from(index).unwrap() * step;
-                        self.storage.append(line.labels.clone(), Point { time, value });
+                        self.storage.append(&line.labels, Point { time, value }).unwrap();
                     }
                 }
             }

@@ -105,6 +105,8 @@ impl<'a> Parser<'a> {
         if self.names.get(&*name).is_some_and(|named| named.has_samples) {
             return fail(format!("the TYPE line for {name:?} comes after its samples"));
         }
+        #[expect(clippy::cast_possible_truncation, reason = "bounded by the text's length")]
+        self.exposition.types.push((start as u32, kind));
         // What the samples in this run are checked for may just have changed.
         self.current = ("", Checked::Nothing);
         Ok(())

@@ -7,7 +7,7 @@ pub use super::duration::{Duration, DurationExpr, DurationKind};
 use super::functions::Function;
 pub use super::operators::{ArithmeticOp, BinaryOp, CompareOp, SetOp};
 use crate::Pattern;
-use crate::labels::{Labels, METRIC_NAME};
+use crate::labels::{LabelValues, METRIC_NAME};
 
 /// An expression.
 #[derive(Clone, Debug, PartialEq)]
@@ -168,8 +168,8 @@ impl Selector {
 
     /// Whether a series matches.
     #[must_use]
-    pub fn matches(&self, labels: &Labels) -> bool {
-        self.matchers.iter().all(|matcher| matcher.test.holds(labels.get(&matcher.label)))
+    pub fn matches(&self, labels: &impl LabelValues) -> bool {
+        self.matchers.iter().all(|matcher| matcher.test.holds(labels.value_of(&matcher.label)))
     }
 
     /// Whether series of this metric name can match.

@@ -20,7 +20,7 @@ use std::ops::Range;
 
 pub use ast::Expr;
 pub use duration::QueryRange;
-pub use eval::{Compared, Comparison, Element, Evaluator, Value, compare, holds, range_query};
+pub use eval::{Compared, Comparison, Element, Evaluator, Unseen, Value, compare, holds, range_query};
 pub use parser::parse;
 
 pub use crate::similar;

@@ -10,6 +10,7 @@ pub(super) mod over_time;
 mod range_query;
 mod select;
 mod special;
+mod unseen;
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -17,6 +18,7 @@ use std::ops::Range;
 
 pub use binary::{Compared, Comparison, compare, holds};
 pub use range_query::range_query;
+pub use unseen::Unseen;
 
 use super::Error;
 use super::ast::{Call, Expr, ExprKind};

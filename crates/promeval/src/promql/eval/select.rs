@@ -8,7 +8,7 @@ use super::{Element, Evaluator, LOOKBACK, Value};
 use crate::promql::Error;
 use crate::promql::ast::{At, Expr, ExprKind, Selector, Shift, Subquery};
 use crate::promql::duration::Role;
-use crate::series::{Point, Series};
+use crate::series::{Point, Series, StoredSeries};
 
 /// Series cut to a window.
 pub(super) struct RangeVector {
@@ -23,12 +23,12 @@ impl<'s> Evaluator<'s> {
         selector: &Selector,
         time: i64,
         span: &Range<usize>,
-    ) -> Result<Vec<(&'s Series, Point)>, Error> {
+    ) -> Result<Vec<(StoredSeries<'s>, Point)>, Error> {
         let time = self.shifted(&selector.shift, time)?;
         let mut found = Vec::new();
         for series in self.matching(selector) {
             // The window is open on the left: a point exactly as old as the lookback no longer counts.
-            let newest = within(&series.points, time.saturating_sub(LOOKBACK), time).last();
+            let newest = within(series.points, time.saturating_sub(LOOKBACK), time).last();
             if let Some(point) = newest.filter(|point| !point.is_stale()) {
                 found.push((series, *point));
             }
@@ -41,7 +41,7 @@ impl<'s> Evaluator<'s> {
         let points = self.instant_points(selector, time, span)?;
         Ok(points
             .into_iter()
-            .map(|(series, point)| Element { labels: series.labels.clone(), value: point.value })
+            .map(|(series, point)| Element { labels: series.labels.to_labels(), value: point.value })
             .collect())
     }
 
@@ -54,11 +54,11 @@ impl<'s> Evaluator<'s> {
                 let window = Window { start: end.saturating_sub(range), end };
                 let mut series = Vec::new();
                 for stored in self.matching(selector) {
-                    let points = within(&stored.points, window.start, window.end);
+                    let points = within(stored.points, window.start, window.end);
                     self.touch(points.len(), &expr.span)?;
                     let points: Vec<Point> = points.iter().filter(|point| !point.is_stale()).copied().collect();
                     if !points.is_empty() {
-                        series.push(Series { labels: stored.labels.clone(), points });
+                        series.push(Series { labels: stored.labels.to_labels(), points });
                     }
                 }
                 Ok(RangeVector { series, window })
@@ -97,17 +97,17 @@ impl<'s> Evaluator<'s> {
         Ok(RangeVector { series, window })
     }
 
-    fn matching(&self, selector: &Selector) -> Vec<&'s Series> {
-        let matches = |series: &&Series| selector.matches(&series.labels);
-        let mut found: Vec<&Series> = match selector.metric_name() {
+    pub(super) fn matching(&self, selector: &Selector) -> Vec<StoredSeries<'s>> {
+        let matches = |series: &StoredSeries<'s>| selector.matches(&series.labels);
+        let mut found: Vec<StoredSeries<'s>> = match selector.metric_name() {
             Some(name) => self.storage.named(name).filter(matches).collect(),
-            None => self.storage.series().iter().filter(matches).collect(),
+            None => self.storage.series().filter(matches).collect(),
         };
-        found.sort_by(|a, b| a.labels.cmp(&b.labels));
+        found.sort_by(|a, b| a.labels.iter().cmp(b.labels.iter()));
         found
     }
 
-    fn shifted(&self, shift: &Shift, time: i64) -> Result<i64, Error> {
+    pub(super) fn shifted(&self, shift: &Shift, time: i64) -> Result<i64, Error> {
         let base = match shift.at {
             None => time,
             Some(At::Time(at)) => at,

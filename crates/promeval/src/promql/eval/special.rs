@@ -120,7 +120,7 @@ impl Evaluator<'_> {
         };
         let points = self.instant_points(selector, time, span)?;
         let elements = points.into_iter().map(|(series, point)| Element {
-            labels: series.labels.clone().without_metric_name(),
+            labels: series.labels.to_labels().without_metric_name(),
             value: seconds(point.time),
         });
         distinct(elements.collect(), span)
