@@ -28,8 +28,10 @@ impl CommandError {
     }
 
     /// Two things that went wrong.
-    pub(crate) fn and(self, other: Self) -> Self {
-        Self { exit: self.exit.max(other.exit), message: format!("{}\n{}", self.message, other.message) }
+    pub(crate) fn and(mut self, other: &Self) -> Self {
+        self.message.push('\n');
+        self.message.push_str(&other.message);
+        Self { exit: self.exit.max(other.exit), ..self }
     }
 
     pub(crate) fn no_verdict(message: impl Into<String>) -> Self {

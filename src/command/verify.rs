@@ -34,7 +34,7 @@ pub(crate) fn run(session: &Session, args: &Verify) -> Result<Exit, CommandError
             let kept: Vec<ReportFile> = reports.into_iter().filter_map(ReportFile::withdraw).collect();
             let unfinished = Unfinished { cause: error.message.clone(), exit: error.exit };
             let failed = write_reports(session, &Summary::unseen(started_at, unfinished), kept);
-            return Err(failed.into_iter().fold(error, CommandError::and));
+            return Err(failed.into_iter().fold(error, |first, then| first.and(&then)));
         }
     };
     let summary = runtime.block_on(summarize(session, &prepared, started_at, &mut signals));
@@ -235,7 +235,7 @@ fn publish(session: &Session, summary: &Summary, reports: Vec<ReportFile>) -> Re
         let _ = writeln!(std::io::stderr(), "{}", session.redactor.clean(&text));
     }
     failed.extend(write_reports(session, summary, reports));
-    match failed.into_iter().reduce(CommandError::and) {
+    match failed.into_iter().reduce(|first, then| first.and(&then)) {
         None => Ok(summary.exit()),
         Some(error) => Err(CommandError { exit: error.exit.max(summary.exit()), ..error }),
     }

@@ -157,7 +157,7 @@ zero 0
     fn decided(source: &str) -> (ThresholdVerdict, String) {
         let exposition = Exposition::parse(SCRAPE.as_bytes(), Format::Prometheus).unwrap();
         let (mut storage, mut inventory) = (Storage::default(), Inventory::default());
-        storage.ingest(&exposition, 1000, &[], |_| true);
+        storage.ingest(&exposition, 1000, &[], |_| true).unwrap();
         inventory.add(&exposition);
         let expr = parse(source).unwrap();
         let ExprKind::Binary(parts) = &expr.unwrapped().kind else { panic!("{source} is no comparison") };

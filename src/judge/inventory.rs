@@ -59,7 +59,7 @@ impl Inventory {
     /// Why a selector finds no sample, as a clause of a sentence; nothing where its metric and labels are there.
     pub(crate) fn absence(&self, selector: &Selector, storage: &Storage) -> Option<String> {
         let Some(name) = selector.metric_name() else {
-            let any = storage.series().iter().any(|series| selector.wants(series.labels.metric_name()));
+            let any = storage.series().any(|series| selector.wants(series.labels.metric_name()));
             return (!any).then(|| "no metric name matches its pattern".to_owned());
         };
         if !self.sampled.contains_key(name) {

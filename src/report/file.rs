@@ -76,7 +76,7 @@ enum Place {
     /// A regular file, or the name of one to come: it is replaced by one that was written beside it.
     File(Replaced),
     /// A regular file in a folder that takes no other beside it: written over.
-    InPlace(PathBuf),
+    Over(PathBuf),
     /// A device or a pipe: written into, never replaced.
     Stream(File, PathBuf),
 }
@@ -112,7 +112,7 @@ impl ReportFile {
                     return Err(cannot(path, &error.to_string()));
                 }
             }
-            Place::InPlace(path) => fs::write(path, unfinished).map_err(|error| cannot(path, &error.to_string()))?,
+            Place::Over(path) => fs::write(path, unfinished).map_err(|error| cannot(path, &error.to_string()))?,
             Place::Stdout | Place::Stream(..) => {}
         }
         Ok(Self { spec, place })
@@ -139,7 +139,7 @@ impl ReportFile {
                 written.map_err(|error| format!("standard output cannot be written: {error}"))
             }
             Place::File(Replaced { path, .. }) => replace(&path, text).map_err(|error| could_not(&path, &error)),
-            Place::InPlace(path) => fs::write(&path, text).map_err(|error| could_not(&path, &error)),
+            Place::Over(path) => fs::write(&path, text).map_err(|error| could_not(&path, &error)),
             Place::Stream(mut stream, path) => {
                 stream.write_all(text.as_bytes()).map_err(|error| could_not(&path, &error))
             }
@@ -153,7 +153,7 @@ impl ReportFile {
                 let _ = fs::remove_file(path);
                 None
             }
-            Place::File(_) | Place::InPlace(_) => Some(self),
+            Place::File(_) | Place::Over(_) => Some(self),
             Place::Stdout | Place::Stream(..) => None,
         }
     }
@@ -179,7 +179,7 @@ impl Place {
         }
         // What is there belongs to some process: its file is not ours to replace.
         if path.starts_with("/dev") || path.starts_with("/proc") {
-            return OpenOptions::new().write(true).open(path).map(|_| Self::InPlace(path.to_owned())).map_err(text);
+            return OpenOptions::new().write(true).open(path).map(|_| Self::Over(path.to_owned())).map_err(text);
         }
         let (path, existed) = (followed(path)?, metadata.is_some());
         let folder = folder_of(&path);
@@ -190,7 +190,7 @@ impl Place {
             OpenOptions::new().write(true).open(&path).map_err(text)?;
             let beside = partial(&path);
             if OpenOptions::new().write(true).create_new(true).open(&beside).is_err() {
-                return Ok(Self::InPlace(path));
+                return Ok(Self::Over(path));
             }
             let _ = fs::remove_file(beside);
         }

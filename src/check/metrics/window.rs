@@ -87,7 +87,8 @@ impl<'p> WindowState<'p> {
         let exprs: Vec<&Expr> = self.exprs().collect();
         let selectors: Vec<_> = exprs.iter().flat_map(|expr| expr.selectors()).collect();
         self.storage
-            .ingest(&exposition, scraped.at, &extra, |name| selectors.iter().any(|selector| selector.wants(name)));
+            .ingest(&exposition, scraped.at, &extra, |name| selectors.iter().any(|selector| selector.wants(name)))
+            .map_err(|full| full.to_string())?;
         self.up(&extra, scraped.at, 1.0);
         Ok(())
     }
@@ -101,7 +102,7 @@ impl<'p> WindowState<'p> {
     /// The series `up`, which a Prometheus server makes of its scrapes, and alerts read.
     fn up(&mut self, extra: &[(&str, &str)], time: i64, value: f64) {
         let name = ("__name__", "up");
-        self.storage.append(Labels::new(extra.iter().copied().chain([name])), Point { time, value });
+        let _ = self.storage.append(&Labels::new(extra.iter().copied().chain([name])), Point { time, value });
     }
 
     fn exprs(&self) -> impl Iterator<Item = &'p Expr> {
@@ -159,7 +160,7 @@ impl<'p> WindowState<'p> {
                 for (name, value) in &record.labels {
                     labels.set(name, value);
                 }
-                self.storage.append(labels, Point { time, value });
+                let _ = self.storage.append(&labels, Point { time, value });
             }
         }
         for (threshold, activity) in self.metrics.thresholds.iter().zip(&mut self.activities) {
@@ -252,7 +253,6 @@ impl<'p> WindowState<'p> {
             let series = self
                 .storage
                 .series()
-                .iter()
                 .filter(|series| selectors.iter().any(|selector| selector.matches(&series.labels)));
             let moves = series.flat_map(|series| series.points.windows(2));
             let last =
