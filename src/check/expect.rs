@@ -53,6 +53,9 @@ pub(super) fn judge(expect: &Expect, answer: &Answer) -> Result<String, Cause> {
             .map_err(|cause| Cause { text: format!("{status}, but {}", cause.text), ..cause });
         seen.push(judged?);
     }
+    if !answer.is_end_marked {
+        seen.push("the end of the body is not marked (no Content-Length, not chunked)".into());
+    }
     Ok(seen.join(", "))
 }
 

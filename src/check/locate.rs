@@ -33,6 +33,8 @@ pub(super) struct Canary {
     pub(super) stable: Option<Stable>,
     /// Every tag of another revision.
     pub(super) others: Vec<(String, Client)>,
+    /// The service's name, where it is known.
+    pub(super) service: Option<String>,
     /// What was proven of the identity, to be compared at the end; nothing where it is not proven.
     proven: Option<String>,
     /// How often the API was asked.
@@ -51,7 +53,7 @@ pub(super) struct Stable {
 
 impl Canary {
     pub(super) fn direct(client: Client) -> Self {
-        Self { client, stable: None, others: Vec::new(), proven: None, attempts: 0, notes: Vec::new() }
+        Self { client, stable: None, others: Vec::new(), service: None, proven: None, attempts: 0, notes: Vec::new() }
     }
 
     /// What is known of the identity; nothing where nobody asked for one.
@@ -129,7 +131,8 @@ impl Locating<'_> {
         let others: Vec<(String, Client)> = proof.others.into_iter().filter_map(other).collect();
         let stable = ["prior", "stable"].into_iter().find_map(|tag| others.iter().find(|(known, _)| known == tag));
         let stable = stable.map(|(_, client)| Stable { client: client.clone(), sticky: proof.sticky });
-        Ok(Canary { client, stable, others, proven, attempts: 0, notes })
+        let service = Some(self.cloud.deployment.service.clone());
+        Ok(Canary { client, stable, others, service, proven, attempts: 0, notes })
     }
 
     /// Whether the deployed revision alone answers at an address.
@@ -169,7 +172,8 @@ impl Locating<'_> {
         let identity = self.not_proven(&address, why, GRANT)?;
         let audience = deployment.service_urls.first().map(|url| url.shown().to_owned());
         let client = self.make(address, &ServiceFacts { audience, ..ServiceFacts::default() })?;
-        Ok(Canary { client, stable: None, others: Vec::new(), proven: None, attempts: 0, notes: vec![identity] })
+        let service = Some(deployment.service.clone());
+        Ok(Canary { service, notes: vec![identity], ..Canary::direct(client) })
     }
 
     /// What to say where the identity is not proven: a warning, unless it has to be.

@@ -30,6 +30,9 @@ pub(crate) struct Answer {
     /// What to do about the answer, where not the application gave it but what stands in front of it.
     pub(crate) advice: Option<Advice>,
     pub(crate) timing: Timing,
+    /// Whether the end of the body is marked: by its length, by chunks, or by the end of TLS. A body that is only broken off
+    /// looks whole where it is not.
+    pub(crate) is_end_marked: bool,
 }
 
 impl Answer {
@@ -46,6 +49,7 @@ impl Answer {
             body: body.as_bytes().to_vec(),
             advice: None,
             timing: Timing::default(),
+            is_end_marked: true,
         }
     }
 

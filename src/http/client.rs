@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use reqwest::Method;
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 use url::Url;
@@ -226,6 +226,11 @@ impl Client {
             body.push(&chunk)?;
         }
         let body = body.finish()?;
-        Ok(Answer { url: url.clone(), status, headers, body, advice: None, timing: clock.timing(first_byte) })
+        let is_end_marked = url.scheme() == "https"
+            || headers.contains_key(CONTENT_LENGTH)
+            || headers.contains_key(TRANSFER_ENCODING)
+            || (body.is_empty() && (request.method == "HEAD" || matches!(status, 204 | 304)));
+        let timing = clock.timing(first_byte);
+        Ok(Answer { url: url.clone(), status, headers, body, advice: None, timing, is_end_marked })
     }
 }

@@ -15,6 +15,7 @@ mod threshold;
 mod validate;
 mod yaml;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use json_path::{JsonPath, Step as JsonStep};
@@ -74,7 +75,7 @@ pub(crate) enum Kind {
     /// One request and what must come back.
     Http(HttpCheck),
     /// Whether the metrics hold.
-    Metrics(Box<Metrics>),
+    Metrics(Arc<Metrics>),
     /// Whether the front end loads.
     Smoke(Smoke),
 }

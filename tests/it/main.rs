@@ -13,6 +13,7 @@ mod gate;
 mod bad_input;
 mod bounds;
 mod cloud;
+mod evidence;
 mod faults;
 mod identity;
 mod layers;

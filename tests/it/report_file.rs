@@ -132,7 +132,7 @@ fn a_signal_at_any_moment_leaves_nothing_behind() {
         assert_eq!(names(&folder), ["checks.yaml", "report.json"], "{signal}");
         match status.code() {
             Some(code) => {
-                assert_eq!((code, report(&folder.join("report.json"))["verdict"].clone()), (3, "error".into()))
+                assert_eq!((code, report(&folder.join("report.json"))["verdict"].clone()), (3, "error".into()));
             }
             // Ended before the first line of the program ran: nothing was done, and the process did not end well.
             None => assert!(!status.success()),

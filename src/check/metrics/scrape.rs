@@ -11,8 +11,8 @@ use crate::outcome::Cause;
 use crate::plan::Metrics;
 
 /// What a Prometheus server asks for, so that the canary answers the gate as it would answer one.
-const ACCEPT: &str = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=1.0.0;q=0.4,\
-                      text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
+const ACCEPT: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+                      text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
 
 /// What one scrape brought.
 pub(super) struct Scraped {
@@ -61,6 +61,12 @@ impl Scraper {
                 return Err(AskError::answer(&answer, Cause::wanting(text, 200, answer.status)));
             }
             let format = format(&answer).map_err(|cause| AskError::Permanent(format!("200, but {cause}").into()))?;
+            // OpenMetrics marks its end itself, and is refused without the mark.
+            if !answer.is_end_marked && format != Some(Format::OpenMetrics) {
+                let text = "200, but nothing marks the end of the body (no Content-Length, not chunked): metrics that were cut off \
+                            between two lines would look whole";
+                return Err(AskError::Permanent(text.into()));
+            }
             Ok((answer, format, at))
         };
         let (result, attempts) = context.attempt_until(deadline, &what, attempt).await;

@@ -5,7 +5,7 @@ use promeval::number::format_value;
 use promeval::promql::Compared;
 
 use super::alerts::{Activity, Firing};
-use crate::judge::{Decision, Inventory, limit_on_left};
+use crate::judge::{Decision, Inventory, Shown, limit_on_left};
 use crate::outcome::{ElementSeen, Observation, Seen, Status, ThresholdSeen, ThresholdVerdict};
 use crate::plan::{Alert, Metrics, Threshold, ThresholdExpr};
 use crate::text;
@@ -94,8 +94,9 @@ pub(super) fn alerted(
 }
 
 fn firing_sentence(alert: &Alert, firing: &[Firing]) -> String {
+    let shown = Shown::of(firing.iter().map(|firing| &firing.labels));
     let one = |firing: &Firing| {
-        let labels = if firing.labels.is_empty() { String::new() } else { format!("{} ", firing.labels) };
+        let labels = shown.prefix(&firing.labels);
         let since = if firing.since.is_zero() {
             String::new()
         } else {

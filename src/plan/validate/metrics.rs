@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::{Limits, duration_at, fail, flag, headers, path, policy, required};
 use crate::http::{Address, Request};
@@ -51,7 +52,7 @@ pub(super) fn check(keys: file::Metrics, input: &PlanInput, lookup: &dyn Lookup)
     }
     let instance = required(keys.instance)?;
     let metrics = Metrics { request, require, thresholds, records, window, instance, baseline, source };
-    let kind = Kind::Metrics(Box::new(metrics));
+    let kind = Kind::Metrics(Arc::new(metrics));
     Ok(CheckSpec { name: "metrics".into(), policy, stage: Stage::SideBySide, kind })
 }
 
