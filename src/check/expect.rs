@@ -19,10 +19,10 @@ pub(super) fn judge(expect: &Expect, answer: &Answer) -> Result<String, Cause> {
             _ => String::new(),
         };
         if let Some(advice) = &answer.advice {
-            return Err(Cause::wanting(format!("{status}, want {wanted}: {}", advice.text), wanted, status));
+            return Err(Cause::wanting(format!("{status}, want {wanted}; {}", advice.text), wanted, status));
         }
         let body = answer.excerpt();
-        let body = if body.is_empty() || !redirect.is_empty() { String::new() } else { format!(": {body}") };
+        let body = if body.is_empty() || !redirect.is_empty() { String::new() } else { format!("; the body: {body}") };
         return Err(Cause::wanting(format!("{status}{redirect}, want {wanted}{body}"), wanted, status));
     }
     for (name, pattern) in &expect.headers {
@@ -121,7 +121,7 @@ mod tests {
         #[rustfmt::skip]
         let cases: Vec<(Expect, u16, &str, Result<&str, &str>)> = vec![
             (Expect::ok(), 200, "", Ok("200")),
-            (Expect::ok(), 503, "no instance", Err("503, want 200: no instance")),
+            (Expect::ok(), 503, "no instance", Err("503, want 200; the body: no instance")),
             (Expect { status: vec![200, 204], ..Expect::ok() }, 404, "", Err("404, want 200 or 204")),
             (Expect::ok(), 302, "", Err("302 to \"/login\" (redirects are not followed here), want 200")),
             (equals("$.status", "ok".into()), 200, ok, Ok("200, $.status is \"ok\"")),

@@ -92,6 +92,13 @@ impl Client {
         self.transport.client(address, headers)
     }
 
+    /// A request with its whole path, for a sentence: `GET /base/api/health`.
+    pub(crate) fn shown(&self, request: &Request) -> String {
+        let url = self.address.at(&request.path);
+        let query = url.query().map_or(String::new(), |query| format!("?{query}"));
+        format!("{} {}{query}", request.method, url.path())
+    }
+
     pub(crate) fn address(&self) -> &Address {
         &self.address
     }

@@ -63,7 +63,7 @@ impl Inventory {
     }
 
     /// Whether a metric of this name has samples.
-    pub(super) fn has_samples(&self, name: &str) -> bool {
+    pub(crate) fn has_samples(&self, name: &str) -> bool {
         self.sampled.contains_key(name)
     }
 
@@ -87,7 +87,8 @@ impl Inventory {
         const SHOWN: usize = 3;
         let names: BTreeSet<&str> =
             self.sampled.keys().chain(&self.declared).chain(&self.families).map(|name| &**name).collect();
-        let mut found = similar(name, names.into_iter());
+        let names = names.into_iter().filter(|other| *other != name);
+        let mut found = similar(name, names);
         found.truncate(SHOWN);
         found
     }

@@ -9,6 +9,7 @@ mod checks;
 mod crowd;
 mod forward;
 mod gate;
+mod raw;
 
 mod bad_input;
 mod bounds;
@@ -21,6 +22,7 @@ mod output;
 mod pipeline;
 
 mod plan;
+mod protocol;
 mod query;
 mod report;
 mod report_file;

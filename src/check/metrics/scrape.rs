@@ -51,13 +51,16 @@ impl Scraper {
             let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
             request.headers.push(Header::secret("Cookie", &cookies.join("; ")));
         }
-        let what = request.shown();
+        let what = self.client.shown(&request);
         let attempt = async || {
             let at = now();
             let answer = self.client.ask(&request, self.limits, deadline).await?;
             if answer.status != 200 {
-                let said = answer.advice.as_ref().map_or_else(|| answer.excerpt(), |advice| advice.text.clone());
-                let text = format!("{}, want 200: {said}", answer.status);
+                let said = match &answer.advice {
+                    Some(advice) => advice.text.clone(),
+                    None => format!("the body: {}", answer.excerpt()),
+                };
+                let text = format!("{}, want 200; {said}", answer.status);
                 return Err(AskError::answer(&answer, Cause::wanting(text, 200, answer.status)));
             }
             let format = format(&answer).map_err(|cause| AskError::Permanent(format!("200, but {cause}").into()))?;
@@ -104,7 +107,7 @@ pub(crate) async fn scrape_once(
     let asked = client.ask_url(url, &request, limits, Instant::now() + limits.time).await;
     let answer = asked.map_err(|failure| failure.to_string())?;
     if answer.status != 200 {
-        return Err(format!("{}, want 200: {}", answer.status, answer.excerpt()));
+        return Err(format!("{}, want 200; the body: {}", answer.status, answer.excerpt()));
     }
     let format = format(&answer)?;
     Ok((answer.body, format))

@@ -22,7 +22,7 @@ use crate::plan::{Baseline, Metrics, MetricsSource};
 const MOMENT: Duration = Duration::from_millis(200);
 
 pub(super) enum Source<'p> {
-    Scrape { sides: Vec<(Side, Scraper)>, path: String, state: State },
+    Scrape { sides: Vec<(Side, Scraper)>, what: String, state: State },
     Api(Box<PrometheusApi<'p>>),
 }
 
@@ -69,7 +69,8 @@ impl<'p> Source<'p> {
                     }
                 }
                 let state = State(Some(Box::new(WindowState::new(metrics.clone(), labels))));
-                Ok(Self::Scrape { sides, path: metrics.request.path.clone(), state })
+                let what = canary.client.shown(&metrics.request);
+                Ok(Self::Scrape { sides, what, state })
             }
             MetricsSource::Prometheus(address, headers) => {
                 // The canary's own headers are not for this server.
@@ -86,17 +87,17 @@ impl<'p> Source<'p> {
         deadline: Instant,
         time: i64,
     ) -> (Result<(), AskError>, u32) {
-        let (sides, path, state) = match self {
+        let (sides, what, state) = match self {
             Self::Api(api) => return (Ok(()), api.evaluate_alerts(context, deadline, time).await),
-            Self::Scrape { sides, path, state } => (sides, path, state),
+            Self::Scrape { sides, what, state } => (sides, what, state),
         };
         let scrapes = sides.iter_mut().map(async |(side, scraper)| (*side, scraper.scrape(context, deadline).await));
         let scraped = join_all(scrapes).await;
         let attempts = scraped.iter().map(|(_, (_, attempts))| *attempts).max().unwrap_or(0);
         let scraped: Vec<(Side, Result<Scraped, AskError>)> =
             scraped.into_iter().map(|(side, (result, _))| (side, result)).collect();
-        let path = path.clone();
-        let taken = state.compute(context.deadline, move |state| take(state, scraped, &path, time)).await;
+        let what = what.clone();
+        let taken = state.compute(context.deadline, move |state| take(state, scraped, &what, time)).await;
         (taken.and_then(|taken| taken), attempts)
     }
 
@@ -142,7 +143,7 @@ impl<'p> Source<'p> {
 fn take(
     state: &mut WindowState,
     scraped: Vec<(Side, Result<Scraped, AskError>)>,
-    path: &str,
+    what: &str,
     time: i64,
 ) -> Result<(), AskError> {
     let (mut result, mut newest) = (Ok(()), time);
@@ -150,7 +151,7 @@ fn take(
         let added = scraped.and_then(|scraped| {
             newest = newest.max(scraped.at);
             let added = state.add(side, &scraped);
-            added.map_err(|cause| AskError::Permanent(format!("GET {path}: {cause}").into()))
+            added.map_err(|cause| AskError::Permanent(format!("{what}: {cause}").into()))
         });
         let Err(error) = added else { continue };
         let error = if side == Side::Stable { error.about("the stable revision") } else { error };

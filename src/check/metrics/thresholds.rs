@@ -22,7 +22,11 @@ pub(super) fn missing_families(metrics: &Metrics, inventory: &Inventory) -> Vec<
     let observation = |name: &String| {
         let similar = inventory.similar(name);
         let hint = if similar.is_empty() { String::new() } else { format!("; similar: {}", similar.join(", ")) };
-        let detail = format!("the family is not declared (no # TYPE line): its instrumentation is lost{hint}");
+        let detail = if inventory.has_samples(name) {
+            "the family has samples, and no # TYPE line declares it".to_owned()
+        } else {
+            format!("the family is not declared (no # TYPE line): its instrumentation is lost{hint}")
+        };
         Observation::new(Seen::Family, name, Status::Fail, detail)
     };
     metrics.require.iter().filter(missing).map(observation).collect()

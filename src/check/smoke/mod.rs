@@ -59,7 +59,7 @@ async fn pages(fetch: &Fetch<'_>) -> (u32, Vec<Observation>, Option<Answer>) {
             }
             Ok(seen)
         });
-        observations.push(Observation::of(Seen::Request, request.shown(), result));
+        observations.push(Observation::of(Seen::Request, fetch.client.shown(request), result));
     }
     (attempts, observations, page)
 }
