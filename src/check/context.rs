@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::http::{Answer, Attempt, Client, Failure, Request, Retrying, retry_until};
-use crate::outcome::{Cause, CheckId, Event, Observation, Observer, Seen, Status};
+use crate::outcome::{Cause, CheckId, Event, Observation, Observer, Seen, Status, bounds};
 use crate::plan::CheckPolicy;
 
 /// What a check found.
@@ -150,7 +150,8 @@ impl Context<'_> {
 
     /// Tells of an attempt that is going to be repeated.
     pub(super) fn retrying<E: ToString>(&self, what: Option<&str>, retrying: &Retrying<'_, E>) {
-        let cause = retrying.cause.to_string();
+        let mut cause = retrying.cause.to_string();
+        bounds::sentence(&mut cause);
         self.observer.hear(&Event::Retrying {
             check: self.check,
             attempt: retrying.attempt,

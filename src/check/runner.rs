@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::context::{Context, Finding};
 use super::locate::{Canary, Route, locate, prove_again};
 use super::{Ledger, http, metrics, ready, smoke};
-use crate::outcome::{CheckId, Event, Observer, Status, effect};
+use crate::outcome::{CheckId, Event, Observer, Status, bounds, effect};
 use crate::plan::{CheckSpec, Kind, Plan, Stage};
 use crate::text;
 
@@ -164,7 +164,9 @@ impl<'r> Runner<'r> {
     /// Tells how a check ended; false where it blocks and did not pass.
     fn end(&self, running: &Running<'_>, finding: Finding) -> bool {
         let Running { spec, context, own } = running;
-        let Finding { mut status, attempts, mut detail, observations } = finding;
+        let Finding { mut status, attempts, mut detail, mut observations } = finding;
+        bounds::sentence(&mut detail);
+        bounds::observations(&mut observations);
         let now = Instant::now();
         if now > context.deadline && matches!(status, Status::Pass | Status::Warn) {
             // What came too late was not seen in time: it may not pass.

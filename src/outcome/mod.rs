@@ -1,5 +1,6 @@
 //! What was seen: plain data between the checks and whoever shows it.
 
+pub(crate) mod bounds;
 mod diagnostic;
 mod event;
 mod exit;

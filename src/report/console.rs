@@ -73,8 +73,9 @@ fn shown_time(check: &Outcome) -> String {
 
 /// Text that may hold what a canary said, for one line of a terminal.
 fn field(text: &str) -> String {
+    const SHOWN: usize = 600;
     let line = text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
-    text::escaped(&line).into_owned()
+    text::escaped(&text::cut(&line, SHOWN)).into_owned()
 }
 
 /// Every threshold, whatever its answer, and everything else that is not good.

@@ -12,6 +12,7 @@ mod gate;
 mod raw;
 
 mod bad_input;
+mod bounded;
 mod bounds;
 mod cloud;
 mod evidence;
