@@ -7,8 +7,8 @@ use promeval::number::format_value;
 use serde::Serialize;
 
 use crate::outcome::{
-    DeploymentFacts, ElementSeen, Exit, Observation, Outcome, Place, Seen, Severity, Status, Summary, ThresholdVerdict,
-    Verdict,
+    DeploymentFacts, ElementSeen, Exit, Observation, Outcome, Seen, Severity, Source, Status, Summary,
+    ThresholdVerdict, Verdict,
 };
 
 /// The version of the report's schema.
@@ -59,6 +59,9 @@ struct Check<'r> {
     limit_ms: u64,
     /// Why it ended so, in one line.
     detail: &'r str,
+    /// Where the checks file speaks of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<&'r Source>,
     /// What it saw on the way.
     observations: Vec<Observed<'r>>,
 }
@@ -83,7 +86,7 @@ struct Observed<'r> {
     actual: Option<&'r str>,
     /// Where the checks file (of an alert, the rules file) asks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    place: Option<Place>,
+    place: Option<&'r Source>,
     /// Of a threshold: what it saw.
     #[serde(flatten)]
     threshold: Option<Threshold<'r>>,
@@ -190,6 +193,7 @@ fn check(outcome: &Outcome) -> Check<'_> {
         duration_ms: milliseconds(outcome.duration),
         limit_ms: milliseconds(outcome.limit),
         detail: &outcome.detail,
+        place: outcome.place.as_ref(),
         observations: outcome.observations.iter().map(observed).collect(),
     }
 }
@@ -220,7 +224,7 @@ fn observed(observation: &Observation) -> Observed<'_> {
         detail: &observation.detail,
         expected: observation.expected.as_deref(),
         actual: observation.actual.as_deref(),
-        place: observation.place,
+        place: observation.place.as_ref(),
         threshold,
     }
 }

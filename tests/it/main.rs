@@ -13,6 +13,7 @@ mod bad_input;
 mod bounds;
 mod cloud;
 mod faults;
+mod mistakes;
 mod pipeline;
 mod plan;
 mod query;
