@@ -114,6 +114,7 @@ impl Entry {
             limit: spec.policy.limit,
             detail: String::new(),
             observations: Vec::new(),
+            place: spec.place.clone(),
         };
         Self { outcome, state: State::Waiting }
     }

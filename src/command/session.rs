@@ -41,7 +41,11 @@ impl CommandError {
 
 impl From<Vec<Diagnostic>> for CommandError {
     fn from(diagnostics: Vec<Diagnostic>) -> Self {
-        Self::usage(diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+        // A file of another kind has more mistakes than anybody reads.
+        const SHOWN: usize = 100;
+        let lines: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
+        let shown = text::joined(&lines, SHOWN, "\n");
+        Self::usage(if lines.len() > 1 { format!("{} mistakes:\n{shown}", lines.len()) } else { shown })
     }
 }
 

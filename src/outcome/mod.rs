@@ -9,7 +9,7 @@ mod summary;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use diagnostic::{Diagnostic, Place};
+pub(crate) use diagnostic::{Diagnostic, Place, Source};
 pub(crate) use event::{CheckId, Event, Observer};
 pub use exit::Exit;
 pub(crate) use observation::{Cause, ElementSeen, Observation, Seen, ThresholdSeen, ThresholdVerdict, worst};

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use super::{Exit, Observation, Severity, Status, Verdict};
+use super::{Exit, Observation, Severity, Source, Status, Verdict};
 
 /// What one check came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +21,8 @@ pub(crate) struct Outcome {
     pub(crate) detail: String,
     /// What it saw on the way.
     pub(crate) observations: Vec<Observation>,
+    /// Where the checks file speaks of it.
+    pub(crate) place: Option<Source>,
 }
 
 /// What is known of the deployment, by short names. A member is left out where it is not known.
@@ -157,6 +159,7 @@ mod tests {
             limit: Duration::ZERO,
             detail: String::new(),
             observations: Vec::new(),
+            place: None,
         };
         Summary {
             url: None,

@@ -160,6 +160,7 @@ mod tests {
             duration: Duration::from_millis(millis),
             limit: Duration::from_secs(30),
             detail: detail.into(),
+            place: None,
             observations: Vec::new(),
         }
     }

@@ -7,7 +7,7 @@ use promeval::number::format_value;
 use serde::Serialize;
 
 use crate::outcome::{
-    DeploymentFacts, ElementSeen, Observation, Outcome, Place, Seen, Severity, Status, Summary, ThresholdVerdict,
+    DeploymentFacts, ElementSeen, Observation, Outcome, Seen, Severity, Source, Status, Summary, ThresholdVerdict,
     Verdict,
 };
 
@@ -63,6 +63,9 @@ struct Check<'r> {
     limit_ms: u64,
     /// Why it ended so, in one line.
     detail: &'r str,
+    /// Where the checks file speaks of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<&'r Source>,
     /// What it saw on the way.
     observations: Vec<Observed<'r>>,
 }
@@ -87,7 +90,7 @@ struct Observed<'r> {
     actual: Option<&'r str>,
     /// Where the checks file (of an alert, the rules file) asks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    place: Option<Place>,
+    place: Option<&'r Source>,
     /// Of a threshold: what it saw.
     #[serde(flatten)]
     threshold: Option<Threshold<'r>>,
@@ -195,6 +198,7 @@ fn check(outcome: &Outcome) -> Check<'_> {
         duration_ms: milliseconds(outcome.duration),
         limit_ms: milliseconds(outcome.limit),
         detail: &outcome.detail,
+        place: outcome.place.as_ref(),
         observations: outcome.observations.iter().map(observed).collect(),
     }
 }
@@ -225,7 +229,7 @@ fn observed(observation: &Observation) -> Observed<'_> {
         detail: &observation.detail,
         expected: observation.expected.as_deref(),
         actual: observation.actual.as_deref(),
-        place: observation.place,
+        place: observation.place.as_ref(),
         threshold,
     }
 }

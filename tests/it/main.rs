@@ -19,6 +19,7 @@ mod evidence;
 mod faults;
 mod identity;
 mod layers;
+mod mistakes;
 mod output;
 mod pipeline;
 

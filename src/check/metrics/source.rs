@@ -28,7 +28,14 @@ pub(super) enum Source<'p> {
 
 /// What the scrapes add up to. Text of megabytes is parsed and judged beside the thread of the I/O, so that limits and
 /// signals hold meanwhile.
-pub(super) struct State(Option<Box<WindowState>>);
+pub(super) struct State {
+    state: Option<Box<WindowState>>,
+    /// The bytes of all scrapes so far.
+    bytes: usize,
+}
+
+/// With no more text than this, judging takes less time than another thread does to begin.
+const SMALL: usize = 256 * 1024;
 
 impl State {
     /// Lets the state do something until a deadline. What is not done by then is given up, and the state with it.
@@ -38,7 +45,12 @@ impl State {
         work: impl FnOnce(&mut WindowState) -> T + Send + 'static,
     ) -> Result<T, AskError> {
         let late = || AskError::Permanent("the metrics could not be judged in the time that there is".into());
-        let mut state = self.0.take().ok_or_else(late)?;
+        let mut state = self.state.take().ok_or_else(late)?;
+        if self.bytes <= SMALL {
+            let result = work(&mut state);
+            self.state = Some(state);
+            return Ok(result);
+        }
         let done = spawn_blocking(move || {
             let result = work(&mut state);
             (state, result)
@@ -46,7 +58,7 @@ impl State {
         // Also at the end of the time it takes a moment to say what went wrong; the runner lets nothing pass that is late.
         let deadline = deadline.max(Instant::now() + MOMENT);
         let (state, result) = timeout_at(deadline, done).await.map_err(|_| late())?.map_err(|_| late())?;
-        self.0 = Some(state);
+        self.state = Some(state);
         Ok(result)
     }
 }
@@ -68,7 +80,7 @@ impl<'p> Source<'p> {
                         labels.push(("target".into(), side.word().into()));
                     }
                 }
-                let state = State(Some(Box::new(WindowState::new(metrics.clone(), labels))));
+                let state = State { state: Some(Box::new(WindowState::new(metrics.clone(), labels))), bytes: 0 };
                 let what = canary.client.shown(&metrics.request);
                 Ok(Self::Scrape { sides, what, state })
             }
@@ -96,6 +108,9 @@ impl<'p> Source<'p> {
         let attempts = scraped.iter().map(|(_, (_, attempts))| *attempts).max().unwrap_or(0);
         let scraped: Vec<(Side, Result<Scraped, AskError>)> =
             scraped.into_iter().map(|(side, (result, _))| (side, result)).collect();
+        let bytes =
+            |(_, scraped): &(Side, Result<Scraped, AskError>)| scraped.as_ref().map_or(0, |scraped| scraped.body.len());
+        state.bytes += scraped.iter().map(bytes).sum::<usize>();
         let what = what.clone();
         let taken = state.compute(context.deadline, move |state| take(state, scraped, &what, time)).await;
         (taken.and_then(|taken| taken), attempts)

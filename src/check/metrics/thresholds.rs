@@ -48,7 +48,7 @@ fn observation(
     let seen = ThresholdSeen { expression, verdict, severity: threshold.severity, elements };
     let mut observation = Observation::new(Seen::Threshold(seen), threshold.label(), status, detail);
     observation.actual = actual;
-    observation.place = threshold.place;
+    observation.place.clone_from(&threshold.place);
     observation
 }
 
