@@ -1,10 +1,11 @@
 //! What a check works with, and what it comes to.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::http::{Answer, Attempt, Client, Failure, Request, Retrying, retry_until};
+use crate::http::{Answer, Attempt, Client, Credentials, Failure, Request, Retrying, retry_until};
 use crate::outcome::{Cause, CheckId, Event, Observation, Observer, Seen, Status, bounds};
 use crate::plan::CheckPolicy;
 
@@ -107,6 +108,8 @@ pub(super) struct Context<'r> {
     pub(super) observer: &'r dyn Observer,
     pub(super) check: CheckId,
     pub(super) policy: &'r CheckPolicy,
+    /// The access tokens of the machine's service account.
+    pub(super) access: &'r Rc<dyn Credentials>,
     /// When the check's time is up.
     pub(super) deadline: Instant,
 }

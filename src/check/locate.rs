@@ -33,8 +33,8 @@ pub(super) struct Canary {
     pub(super) stable: Option<Stable>,
     /// Every tag of another revision.
     pub(super) others: Vec<(String, Client)>,
-    /// The service's name, where it is known.
-    pub(super) service: Option<String>,
+    /// The service and the revision that was deployed, by short names; nothing where only an address is known.
+    pub(super) deployed: Option<(String, String)>,
     /// What was proven of the identity, to be compared at the end; nothing where it is not proven.
     proven: Option<String>,
     /// How often the API was asked.
@@ -53,7 +53,12 @@ pub(super) struct Stable {
 
 impl Canary {
     pub(super) fn direct(client: Client) -> Self {
-        Self { client, stable: None, others: Vec::new(), service: None, proven: None, attempts: 0, notes: Vec::new() }
+        Self { client, stable: None, others: Vec::new(), deployed: None, proven: None, attempts: 0, notes: Vec::new() }
+    }
+
+    /// Whether it is proven by the API which revision answers at the address.
+    pub(super) fn is_proven(&self) -> bool {
+        self.proven.is_some()
     }
 
     /// What is known of the identity; nothing where nobody asked for one.
@@ -62,15 +67,15 @@ impl Canary {
     }
 }
 
-/// Locates the canary.
+/// Locates the canary. Where its answers tell their revision, they may prove later what the API cannot.
 ///
 /// # Errors
 /// The finding of the check in whose time it was looked for.
-pub(super) async fn locate(context: &Context<'_>, route: &Route) -> Result<Canary, Finding> {
+pub(super) async fn locate(context: &Context<'_>, route: &Route, answers_tell: bool) -> Result<Canary, Finding> {
     let locating = match route {
         Route::Direct(client) => return Ok(Canary::direct(client.clone())),
         Route::CloudRun { cloud, given, require_identity, client } => {
-            Locating { cloud, given: given.as_ref(), require_identity: *require_identity, client }
+            Locating { cloud, given: given.as_ref(), require_identity: *require_identity && !answers_tell, client }
         }
     };
     let policy = context.policy.retry;
@@ -94,6 +99,7 @@ pub(super) async fn locate(context: &Context<'_>, route: &Route) -> Result<Canar
 struct Locating<'r> {
     cloud: &'r CloudRun,
     given: Option<&'r Address>,
+    /// Whether an identity that the API cannot prove is an error.
     require_identity: bool,
     client: &'r MakeClient,
 }
@@ -104,6 +110,11 @@ type Found = Result<Canary, (Status, String)>;
 const GRANT: &str = "grant the account roles/run.viewer on the service";
 
 impl Locating<'_> {
+    fn deployed(&self) -> (String, String) {
+        let deployment = &self.cloud.deployment;
+        (deployment.service.clone(), deployment.revision.clone())
+    }
+
     fn make(&self, address: Address, facts: &ServiceFacts) -> Result<Client, (Status, String)> {
         (self.client)(address, facts).map_err(|why| (Status::Error, why))
     }
@@ -131,8 +142,8 @@ impl Locating<'_> {
         let others: Vec<(String, Client)> = proof.others.into_iter().filter_map(other).collect();
         let stable = ["prior", "stable"].into_iter().find_map(|tag| others.iter().find(|(known, _)| known == tag));
         let stable = stable.map(|(_, client)| Stable { client: client.clone(), sticky: proof.sticky });
-        let service = Some(self.cloud.deployment.service.clone());
-        Ok(Canary { client, stable, others, service, proven, attempts: 0, notes })
+        let deployed = Some(self.deployed());
+        Ok(Canary { client, stable, others, deployed, proven, attempts: 0, notes })
     }
 
     /// Whether the deployed revision alone answers at an address.
@@ -172,8 +183,7 @@ impl Locating<'_> {
         let identity = self.not_proven(&address, why, GRANT)?;
         let audience = deployment.service_urls.first().map(|url| url.shown().to_owned());
         let client = self.make(address, &ServiceFacts { audience, ..ServiceFacts::default() })?;
-        let service = Some(deployment.service.clone());
-        Ok(Canary { service, notes: vec![identity], ..Canary::direct(client) })
+        Ok(Canary { deployed: Some(self.deployed()), notes: vec![identity], ..Canary::direct(client) })
     }
 
     /// What to say where the identity is not proven: a warning, unless it has to be.

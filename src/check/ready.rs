@@ -1,10 +1,11 @@
 //! `ready`: the canary serves. Any HTTP answer other than 502, 503 and 504 will do; all else is "not yet".
 
 use super::context::{AskError, Context, Finding};
+use super::identity;
 use super::locate::Canary;
 use crate::http::{FailureKind, Request};
-use crate::outcome::{Cause, Status};
-use crate::plan::Ready;
+use crate::outcome::{Cause, Observation, Status};
+use crate::plan::{Identity, Ready};
 
 /// Whether the canary serves; with the proof of which revision it is, where that was asked for.
 pub(super) async fn check(context: &Context<'_>, canary: &Canary, ready: &Ready) -> Finding {
@@ -28,14 +29,55 @@ pub(super) async fn check(context: &Context<'_>, canary: &Canary, ready: &Ready)
     };
     let (result, attempts) = context.attempt(&what, attempt).await;
     let mut finding = Finding::of_request(&what, result, attempts.max(canary.attempts));
-    if finding.status == Status::Pass
-        && let Some(identity) = canary.identity()
-    {
-        finding.status = identity.status;
-        finding.detail = format!("{}; identity {}", finding.detail, identity.detail);
+    if finding.status == Status::Pass {
+        let identified = identified(context, canary, ready.identity.as_ref()).await;
+        identified.told(&mut finding);
     }
-    finding.observations.splice(0..0, canary.notes.clone());
     finding
+}
+
+/// What is known of the identity, by the API and by the answers.
+struct Identified {
+    notes: Vec<Observation>,
+    /// The worst of it, in one clause; nothing where nobody asked for an identity.
+    said: Option<(Status, String)>,
+}
+
+async fn identified(context: &Context<'_>, canary: &Canary, identity: Option<&Identity>) -> Identified {
+    let mut notes = canary.notes.clone();
+    let said = |notes: &[Observation]| {
+        notes.first().map(|identity| (identity.status, format!("identity {}", identity.detail)))
+    };
+    let (Some(identity), Some((_, revision))) = (identity, &canary.deployed) else {
+        let said = said(&notes);
+        return Identified { notes, said };
+    };
+    match identity::prove(context, canary, revision, identity).await {
+        Ok(note) => {
+            // Answers prove what the API could not.
+            if let Some(first) = notes.first_mut().filter(|_| !canary.is_proven()) {
+                first.status = Status::Pass;
+                first.detail = format!("proven by its answers: {} serves {revision}", canary.client.address().shown());
+            }
+            let said = said(&notes);
+            notes.push(note);
+            Identified { notes, said }
+        }
+        Err(error) => Identified { notes, said: Some((error.status(), error.cause().text)) },
+    }
+}
+
+impl Identified {
+    fn told(self, finding: &mut Finding) {
+        if let Some((status, clause)) = self.said {
+            finding.status = status;
+            finding.detail = match status {
+                Status::Pass | Status::Warn => format!("{}; {clause}", finding.detail),
+                Status::Fail | Status::Error | Status::Skipped => clause,
+            };
+        }
+        finding.observations.splice(0..0, self.notes);
+    }
 }
 
 /// What is left to say where the plan switches the check off and the canary had to be located all the same.

@@ -1,5 +1,6 @@
 //! Runs the checks of a plan: stage by stage, those of one stage side by side, all under one deadline.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
@@ -7,9 +8,10 @@ use tokio::time::Instant;
 
 use super::context::{Context, Finding};
 use super::locate::{Canary, Route, locate, prove_again};
-use super::{Ledger, http, metrics, ready, smoke};
+use super::{Ledger, http, identity, metrics, ready, smoke};
+use crate::http::Credentials;
 use crate::outcome::{CheckId, Event, Observer, Status, bounds, effect};
-use crate::plan::{CheckSpec, Kind, Plan, Stage};
+use crate::plan::{CheckSpec, Identity, Kind, Plan, Stage, reserve};
 use crate::text;
 
 /// Several observers as one; they hear in their order.
@@ -30,20 +32,22 @@ impl Observer for Silence {
     fn hear(&self, _: &Event) {}
 }
 
-/// What is kept back of the global limit for the summary and the reports.
-fn reserve(timeout: Duration) -> Duration {
-    (timeout / 10).min(Duration::from_secs(1))
-}
-
 /// Runs the plan. `observer` hears what happens, and so does the ledger through it: what was found stands there also if this
 /// future is dropped before its end.
-pub(crate) async fn run(plan: &Plan, route: &Route, ledger: &Ledger, observer: &dyn Observer) {
+pub(crate) async fn run(
+    plan: &Plan,
+    route: &Route,
+    access: &Rc<dyn Credentials>,
+    ledger: &Ledger,
+    observer: &dyn Observer,
+) {
     let deadline = Instant::now() + plan.timeout.saturating_sub(reserve(plan.timeout));
-    Runner { plan, ledger, observer, deadline }.run(route).await;
+    Runner { plan, access, ledger, observer, deadline }.run(route).await;
 }
 
 struct Runner<'r> {
     plan: &'r Plan,
+    access: &'r Rc<dyn Credentials>,
     ledger: &'r Ledger,
     observer: &'r dyn Observer,
     deadline: Instant,
@@ -75,9 +79,29 @@ impl<'r> Runner<'r> {
             prove_again(route, &canary, spec.policy.retry, deadline),
             join_all(self.checks(Stage::Healthy).map(|(id, spec)| self.ask_again(id, spec, &canary))),
         );
-        if let (Err((status, why)), _) = again.await {
+        let (mut proven, _) = again.await;
+        if proven.is_ok() {
+            proven = self.answers_again(id, spec, &canary, deadline).await;
+        }
+        if let Err((status, why)) = proven {
             self.observer.hear(&Event::Overturned { check: id, status, why });
         }
+    }
+
+    /// Where answers tell their revision, asks for it once more before the verdict.
+    async fn answers_again(
+        &self,
+        id: CheckId,
+        spec: &CheckSpec,
+        canary: &Canary,
+        deadline: Instant,
+    ) -> Result<(), (Status, String)> {
+        let (Some(identity), Some((_, revision))) = (identity_of(spec), &canary.deployed) else { return Ok(()) };
+        let context = Context { observer: &Silence, check: id, policy: &spec.policy, access: self.access, deadline };
+        let proven = identity::prove(&context, canary, revision, identity).await;
+        proven
+            .map(drop)
+            .map_err(|error| (error.status(), format!("the rollout changed under the gate: {}", error.cause())))
     }
 
     /// Asks once more, before the verdict, what was well at first: the rest may have taken minutes.
@@ -87,7 +111,7 @@ impl<'r> Runner<'r> {
             return;
         }
         let deadline = self.deadline.min(Instant::now() + spec.policy.limit);
-        let context = Context { observer: &Silence, check: id, policy: &spec.policy, deadline };
+        let context = Context { observer: &Silence, check: id, policy: &spec.policy, access: self.access, deadline };
         let finding = http::check(&context, &canary.client, check).await;
         if finding.status != Status::Pass {
             let why = format!("it was well at first, and is not at the end: {}", finding.detail);
@@ -109,7 +133,7 @@ impl<'r> Runner<'r> {
         let running = self.start(id, spec);
         let (canary, finding) = match self.in_time() {
             Err(late) => (None, late),
-            Ok(()) => match locate(&running.context, route).await {
+            Ok(()) => match locate(&running.context, route, identity_of(spec).is_some()).await {
                 Err(finding) => (None, finding),
                 Ok(canary) => {
                     // Where the address has to be located, that is a part of being ready, and cannot be switched off.
@@ -144,7 +168,8 @@ impl<'r> Runner<'r> {
         self.observer.hear(&Event::Started { check: id });
         let own = Instant::now() + spec.policy.limit;
         let deadline = own.min(self.deadline);
-        let context = Context { observer: self.observer, check: id, policy: &spec.policy, deadline };
+        let context =
+            Context { observer: self.observer, check: id, policy: &spec.policy, access: self.access, deadline };
         Running { spec, context, own }
     }
 
@@ -192,6 +217,14 @@ impl<'r> Runner<'r> {
             let why = format!("not run, because {failed} did not pass");
             self.observer.hear(&Event::Skipped { check, why });
         }
+    }
+}
+
+/// What tells the revision of an answer, where the plan says it.
+fn identity_of(spec: &CheckSpec) -> Option<&Identity> {
+    match &spec.kind {
+        Kind::Ready(ready) => ready.identity.as_ref(),
+        Kind::Http(_) | Kind::Metrics(_) | Kind::Smoke(_) => None,
     }
 }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::process::Process;
 use crate::cli::{ColorWhen, GoogleArgs, OutputArgs};
-use crate::google::{AccessTokens, Api, IdentityTokens, Metadata};
+use crate::google::{AccessAuth, AccessTokens, Api, IdentityTokens, Metadata};
 use crate::http::{Address, Transport};
 use crate::observe;
 use crate::outcome::{Diagnostic, Exit};
@@ -66,6 +66,7 @@ pub(crate) struct Session {
 pub(super) struct Google {
     pub(super) run: Api,
     pub(super) identity: Rc<IdentityTokens>,
+    pub(super) access: Rc<AccessAuth>,
 }
 
 impl Session {
@@ -139,11 +140,7 @@ impl Session {
             let address = Address::parse(written).map_err(|error| CommandError::usage(format!("{flag}: {error}")))?;
             transport.client(address, &[]).map_err(CommandError::usage)
         };
-        let host = variable("GCE_METADATA_HOST").unwrap_or_else(|| "metadata.google.internal".into());
-        let metadata = Address::parse(&format!("http://{host}"))
-            .map_err(|error| CommandError::usage(format!("GCE_METADATA_HOST: {error}")))?;
-        let metadata = Rc::new(Metadata::new(transport, metadata));
-        let access = Rc::new(AccessTokens::new(metadata.clone(), self.redactor.clone()));
+        let (metadata, access) = self.access(transport)?;
         let api = |name, client| Api::new(name, client, access.clone());
         let run = api("the Cloud Run Admin API", endpoint("--run-endpoint", &args.run_endpoint)?);
         let iam = api("the IAM Credentials API", endpoint("--iam-endpoint", &args.iam_endpoint)?);
@@ -155,7 +152,20 @@ impl Session {
             None => variable("CANARY_GATE_ID_TOKEN").map(|token| token.trim().to_owned()),
         };
         let identity = IdentityTokens::new(metadata, access.clone(), iam, given, self.redactor.clone());
-        Ok(Google { run, identity: Rc::new(identity) })
+        Ok(Google { run, identity: Rc::new(identity), access: Rc::new(AccessAuth::new(access)) })
+    }
+
+    /// The metadata server, and the access tokens that it gives.
+    ///
+    /// # Errors
+    /// A `GCE_METADATA_HOST` that is not an address.
+    pub(super) fn access(&self, transport: &Transport) -> Result<(Rc<Metadata>, Rc<AccessTokens>), CommandError> {
+        let host = variable("GCE_METADATA_HOST").unwrap_or_else(|| "metadata.google.internal".into());
+        let address = Address::parse(&format!("http://{host}"))
+            .map_err(|error| CommandError::usage(format!("GCE_METADATA_HOST: {error}")))?;
+        let metadata = Rc::new(Metadata::new(transport, address));
+        let access = Rc::new(AccessTokens::new(metadata.clone(), self.redactor.clone()));
+        Ok((metadata, access))
     }
 
     /// A runtime for one thread of I/O.

@@ -13,7 +13,7 @@ use super::{CommandError, Session};
 use crate::check::{self, Everyone, Ledger, MakeClient, Route};
 use crate::cli::{GoogleArgs, PlanArgs, ReportArgs, Verify};
 use crate::google::{Auth, CloudRun, Deployment, Given, IdentityTokens, ServiceFacts};
-use crate::http::{Address, Transport};
+use crate::http::{Address, Credentials, Transport};
 use crate::observe::{self, Lines};
 use crate::outcome::{DeploymentFacts, Exit, Observer, Summary, Unfinished};
 use crate::plan::{Plan, PlanInput};
@@ -59,6 +59,7 @@ fn open_reports(session: &Session, args: &ReportArgs, started_at: SystemTime) ->
 struct Prepared {
     plan: Plan,
     route: Route,
+    access: Rc<dyn Credentials>,
     /// The address, where it was given.
     url: Option<String>,
     deployment: Option<DeploymentFacts>,
@@ -86,7 +87,7 @@ impl Prepared {
         }
         let plan = plan(session, &args.plan)?;
         let transport = session.transport(args.network.ca_file.as_deref())?;
-        let Google { run, identity } = session.google(&args.google, &transport)?;
+        let Google { run, identity, access } = session.google(&args.google, &transport)?;
         let (shown, facts) =
             (url.as_ref().map(|url| url.shown().to_owned()), deployment.as_ref().map(Deployment::facts));
         let client = clients(&args.google, &plan, transport, identity);
@@ -104,7 +105,7 @@ impl Prepared {
                 ));
             }
         };
-        Ok(Self { plan, route, url: shown, deployment: facts })
+        Ok(Self { plan, route, access, url: shown, deployment: facts })
     }
 }
 
@@ -211,7 +212,7 @@ async fn summarize(session: &Session, prepared: &Prepared, started_at: SystemTim
         signal = signals.next() => {
             Some(Unfinished { cause: format!("interrupted by {signal}"), exit: Exit::NoVerdict })
         }
-        () = check::run(&prepared.plan, &prepared.route, &ledger, &everyone) => None,
+        () = check::run(&prepared.plan, &prepared.route, &prepared.access, &ledger, &everyone) => None,
     };
     Summary {
         url: prepared.url.clone().or_else(|| ledger.address()),

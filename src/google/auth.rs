@@ -6,8 +6,8 @@ use std::rc::Rc;
 use clap::ValueEnum;
 use tokio::time::Instant;
 
-use super::IdentityTokens;
 use super::front_end::{self, Refusal};
+use super::{AccessTokens, IdentityTokens};
 use crate::http::{Advice, Answer, Credentials, Header, Local, Round};
 
 /// When identity tokens are sent to the canary.
@@ -148,5 +148,51 @@ impl Credentials for Auth {
                 ),
             }
         })
+    }
+}
+
+/// Access tokens of the machine's service account, on requests to a service that takes them as its own.
+pub(crate) struct AccessAuth {
+    tokens: Rc<AccessTokens>,
+    /// Why there was no token when one was wanted last.
+    trouble: RefCell<Option<String>>,
+}
+
+impl AccessAuth {
+    pub(crate) fn new(tokens: Rc<AccessTokens>) -> Self {
+        Self { tokens, trouble: RefCell::default() }
+    }
+}
+
+impl Credentials for AccessAuth {
+    fn rounds(&self) -> Vec<Round> {
+        vec![Round::kept(0), Round::fresh(0)]
+    }
+
+    fn header(&self, round: Round, deadline: Instant) -> Local<'_, Option<Header>> {
+        Box::pin(async move {
+            if round.fresh {
+                self.tokens.drop_kept().await;
+            }
+            match self.tokens.get(deadline).await {
+                Ok(token) => Some(Header::bearer(&token)),
+                Err(error) => {
+                    self.trouble.replace(Some(error));
+                    None
+                }
+            }
+        })
+    }
+
+    fn refused(&self, answer: &Answer, _: Round) -> bool {
+        answer.status == 401 && self.trouble.borrow().is_none()
+    }
+
+    fn accepted(&self, _: Round) {}
+
+    fn advice<'f>(&'f self, answer: &'f Answer, _: Round, _: Instant) -> Local<'f, Option<Advice>> {
+        let trouble = self.trouble.borrow().clone().filter(|_| matches!(answer.status, 401 | 403));
+        let text = trouble.map(|trouble| format!("there is no access token: {trouble}"));
+        Box::pin(async move { text.map(|text| Advice { text, unseen: true }) })
     }
 }

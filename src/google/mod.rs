@@ -10,7 +10,8 @@ mod run_api;
 mod tokens;
 
 pub(crate) use api::Api;
-pub(crate) use auth::{Auth, AuthMode};
+pub use auth::AuthMode;
+pub(crate) use auth::{AccessAuth, Auth};
 pub(crate) use deployment::{Deployment, Given};
 pub(crate) use locate::{CloudRun, Located, Proof, ServiceFacts, Unproven};
 pub(crate) use metadata::Metadata;

@@ -65,6 +65,11 @@ impl AccessTokens {
         Ok(token.access_token)
     }
 
+    /// Drops the token that is kept.
+    pub(super) async fn drop_kept(&self) {
+        *self.kept.lock().await = None;
+    }
+
     /// Drops a token that was refused, unless another has taken its place.
     pub(super) async fn forget(&self, refused: &str) {
         let mut kept = self.kept.lock().await;

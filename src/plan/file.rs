@@ -19,6 +19,8 @@ pub(super) struct File {
     pub(super) timeout: Key<Meant<Duration>>,
     /// Sent with every request to the canary; secrets as "env:NAME" or "<file:/path>".
     pub(super) headers: Key<Map<String>>,
+    /// What tells in an answer which revision gave it; nothing does where it is null.
+    pub(super) identity: Key<Option<Identity>>,
     /// The canary serves.
     pub(super) ready: Key<Ready>,
     /// The application says that it is well.
@@ -31,6 +33,20 @@ pub(super) struct File {
     pub(super) smoke: Key<Smoke>,
     /// More HTTP checks, run beside readiness, metrics and smoke.
     pub(super) http: Key<List<NamedHttp>>,
+}
+
+/// What tells in an answer which revision gave it: the value of a header or of a path into JSON, as Cloud Run gives it to the
+/// container in `K_REVISION`.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a mapping such as {path: /, header: X-Revision}")]
+pub(super) struct Identity {
+    /// The path that is asked for.
+    pub(super) path: Must<Meant<Path>>,
+    /// The header whose value is the revision's name.
+    pub(super) header: Key<String>,
+    /// The path into the JSON answer to the revision's name.
+    pub(super) json: Key<Meant<JsonPath>>,
 }
 
 /// How long to wait between tries.
@@ -209,6 +225,11 @@ pub(super) struct Metrics {
     pub(super) fail_fast: Key<bool>,
     /// How many scrapes of the window may fail.
     pub(super) max_failed_scrapes: Key<u32>,
+    /// Labels that every series gets, as a scrape configuration gives them: job and instance where nothing else is said, the
+    /// service's name and the address; an empty value takes one away.
+    pub(super) labels: Key<Map<String>>,
+    /// Whether the timestamps of samples count; otherwise all are as of the scrape.
+    pub(super) honor_timestamps: Key<bool>,
     /// The series whose value tells one instance of the service from another.
     pub(super) instance: Key<String>,
     /// The stable revision's address or tag: it is scraped too, and every series carries target="canary" or target="stable".
@@ -217,7 +238,7 @@ pub(super) struct Metrics {
     pub(super) source: Key<MetricsSource>,
     /// Of source prometheus: the address in front of /api/v1/query.
     pub(super) url: Key<Option<Meant<Address>>>,
-    /// Of source prometheus: a bearer token, as "env:NAME" or "<file:/path>".
+    /// Of source prometheus: a bearer token, as "env:NAME" or "<file:/path>", or google for the metadata server's access token.
     pub(super) token: Key<Option<String>>,
     /// The limit for the check.
     pub(super) timeout: Key<Meant<Duration>>,

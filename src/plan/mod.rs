@@ -51,6 +51,11 @@ pub(crate) struct Plan {
     pub(crate) checks: Vec<CheckSpec>,
 }
 
+/// What is kept back of the limit of a whole run, for the summary and the reports.
+pub(crate) fn reserve(timeout: Duration) -> Duration {
+    (timeout / 10).min(Duration::from_secs(1))
+}
+
 /// One check.
 #[derive(Clone, Debug)]
 pub(crate) struct CheckSpec {
@@ -103,6 +108,22 @@ pub(crate) struct CheckPolicy {
 pub(crate) struct Ready {
     /// The path that is asked for.
     pub(crate) path: String,
+    pub(crate) identity: Option<Identity>,
+}
+
+/// What tells in an answer which revision gave it.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    /// The path that is asked for.
+    pub(crate) path: String,
+    pub(crate) told_by: ToldBy,
+}
+
+/// Where an answer names its revision.
+#[derive(Clone, Debug)]
+pub(crate) enum ToldBy {
+    Header(String),
+    Json(JsonPath),
 }
 
 /// One request and what must come back.
@@ -165,6 +186,10 @@ pub(crate) struct Metrics {
     pub(crate) records: Vec<Record>,
     /// How long to watch; one scrape where there is none.
     pub(crate) window: Option<Window>,
+    /// Labels that every series gets, over those of its target; an empty value takes one away.
+    pub(crate) labels: Vec<(String, String)>,
+    /// Whether the timestamps of samples count.
+    pub(crate) honor_timestamps: bool,
     /// The series whose value tells one instance from another.
     pub(crate) instance: String,
     /// The stable revision.
@@ -199,8 +224,17 @@ pub(crate) struct Window {
 pub(crate) enum MetricsSource {
     /// The canary's own metrics endpoint.
     Scrape,
-    /// A Prometheus HTTP API: its address, and the headers it wants.
-    Prometheus(Address, Vec<Header>),
+    /// A Prometheus HTTP API.
+    Prometheus(Address, ApiToken),
+}
+
+/// What a Prometheus HTTP API is asked with.
+#[derive(Clone, Debug)]
+pub(crate) enum ApiToken {
+    None,
+    Header(Header),
+    /// The access token of the machine's service account.
+    Google,
 }
 
 /// Whether the front end loads.

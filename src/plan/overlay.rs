@@ -41,7 +41,7 @@ macro_rules! overlay {
     };
 }
 
-overlay!(File { timeout, headers, http } { ready, health, readiness, metrics, smoke });
+overlay!(File { timeout, headers, identity, http } { ready, health, readiness, metrics, smoke });
 overlay!(Backoff { initial, max } {});
 overlay!(Expect { status, json, headers, body } {});
 overlay!(Ready { enabled, path, timeout, request_timeout, max_body } { backoff });
@@ -50,7 +50,7 @@ overlay!(Http {
 } { expect, backoff });
 overlay!(Metrics {
     enabled, severity, path, headers, require, thresholds, rules, severities, window, interval, fail_fast,
-    max_failed_scrapes, instance, baseline, source, url, token, timeout, request_timeout, max_body
+    max_failed_scrapes, labels, honor_timestamps, instance, baseline, source, url, token, timeout, request_timeout, max_body
 } { backoff });
 overlay!(Smoke {
     enabled, severity, requests, page, assets, asset_skew, max_assets, concurrency, max_redirects, timeout, request_timeout, max_body

@@ -211,3 +211,57 @@ fn parsing_holds_no_signal_and_no_limit_up() {
     let took = Duration::from_millis(ran.check("metrics")["duration_ms"].as_u64().unwrap());
     assert!(took < Duration::from_secs(8), "{took:?}");
 }
+
+#[test]
+fn timestamps_can_be_left_out_of_account() {
+    let canary = exposing(format!("# TYPE failure_total counter\nfailure_total 1 {}000\n", seconds_ago(622)));
+    let ran = Gate::verify(&canary.url(), one(GUARDED).set("metrics.honor_timestamps", false)).run();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("were taken as of the scrape"), "{}", ran.stdout);
+}
+
+#[test]
+fn labels_of_the_target_can_be_set() {
+    let canary = exposing("errors_total 5\n");
+    for (labels, expr, code) in [
+        (serde_json::json!({"job": "app", "team": "blue"}), "errors_total{job=\"app\", team=\"blue\"} >= 5", 0),
+        (serde_json::json!({"instance": ""}), "errors_total{instance=\"\"} >= 5", 0),
+        (serde_json::json!({}), "errors_total{job=\"app\"} >= 5", 1),
+    ] {
+        let ran = Gate::verify(&canary.url(), one(expr).set("metrics.labels", labels)).run();
+        assert_eq!(ran.code, code, "{expr}: {}", ran.stderr);
+    }
+    let ran =
+        Gate::verify(&canary.url(), one("a > 1").set("metrics.labels", serde_json::json!({"__name__": "x"}))).run();
+    assert!(ran.code == 2 && ran.stderr.contains("is not a label that a series can be given"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_window_has_time_of_its_own_unless_the_file_says_otherwise() {
+    let canary = exposing("errors_total 0\n");
+    let run = |checks: &str, flags: &[&str]| Gate::verify(&canary.url(), checks).args(flags.iter().copied()).run();
+    let threshold = "require: [], thresholds: [{expr: errors_total <= 2}]";
+    let ran = run(
+        &format!("smoke: {{enabled: false}}\nmetrics: {{window: 31s, interval: 31s, {threshold}}}\ntimeout: 5s\n"),
+        &[],
+    );
+    assert!(
+        ran.code == 2 && ran.stderr.contains("does not fit into the limit of the whole run (5s)"),
+        "{}",
+        ran.stderr
+    );
+    let ran = run(&format!("metrics: {{window: 31s, timeout: 20s, {threshold}}}\n"), &[]);
+    assert!(ran.code == 2 && ran.stderr.contains("does not fit into metrics.timeout (20s)"), "{}", ran.stderr);
+    let ran = run(&format!("metrics: {{{threshold}}}\n"), &["--timeout", "3s", "--window", "12s"]);
+    assert!(
+        ran.code == 2 && ran.stderr.contains("does not fit into the limit of the whole run (3s)"),
+        "{}",
+        ran.stderr
+    );
+    assert!(canary.seen().is_empty());
+    // The default's limit of 30 s was made for one scrape.
+    let mut gate = Gate::new().args(["checks", "--validate", "checks.yaml"]);
+    gate.file("checks.yaml", format!("metrics: {{window: 2m, {threshold}}}\n"));
+    let ran = gate.run();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+}

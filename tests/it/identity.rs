@@ -250,3 +250,92 @@ fn the_healthy_path_stays_as_short_as_it_was() {
     let health = canary.seen().iter().filter(|request| request.path == "/api/health").count();
     assert_eq!(health, 2, "once at first, once before the verdict");
 }
+
+/// A canary whose n-th answer (counted from 0, over all paths) names the revision that `revision` gives.
+fn naming(revision: impl Fn(usize) -> &'static str + Send + Sync + 'static) -> Canary {
+    let count = AtomicUsize::new(0);
+    Canary::start(Arc::new(move |request: &Request| {
+        let revision = revision(count.fetch_add(1, Ordering::SeqCst));
+        match &*request.path {
+            "/api/version" => Reply::json(200, &json!({"revision": revision}).to_string()),
+            _ => answer(request).header("X-Revision", revision),
+        }
+    }))
+}
+
+fn telling(google: &Canary, identity: &Value, more: &[&str]) -> crate::gate::Ran {
+    let mut gate = Gate::new().args(["verify", "--checks", "checks.yaml", "--report", "json=report.json"]);
+    gate.file("checks.yaml", Checks::fast().set("identity", identity.clone()).to_string());
+    let gate = environment(google).into_iter().fold(gate, |gate, (name, value)| gate.env(name, &value));
+    gate.args(more.iter().copied()).run()
+}
+
+#[test]
+fn the_gate_waits_until_the_deployed_revision_answers() {
+    for identity in
+        [json!({"path": "/", "header": "X-Revision"}), json!({"path": "/api/version", "json": "$.revision"})]
+    {
+        let canary = naming(|number| if number < 5 { PRIOR } else { DEPLOYED });
+        let ran = telling(&World::of(&canary).serve(), &identity, &[]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert!(ran.stderr.contains(&format!("the answer is of {PRIOR}, want {DEPLOYED}")), "{}", ran.stderr);
+        assert!(ran.stdout.contains("2 answers in a row are of"), "{}", ran.stdout);
+        let canary = naming(|_| PRIOR);
+        let ran = telling(&World::of(&canary).serve(), &identity, &[]);
+        assert_eq!((ran.code, ran.status("ready")), (1, "fail"), "{}", ran.stderr);
+        assert!(ran.detail("ready").contains("the answer is of emergence-app-00041-old"), "{}", ran.detail("ready"));
+        // Every other answer is of the other revision: two in a row never come.
+        let canary = naming(|number| if number % 2 == 0 { PRIOR } else { DEPLOYED });
+        let ran = telling(&World::of(&canary).serve(), &identity, &[]);
+        assert_eq!(ran.code, 1, "{}", ran.stderr);
+    }
+    // Well at first, and another revision at the end.
+    let canary = naming(|number| if number < 9 { DEPLOYED } else { PRIOR });
+    let ran = telling(&World::of(&canary).serve(), &json!({"path": "/", "header": "X-Revision"}), &[]);
+    assert!(ran.code == 1 && ran.detail("ready").contains("changed under the gate"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_custom_domain_is_proven_by_its_answers() {
+    let identity = json!({"path": "/", "header": "X-Revision"});
+    let (canary, elsewhere) = (healthy(), naming(|_| DEPLOYED));
+    let google = World::of(&canary).serve();
+    let ran = telling(&google, &identity, &["--url", &elsewhere.url(), "--require-identity"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.detail("ready").contains("proven by its answers"), "{}", ran.detail("ready"));
+    // A fifth of the answers is not enough.
+    let mixed = naming(|number| if number % 5 == 0 { DEPLOYED } else { PRIOR });
+    let ran = telling(&google, &identity, &["--url", &mixed.url(), "--require-identity"]);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+}
+
+#[test]
+fn a_prometheus_server_is_asked_with_the_metadata_servers_token() {
+    let canary = healthy();
+    let google = World::of(&canary).serve();
+    let wanted = format!("Bearer {}", crate::canary::google::ACCESS);
+    let monitoring = Canary::start(Arc::new(move |request: &Request| {
+        if request.headers.get("authorization") != Some(&wanted) {
+            return Reply::json(401, "{}");
+        }
+        Reply::json(
+            200,
+            r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"1"]}]}}"#,
+        )
+    }));
+    let checks = Checks::fast()
+        .set("metrics.source", "prometheus")
+        .set("metrics.url", monitoring.url())
+        .set("metrics.token", "google")
+        .set("metrics.require", Value::Array(Vec::new()))
+        .set("metrics.thresholds", json!([{"expr": "up >= 1"}]));
+    let verify = |metadata: &str| {
+        Gate::verify(&canary.url(), &checks).env("GCE_METADATA_HOST", metadata.trim_start_matches("http://")).run()
+    };
+    let ran = verify(&google.url());
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(!ran.everything().contains(crate::canary::google::ACCESS));
+    let ran = verify("127.0.0.1:1");
+    assert_ne!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.detail("metrics").contains("there is no metadata server"), "{}", ran.detail("metrics"));
+}

@@ -118,6 +118,10 @@ impl<'p> PrometheusApi<'p> {
         let what = format!("POST {}/api/v1/query", self.address());
         let limits = context.policy.request;
         let attempt = async || match self.client.ask(&request, limits, deadline).await {
+            Ok(answer) if answer.advice.is_some() => {
+                let advice = answer.advice.as_ref().map_or("", |advice| &*advice.text);
+                Err(AskError::answer(&answer, format!("{}: {advice}", answer.status)))
+            }
             // A server's own 503 (a query that timed out or was aborted) is JSON and an answer.
             Ok(answer) if answer.is_transient() && !(answer.status == 503 && is_json(&answer)) => {
                 Err(AskError::answer(&answer, format!("{}: {}", answer.status, answer.excerpt())))

@@ -16,7 +16,7 @@ use crate::check::context::{AskError, Context};
 use crate::check::locate::Canary;
 use crate::http::Client;
 use crate::outcome::Observation;
-use crate::plan::{Baseline, Metrics, MetricsSource};
+use crate::plan::{ApiToken, Baseline, Metrics, MetricsSource};
 
 /// What it takes to tell of scrapes that failed.
 const MOMENT: Duration = Duration::from_millis(200);
@@ -70,11 +70,12 @@ impl<'p> Source<'p> {
         match &metrics.source {
             MetricsSource::Scrape => {
                 let scraper = |client| Scraper::new(client, metrics, context.policy.request);
-                let mut labels = BTreeMap::from([(Side::Canary, labels(canary, &canary.client))]);
+                let labels_of = |client: &Client| labels(canary, client, &metrics.labels);
+                let mut labels = BTreeMap::from([(Side::Canary, labels_of(&canary.client))]);
                 let mut sides = vec![(Side::Canary, scraper(canary.client.clone()))];
                 if let Some(baseline) = &metrics.baseline {
                     let client = baseline_client(canary, baseline)?;
-                    labels.insert(Side::Stable, self::labels(canary, &client));
+                    labels.insert(Side::Stable, labels_of(&client));
                     sides.push((Side::Stable, scraper(client)));
                     for (side, labels) in &mut labels {
                         labels.push(("target".into(), side.word().into()));
@@ -84,9 +85,17 @@ impl<'p> Source<'p> {
                 let what = canary.client.shown(&metrics.request);
                 Ok(Self::Scrape { sides, what, state })
             }
-            MetricsSource::Prometheus(address, headers) => {
+            MetricsSource::Prometheus(address, token) => {
+                let header = match token {
+                    ApiToken::Header(header) => Some(header.clone()),
+                    ApiToken::None | ApiToken::Google => None,
+                };
                 // The canary's own headers are not for this server.
-                let client = canary.client.elsewhere(address.clone(), headers)?;
+                let client = canary.client.elsewhere(address.clone(), header.as_slice())?;
+                let client = match token {
+                    ApiToken::Google => client.with_credentials(context.access.clone()),
+                    ApiToken::None | ApiToken::Header(_) => client,
+                };
                 Ok(Self::Api(Box::new(PrometheusApi::new(client, metrics))))
             }
         }
@@ -181,11 +190,13 @@ fn take(
 }
 
 /// The labels that a scrape configuration would give the series of an address: the job is the service, the instance the
-/// address.
-fn labels(canary: &Canary, client: &Client) -> Vec<(String, String)> {
+/// address, and over them what the plan says.
+fn labels(canary: &Canary, client: &Client, planned: &[(String, String)]) -> Vec<(String, String)> {
     let address = client.address();
-    let job = canary.service.as_deref().unwrap_or(address.host());
-    vec![("job".into(), job.into()), ("instance".into(), address.host_and_port())]
+    let job = canary.deployed.as_ref().map_or(address.host(), |(service, _)| service);
+    let own = [("job".to_owned(), job.to_owned()), ("instance".to_owned(), address.host_and_port())];
+    let kept = own.into_iter().filter(|(name, _)| !planned.iter().any(|(other, _)| other == name));
+    kept.chain(planned.iter().cloned()).collect()
 }
 
 /// The client of the stable revision.

@@ -66,6 +66,8 @@ pub(super) struct WindowState {
     activities: Vec<Activity>,
     /// The newest stamp of a sample that is ahead of the gate's clock by no more than a skew.
     newest: i64,
+    /// Whether samples had timestamps of their own.
+    stamped: bool,
     /// Whether a scrape came without a content type.
     untyped: bool,
     /// Whether a counter went down from one scrape of an instance to the next.
@@ -83,6 +85,7 @@ impl WindowState {
             records: vec![RuleSeries::default(); metrics.records.len()],
             activities: vec![Activity::default(); metrics.thresholds.len()],
             newest: i64::MIN,
+            stamped: false,
             untyped: false,
             fell: None,
             counters: BTreeMap::new(),
@@ -107,8 +110,10 @@ impl WindowState {
         if self.metrics.window.is_some() {
             self.watch_counters(side, &exposition);
         }
+        self.stamped |= exposition.samples().any(|sample| sample.timestamp().is_some());
         let stamps = exposition.samples().filter_map(|sample| sample.timestamp()).map(milliseconds);
-        let newest = stamps.filter(|stamp| *stamp <= scraped.at + SKEW).max();
+        let honored = stamps.filter(|stamp| self.metrics.honor_timestamps && *stamp <= scraped.at + SKEW);
+        let newest = honored.max();
         self.newest = self.newest.max(newest.unwrap_or(i64::MIN));
         let index = self.met(side, &exposition, scraped.at);
         let known = self.instances.entry(side).or_default();
@@ -130,7 +135,12 @@ impl WindowState {
     pub(super) fn missed(&mut self, side: Side, at: i64) {
         let known = self.instances.entry(side).or_default();
         if known.is_empty() {
-            known.push(Instance { key: None, scrapes: 0, target: target(&self.labels, side, 0), last: at });
+            known.push(Instance {
+                key: None,
+                scrapes: 0,
+                target: target(&self.metrics, &self.labels, side, 0),
+                last: at,
+            });
         }
         for instance in known {
             // What is too much to be kept is told of when there is something to keep.
@@ -147,7 +157,7 @@ impl WindowState {
         // What stands for scrapes that failed before anybody answered is whoever answers first.
         known.retain(|instance| instance.scrapes > 0);
         let index = known.iter().position(|other| other.key == key).unwrap_or_else(|| {
-            let target = target(&self.labels, side, known.len());
+            let target = target(&self.metrics, &self.labels, side, known.len());
             known.push(Instance { key, scrapes: 0, target, last: at });
             known.len() - 1
         });
@@ -244,6 +254,10 @@ impl WindowState {
             let detail = "the answer has no Content-Type; Prometheus 3 refuses such a scrape";
             observations.push(Observation::note("content type", Status::Warn, detail));
         }
+        if self.stamped && !self.metrics.honor_timestamps {
+            let detail = "samples with timestamps were taken as of the scrape (honor_timestamps: false)";
+            observations.push(Observation::note("timestamps", Status::Pass, detail));
+        }
         if self.metrics.window.is_some() {
             observations.extend(self.instances_met());
             observations.extend(self.stopped_traffic(time));
@@ -326,10 +340,10 @@ fn by_name(selector: &Selector) -> Selector {
 }
 
 /// The target that an instance is, by the labels of its side. Behind one address the first instance has its name.
-fn target(labels: &BTreeMap<Side, Vec<(String, String)>>, side: Side, number: usize) -> Target {
+fn target(metrics: &Metrics, labels: &BTreeMap<Side, Vec<(String, String)>>, side: Side, number: usize) -> Target {
     let labels = labels.get(&side).into_iter().flatten().map(|(name, value)| {
         let several = number > 0 && name == "instance";
         (name.clone(), if several { format!("{value}#{}", number + 1) } else { value.clone() })
     });
-    Target::new(labels)
+    Target::new(labels).honor_timestamps(metrics.honor_timestamps)
 }

@@ -2,6 +2,7 @@
 
 use std::io::Read as _;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use promeval::{Format, Value};
@@ -11,8 +12,9 @@ use crate::check::{ask_prometheus, now, scrape_once};
 use crate::cli::Query;
 use crate::command::process::checks_file;
 use crate::command::{CommandError, Session};
+use crate::google::AccessAuth;
 use crate::http::{Address, Client, Request};
-use crate::plan::{self, Kind, Lookup, Metrics, MetricsSource, Plan, PlanInput};
+use crate::plan::{self, ApiToken, Kind, Lookup, Metrics, MetricsSource, Plan, PlanInput};
 
 /// The time between two scrapes where no checks file says it.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -50,8 +52,16 @@ impl Input {
         let transport = session.transport(args.network.ca_file.as_deref())?;
         let mut headers = plan.as_ref().map(|plan| plan.headers.clone()).unwrap_or_default();
         let runtime = session.runtime()?;
-        if let Some(MetricsSource::Prometheus(address, headers)) = metrics.map(|metrics| &metrics.source) {
-            let client = transport.client(address.clone(), headers).map_err(CommandError::usage)?;
+        if let Some(MetricsSource::Prometheus(address, token)) = metrics.map(|metrics| &metrics.source) {
+            let header = match token {
+                ApiToken::Header(header) => Some(header.clone()),
+                ApiToken::None | ApiToken::Google => None,
+            };
+            let mut client = transport.client(address.clone(), header.as_slice()).map_err(CommandError::usage)?;
+            if matches!(token, ApiToken::Google) {
+                let (_, access) = session.access(&transport)?;
+                client = client.with_credentials(Rc::new(AccessAuth::new(access)));
+            }
             let time = time.unwrap_or_else(now);
             let value = runtime.block_on(ask_prometheus(&client, &args.expr, time));
             return Ok(Self::Answer(value.map_err(CommandError::no_verdict)?, time));

@@ -7,16 +7,20 @@ use super::{Context, http, policy, source, thresholds};
 use crate::http::Request;
 use crate::outcome::Severity;
 use crate::plan::meaning::duration;
-use crate::plan::written::{At, Key, Meant};
+use crate::plan::written::{At, Key, Map, Meant};
 use crate::plan::{CheckPolicy, CheckSpec, Kind, Metrics, Record, Stage, Threshold, Window, code, file};
 
 pub(super) fn check(keys: Key<file::Metrics>, context: &mut Context<'_, '_>) -> Option<CheckSpec> {
     let place = context.mistakes.source(keys.place());
     let mut keys = keys.get()?;
+    let own_limit = keys.timeout.place().is_some();
     let judged = judged(&mut keys, context);
+    let labels = labels(std::mem::replace(&mut keys.labels, Key::Absent), context);
     let headers = http::headers(keys.headers, context);
     let policy = policy::of(policy::keys!(keys, severity: keys.severity, retries: Key::Absent), context);
     let written = WindowKeys {
+        // A limit that the file states is meant for all of the check; the default's was made for one scrape.
+        has_own_limit: own_limit,
         length: keys.window,
         interval: keys.interval,
         fail_fast: keys.fail_fast,
@@ -42,6 +46,8 @@ pub(super) fn check(keys: Key<file::Metrics>, context: &mut Context<'_, '_>) -> 
         thresholds,
         records,
         window,
+        labels: labels?,
+        honor_timestamps: keys.honor_timestamps.get()?,
         instance: keys.instance.get()?,
         baseline: keys.baseline.get()?.map(|baseline| baseline.meant),
         source: source?,
@@ -70,7 +76,21 @@ fn judged(keys: &mut file::Metrics, context: &mut Context<'_, '_>) -> Option<(Ve
     Some((all, records))
 }
 
+/// The labels of targets: any name but the metric's.
+fn labels(keys: Key<Map<String>>, context: &mut Context<'_, '_>) -> Option<Vec<(String, String)>> {
+    let mut labels = Vec::new();
+    for (name, value) in keys.or_absent()?.unwrap_or_default().0 {
+        if name.is_empty() || name == "__name__" {
+            let message = format!("{name:?} is not a label that a series can be given");
+            context.mistakes.add(code::NAME, value.place, message);
+        }
+        labels.push((name, value.value));
+    }
+    Some(labels)
+}
+
 struct WindowKeys {
+    has_own_limit: bool,
     length: Key<Option<Meant<Duration>>>,
     interval: Key<Meant<Duration>>,
     fail_fast: Key<bool>,
@@ -85,7 +105,13 @@ fn window(
 ) -> Option<(CheckPolicy, Option<Window>)> {
     let mut added = Duration::ZERO;
     let length = match &context.input.window {
-        None => keys.length.present_or_null(),
+        None => {
+            let length = keys.length.present_or_null();
+            if let (Some(Some(length)), false) = (&length, keys.has_own_limit) {
+                added = length.value.meant;
+            }
+            length
+        }
         Some(written) => match duration(written) {
             Ok(meant) => {
                 // The limit of the file was made for another window, or for none: this one is allowed its own time on top.

@@ -8,11 +8,13 @@ mod smoke;
 mod source;
 mod thresholds;
 
+use std::time::Duration;
+
 use super::file::{self, File};
 use super::meaning::duration;
 use super::mistakes::Mistakes;
-use super::written::Key;
-use super::{CheckSpec, Kind, Lookup, Plan, PlanInput, Ready, Stage, code};
+use super::written::{At, Key};
+use super::{CheckSpec, Identity, Kind, Lookup, Plan, PlanInput, Ready, Stage, ToldBy, code, reserve};
 use crate::outcome::{Place, Severity};
 
 /// What validation works with.
@@ -34,7 +36,7 @@ pub(super) fn plan(file: File, spare: file::Http, context: &mut Context<'_, '_>)
     let headers = http::headers(file.headers, context);
     let defaults = http::defaults(file.readiness.at().map_or(spare, |at| at.value.clone()));
     let mut checks = vec![
-        ready(file.ready, context),
+        ready(file.ready, file.identity, context),
         http::check("health", file.health, Stage::Healthy, context),
         http::check("readiness", file.readiness, Stage::SideBySide, context),
         metrics::check(file.metrics, context),
@@ -46,7 +48,40 @@ pub(super) fn plan(file: File, spare: file::Http, context: &mut Context<'_, '_>)
         let message = "no enabled check blocks, so that the gate would pass whatever the canary does; enable one with severity: block";
         context.mistakes.whole(code::CONFLICT, message);
     }
-    Some(Plan { timeout: timeout?, headers: headers?, checks })
+    let timeout = timeout?;
+    windows_fit(timeout, &checks, context);
+    Some(Plan { timeout, headers: headers?, checks })
+}
+
+/// A window that the limit of the whole run would cut cannot pass: that is said before any request.
+fn windows_fit(timeout: Duration, checks: &[CheckSpec], context: &mut Context<'_, '_>) {
+    let windows = checks.iter().filter_map(|check| match &check.kind {
+        Kind::Metrics(metrics) if check.policy.enabled => metrics.window.map(|window| (window.length, &check.place)),
+        _ => None,
+    });
+    for (length, place) in windows {
+        if length >= timeout.saturating_sub(reserve(timeout)) {
+            let (length, timeout) = (humantime::format_duration(length), humantime::format_duration(timeout));
+            let message = format!(
+                "the window of the metrics ({length}) does not fit into the limit of the whole run ({timeout}), of which a part \
+                 is kept for the summary; raise timeout (--timeout)"
+            );
+            context.conflict(place.as_ref().map(|source| source.place), message);
+        }
+    }
+}
+
+fn identity(keys: At<file::Identity>, context: &mut Context<'_, '_>) -> Option<Identity> {
+    let At { value: keys, place, .. } = keys;
+    let told_by = match (keys.header.or_absent()?, keys.json.or_absent()?) {
+        (Some(header), None) => ToldBy::Header(header),
+        (None, Some(path)) => ToldBy::Json(path.meant),
+        _ => {
+            context.conflict(place, "identity wants exactly one of header and json");
+            return None;
+        }
+    };
+    Some(Identity { path: keys.path.0?.value.meant.0, told_by })
 }
 
 impl Context<'_, '_> {
@@ -55,10 +90,18 @@ impl Context<'_, '_> {
     }
 }
 
-fn ready(keys: Key<file::Ready>, context: &mut Context<'_, '_>) -> Option<CheckSpec> {
+fn ready(
+    keys: Key<file::Ready>,
+    identity: Key<Option<file::Identity>>,
+    context: &mut Context<'_, '_>,
+) -> Option<CheckSpec> {
     let place = context.mistakes.source(keys.place());
     let keys = keys.get()?;
     let policy = policy::of(policy::keys!(keys, severity: Key::of(Severity::Block), retries: Key::Absent), context);
-    let kind = Kind::Ready(Ready { path: keys.path.get()?.meant.0 });
+    let identity = match identity.present_or_null()? {
+        None => None,
+        Some(identity) => Some(self::identity(identity, context)?),
+    };
+    let kind = Kind::Ready(Ready { path: keys.path.get()?.meant.0, identity });
     Some(CheckSpec { name: "ready".into(), policy: policy?, stage: Stage::Serves, kind, place })
 }

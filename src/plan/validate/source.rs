@@ -4,7 +4,10 @@ use super::Context;
 use crate::http::{Address, Header};
 use crate::plan::file::MetricsSource as Written;
 use crate::plan::written::{At, Key, Meant};
-use crate::plan::{Baseline, MetricsSource, code, header};
+use crate::plan::{ApiToken, Baseline, MetricsSource, code, header};
+
+/// The token that the metadata server gives.
+const GOOGLE: &str = "google";
 
 /// The keys that say it.
 pub(super) struct Keys<'k> {
@@ -33,17 +36,18 @@ pub(super) fn of(keys: Keys<'_>, context: &mut Context<'_, '_>) -> Option<Metric
         let message = "source: prometheus needs metrics.url, the address in front of /api/v1/query";
         context.conflict(source.place, message);
     }
-    let headers = match token.present_or_null()? {
-        None => Vec::new(),
-        Some(token) => vec![bearer(&token, context)?],
+    let token = match token.present_or_null()? {
+        None => ApiToken::None,
+        Some(token) if token.value == GOOGLE => ApiToken::Google,
+        Some(token) => ApiToken::Header(bearer(&token, context)?),
     };
-    Some(MetricsSource::Prometheus(url.get()??.meant, headers))
+    Some(MetricsSource::Prometheus(url.get()??.meant, token))
 }
 
 fn bearer(token: &At<String>, context: &mut Context<'_, '_>) -> Option<Header> {
     if !token.value.starts_with("env:") && !token.value.starts_with("file:") {
-        let message =
-            "metrics.token is a secret, and secrets are never written inline: use \"env:NAME\" or \"file:/path\"";
+        let message = "metrics.token is a secret, and secrets are never written inline: use \"env:NAME\" or \"file:/path\", or \
+             google for the metadata server's";
         context.mistakes.add(code::SECRET, token.place, message);
         return None;
     }
