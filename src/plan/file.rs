@@ -330,7 +330,13 @@ pub(super) struct Smoke {
     pub(super) assets: Option<bool>,
     /// Whether it blocks that the revision beside this one lacks the page's assets, while clients do not stick to one.
     pub(super) asset_skew: Option<Severity>,
-    /// How many assets a page may name.
+    /// What it does that something which only a script imports, or a style sheet, is missing; off: imports are not followed.
+    pub(super) imports: Option<Imports>,
+    /// How many assets must be loaded; 0 for a page that loads none. Where it is null, it warns that none was loaded.
+    #[serde(default, deserialize_with = "given")]
+    #[cfg_attr(test, schemars(with = "Option<usize>"))]
+    pub(super) min_assets: Option<Option<At<usize>>>,
+    /// How many assets a page may name, with what these import.
     pub(super) max_assets: Option<At<usize>>,
     /// How many requests run side by side.
     pub(super) concurrency: Option<At<usize>>,
@@ -344,6 +350,19 @@ pub(super) struct Smoke {
     pub(super) max_body: Option<Text>,
     /// The waits between tries.
     pub(super) backoff: Option<Backoff>,
+}
+
+/// What is done about imports.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Imports {
+    /// They are not followed.
+    Off,
+    /// A missing one is reported and does not change the verdict.
+    Warn,
+    /// A missing one fails the gate.
+    Block,
 }
 
 /// A request of the smoke check.

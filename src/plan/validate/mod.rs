@@ -269,12 +269,29 @@ fn smoke(keys: file::Smoke) -> Result<CheckSpec, Diagnostic> {
     };
     let limits = limits!(keys, None);
     let policy = policy(keys.enabled, keys.severity, limits)?;
+    let max_assets = bounded(required(keys.max_assets)?, 10_000, "max_assets")?;
+    let imports = match required(keys.imports)? {
+        file::Imports::Off => None,
+        file::Imports::Warn => Some(Severity::Warn),
+        file::Imports::Block => Some(Severity::Block),
+    };
+    let min_assets = match keys.min_assets.flatten() {
+        Some(number) if number.value > max_assets => {
+            return fail(
+                number.place,
+                format!("min_assets is {}; want at most max_assets, {max_assets}", number.value),
+            );
+        }
+        number => number.map(|number| number.value),
+    };
     let kind = Kind::Smoke(Smoke {
         requests,
         page,
         assets,
         asset_skew: keys.asset_skew.unwrap_or(Severity::Warn),
-        max_assets: bounded(required(keys.max_assets)?, 10_000, "max_assets")?,
+        imports,
+        min_assets,
+        max_assets,
         concurrency: bounded(required(keys.concurrency)?, 64, "concurrency")?,
         max_redirects: required(keys.max_redirects)?.min(20),
     });
