@@ -13,6 +13,8 @@ mod bad_input;
 mod bounds;
 mod cloud;
 mod faults;
+mod front_end;
+mod front_end_bounds;
 mod layers;
 mod output;
 mod pipeline;
