@@ -15,6 +15,7 @@ mod cloud;
 mod faults;
 mod front_end;
 mod front_end_bounds;
+mod front_end_skew;
 mod layers;
 mod output;
 mod pipeline;

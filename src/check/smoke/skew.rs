@@ -3,12 +3,14 @@
 
 use futures_util::future::join;
 use futures_util::stream::{self, StreamExt as _};
+use tokio::time::Instant;
 use url::Url;
 
 use super::apart::apart;
 use super::asset::path_of;
 use super::fetch::Fetch;
 use super::{page, sniff};
+use crate::check::context::Context;
 use crate::check::locate::Stable;
 use crate::http::{Answer, Client, Request};
 use crate::outcome::{Observation, Severity, Status};
@@ -37,6 +39,10 @@ pub(super) async fn between(fetch: &Fetch<'_>, stable: &Stable, page: &Url, own:
     if stable.sticky {
         return Vec::new();
     }
+    // Half of the time that is left: a stable revision that hangs must not cost the canary its verdict.
+    let left = fetch.context.deadline.saturating_duration_since(Instant::now());
+    let context = Context { deadline: Instant::now() + left / 2, ..*fetch.context };
+    let fetch = &Fetch { context: &context, ..*fetch };
     let of_the_canary = missing(fetch, &stable.client, "the stable revision", own);
     let of_the_stable = async {
         match others(fetch, stable, page).await {
