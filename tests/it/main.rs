@@ -16,6 +16,7 @@ mod faults;
 mod front_end;
 mod front_end_bounds;
 mod front_end_skew;
+mod front_end_wild;
 mod layers;
 mod output;
 mod pipeline;

@@ -270,6 +270,16 @@ mod tests {
     }
 
     #[test]
+    fn addresses_of_a_developer_are_warned_of() {
+        let html = "<script src=/x.js></script><script src=//assets/y.js></script><script src=//cdn.example.net/z.js>";
+        let warnings = page(html).warnings;
+        assert!(
+            warnings.len() == 1 && warnings[0].1.contains("1 of its assets at an address that only"),
+            "{warnings:?}"
+        );
+    }
+
+    #[test]
     fn who_wants_an_asset_is_known() {
         let needs =
             |html: &str| page(html).assets.into_iter().map(|asset| (asset.need, asset.module)).collect::<Vec<_>>();

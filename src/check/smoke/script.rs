@@ -31,7 +31,7 @@ const BUDGET: usize = 4 << 20;
 /// The static imports of a module script, each once.
 pub(super) fn imports(source: &[u8]) -> Imports {
     let source = without_mark(source);
-    let mut scanner = Scanner { text: source, at: 0, open: Vec::new(), before: Before::Start, spent: 0, paren: false };
+    let mut scanner = Scanner { text: source, at: 0, open: Vec::new(), before: Before::Start, spent: 0, last: *b"  " };
     let mut seen = std::collections::HashSet::new();
     let mut found = Vec::new();
     if source.starts_with(b"#!") {
@@ -95,8 +95,8 @@ struct Scanner<'s> {
     before: Before,
     /// Bytes looked at in vain.
     spent: usize,
-    /// Whether the last thing was a closing parenthesis.
-    paren: bool,
+    /// The last two signs, where nothing else stands behind them.
+    last: [u8; 2],
 }
 
 impl Scanner<'_> {
@@ -138,7 +138,7 @@ impl Scanner<'_> {
             if self.spent > BUDGET {
                 return Next::Unclear("it cannot be told apart where its regular expressions end");
             }
-            let paren = std::mem::take(&mut self.paren);
+            let last = std::mem::replace(&mut self.last, *b"  ");
             match byte {
                 b'"' | b'\'' => {
                     if self.string().is_none() {
@@ -154,12 +154,12 @@ impl Scanner<'_> {
                 }
                 b'/' => self.slash(),
                 _ if is_word(byte) => {
-                    if let Some(import) = self.word() {
+                    if let Some(import) = self.word(last) {
                         return Next::Import(import);
                     }
                 }
                 _ => {
-                    if !self.punctuation(byte, paren) {
+                    if !self.punctuation(byte, last) {
                         return Next::Unclear("its brackets do not match");
                     }
                 }
@@ -167,8 +167,9 @@ impl Scanner<'_> {
         }
     }
 
-    fn punctuation(&mut self, byte: u8, paren: bool) -> bool {
+    fn punctuation(&mut self, byte: u8, last: [u8; 2]) -> bool {
         self.at += 1;
+        self.last = [last[1], byte];
         match byte {
             b'(' => {
                 self.open.push(Open::Paren { condition: self.before == Before::Condition });
@@ -179,15 +180,15 @@ impl Scanner<'_> {
                 self.before = Before::Operator;
             }
             b'{' => {
-                // Behind a parenthesis, a word or the end of a statement stands a block.
-                let value = self.before == Before::Operator && !paren && !self.arrow_or_statement();
+                // Behind a parenthesis, a word, an arrow or a brace stands a block.
+                let block = matches!(last, [_, b')' | b'{' | b'}' | b';']) || last == *b"=>";
+                let value = self.before == Before::Operator && !block;
                 self.open.push(Open::Brace { value });
                 self.before = Before::Operator;
             }
             b')' => match self.open.pop() {
                 Some(Open::Paren { condition }) => {
                     self.before = if condition { Before::Operator } else { Before::Value };
-                    self.paren = true;
                 }
                 _ => return false,
             },
@@ -209,12 +210,6 @@ impl Scanner<'_> {
             _ => self.before = Before::Operator,
         }
         true
-    }
-
-    /// Whether the brace just read opens a function's body or a block.
-    fn arrow_or_statement(&self) -> bool {
-        let before = self.text[..self.at - 1].trim_ascii_end();
-        before.is_empty() || before.ends_with(b"=>") || before.ends_with(b";") || before.ends_with(b"{")
     }
 
     /// Reads a string; nothing where it does not end.
@@ -291,14 +286,13 @@ impl Scanner<'_> {
     }
 
     /// Reads a word, and the import that it begins.
-    fn word(&mut self) -> Option<Import> {
+    fn word(&mut self, last: [u8; 2]) -> Option<Import> {
         let start = self.at;
         while is_word(self.peek(0)) {
             self.at += 1;
         }
         let word = &self.text[start..self.at];
-        let is_member = self.text[..start].trim_ascii_end().ends_with(b".") && !self.text[..start].ends_with(b"...");
-        if is_member {
+        if last[1] == b'.' && last[0] != b'.' {
             self.before = Before::Value;
             return None;
         }
@@ -453,7 +447,7 @@ fn unescaped(raw: &str) -> String {
 /// The addresses that a style sheet imports: its `@import` rules stand in front of all others.
 pub(super) fn sheet_imports(source: &[u8]) -> Imports {
     let mut scanner =
-        Scanner { text: without_mark(source), at: 0, open: Vec::new(), before: Before::Start, spent: 0, paren: false };
+        Scanner { text: without_mark(source), at: 0, open: Vec::new(), before: Before::Start, spent: 0, last: *b"  " };
     let mut found = Vec::new();
     loop {
         scanner.sheet_blank();
@@ -552,6 +546,8 @@ mod tests {
             ("import 'a' with { type: 'json' }; import './b.js'", &["a", "./b.js"]),
             ("import './\\u002e/x.js'", &["./u002e/x.js"]),
             ("const a = 1\nimport './late.js'\nfoo()", &["./late.js"]),
+            ("a() // see b.\nimport './a.js' /* or c. */\nexport * from './b.js'", &["./a.js", "./b.js"]),
+            ("f(...x);import './a.js'", &["./a.js"]),
         ] {
             assert_eq!(found(source), wanted, "{source}");
         }

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{Page, Several, attribute};
 use crate::check::smoke::apart::Stop;
-use crate::check::smoke::asset::{Asset, AssetKind, Need, Place, SCRIPT_TYPES, is_this_machine, path_of};
+use crate::check::smoke::asset::{Asset, AssetKind, Need, Place, SCRIPT_TYPES, is_private, path_of};
 use crate::check::smoke::import_map::ImportMap;
 use crate::check::smoke::integrity::Integrity;
 use crate::check::smoke::policy::{Element, Policies, Use};
@@ -185,10 +185,10 @@ impl Reader {
         self.page.warnings.extend(self.blocked_sheets.warning("style sheets"));
         if let Some(first) = self.local.shown.first() {
             let detail = format!(
-                "{} at an address of whoever opens the page, the first is {first}: was it built for a developer's machine?",
-                text::counted(self.local.count, "of its asset")
+                "{} of its assets at an address that only a developer's machine or network knows, the first is {first}",
+                self.local.count
             );
-            self.page.warnings.push(("page", detail.replace("of its asset ", "of its assets ")));
+            self.page.warnings.push(("page", detail));
         }
         self.page
     }
@@ -397,7 +397,7 @@ impl Reader {
             }
             Entry::Vacant(vacant) => {
                 vacant.insert(None);
-                if is_this_machine(&asset.url) && !is_this_machine(&self.page.url) {
+                if is_private(&asset.url) && !is_private(&self.page.url) {
                     self.local.add(format!("{} {}", asset.kind.word(), text::cut(asset.url.as_str(), 200)));
                 }
                 self.page.foreign.add((asset.kind, asset.url));
