@@ -133,3 +133,40 @@ fn large_assets_are_judged_and_dropped() {
     let (_, base, _) = measured(Gate::verify(&small.url(), Checks::fast()));
     assert!(most - base <= 60 << 10, "{most} KiB, {base} KiB of them in any case, in {took:?}");
 }
+
+#[test]
+fn pages_made_to_take_memory_take_little() {
+    const SIZE: usize = 8_000_000;
+    let many = |piece: &dyn Fn(usize) -> String| {
+        let mut html = String::new();
+        for index in 0.. {
+            html += &piece(index);
+            if html.len() > SIZE {
+                break;
+            }
+        }
+        html
+    };
+    let small = page("<script src=/x.js></script>").js("/x.js", "1").start();
+    let (_, base, _) = measured(Gate::verify(&small.url(), Checks::fast()));
+    let pages = [
+        ("attributes", format!("<p {}>", many(&|index| format!("a{index} ")))),
+        ("scripts", many(&|index| format!("<script src={index:x}></script>"))),
+        ("one script", format!("<script type=module>{}</script>", many(&|_| "f(/x/);".into()))),
+        ("imports", format!("<script type=module>{}</script>", many(&|index| format!("import'./{index}';")))),
+        ("an import map", format!("<script type=importmap>{{\"imports\":[{}1]}}</script>", many(&|_| "1,".into()))),
+        ("templates", many(&|_| "<template>".into())),
+        ("one address", format!("<script src=//x.example/{}></script>", many(&|_| "aaaaaaaa".into()))),
+    ];
+    for (name, html) in pages {
+        let canary = page(&html).start();
+        let checks = Checks::fast().set("smoke.timeout", "40s").set("smoke.request_timeout", "20s");
+        let (ran, most, _) = measured(Gate::verify(&canary.url(), checks));
+        assert!(!ran.report.is_null() && ran.status("smoke") != "pass", "{name}: {}", said(&ran));
+        let written = ran.stdout.len() + ran.stderr.len() + ran.report.to_string().len();
+        assert!(
+            most - base < 56 << 10 && written < 20_000,
+            "{name}: {most} KiB, {base} of them in any case, {written} bytes"
+        );
+    }
+}

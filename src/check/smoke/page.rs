@@ -1,8 +1,8 @@
 //! What a page is, and what a browser would load for it. Pure.
 
 mod reader;
+mod tags;
 
-use html5gum::StartTag;
 use url::Url;
 
 use self::reader::Reader;
@@ -119,12 +119,6 @@ pub(super) fn read(answer: &Answer, most: usize, stop: &Stop) -> Result<Page, Ca
         page.warnings.push(("page", "it is labelled UTF-8 and is not: some of its text is garbled".into()));
     }
     Ok(page)
-}
-
-/// A tag's attribute.
-fn attribute(tag: &StartTag<()>, name: &[u8], charset: Charset) -> Option<String> {
-    let found = tag.attributes.iter().find(|(key, _)| ***key == name)?;
-    Some(charset.text(&found.1.value))
 }
 
 #[cfg(test)]

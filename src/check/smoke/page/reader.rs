@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
-use std::convert::Infallible;
 use std::hash::BuildHasher as _;
 
-use html5gum::{DefaultEmitter, StartTag, State, Token, Tokenizer};
 use url::Url;
 
-use super::{Page, Several, attribute};
+use super::tags::{Piece, Tag, pieces, text_state};
+use super::{Page, Several, tags};
 use crate::check::smoke::apart::Stop;
 use crate::check::smoke::asset::{Asset, AssetKind, Need, Place, SCRIPT_TYPES, is_private, path_of};
 use crate::check::smoke::import_map::ImportMap;
@@ -19,7 +18,7 @@ use crate::check::smoke::sniff::{self, Charset};
 use crate::http::Answer;
 use crate::text;
 
-/// How many tokens are read between two looks at the clock.
+/// How many pieces are read between two looks at the clock.
 const BETWEEN_LOOKS: usize = 64;
 
 /// An element whose text is read before it means anything.
@@ -118,40 +117,39 @@ impl Reader {
 
     /// Reads the whole page; false where the time was up first.
     pub(super) fn read(&mut self, html: &[u8], stop: &Stop) -> bool {
-        let mut tokens = Tokenizer::new_with_emitter(html, DefaultEmitter::default());
+        let mut pieces = pieces(html);
         let mut open = None;
         let mut text = Vec::new();
         let mut count = 0_usize;
-        while let Some(token) = tokens.next() {
+        while let Some(piece) = pieces.next() {
             count += 1;
             if count.is_multiple_of(BETWEEN_LOOKS) && stop.is_set() {
                 return false;
             }
-            let token: Result<Token, Infallible> = token;
-            match token {
-                Ok(Token::StartTag(tag)) => {
+            match tags::read(piece) {
+                Piece::Tag(tag) => {
                     if self.drawing == 0
                         && let Some(state) = text_state(&tag.name)
                     {
-                        tokens.set_state(state);
+                        pieces.set_state(state);
                     }
-                    text.clear();
+                    text = Vec::new();
                     open = self.start(&tag);
                 }
-                Ok(Token::String(string)) if open.is_some() => text.extend_from_slice(&string.value),
-                Ok(Token::EndTag(tag)) => {
+                Piece::Text(piece) if open.is_some() => text = piece,
+                Piece::Text(_) => {}
+                Piece::End(name) => {
                     if let Some(open) = open.take() {
                         self.text(open, &text);
                         text = Vec::new();
                     }
-                    self.end(&tag.name);
+                    self.end(&name);
                 }
-                Ok(Token::Doctype(doctype)) => {
+                Piece::Doctype(name) => {
                     if self.doctype.is_none() && self.first_tag.is_none() {
-                        self.doctype = Some(doctype.name.to_ascii_lowercase());
+                        self.doctype = Some(name.to_ascii_lowercase());
                     }
                 }
-                Ok(Token::String(_) | Token::Comment(_) | Token::Error(_)) => {}
             }
         }
         true
@@ -193,8 +191,8 @@ impl Reader {
         self.page
     }
 
-    fn start(&mut self, tag: &StartTag<()>) -> Option<Open> {
-        let name = &**tag.name;
+    fn start(&mut self, tag: &Tag) -> Option<Open> {
+        let name = &*tag.name;
         if self.first_tag.is_none() {
             self.first_tag = Some(name.to_vec());
         }
@@ -240,15 +238,15 @@ impl Reader {
         }
     }
 
-    fn attribute(&self, tag: &StartTag<()>, name: &[u8]) -> Option<String> {
-        attribute(tag, name, self.charset.unwrap_or(Charset::Utf8))
+    fn attribute(&self, tag: &Tag, name: &[u8]) -> Option<String> {
+        Some(self.charset.unwrap_or(Charset::Utf8).text(tag.attribute(name)?))
     }
 
-    fn address(&self, tag: &StartTag<()>, name: &[u8]) -> Option<String> {
+    fn address(&self, tag: &Tag, name: &[u8]) -> Option<String> {
         self.attribute(tag, name).filter(|address| !address.trim().is_empty())
     }
 
-    fn meta(&mut self, tag: &StartTag<()>) {
+    fn meta(&mut self, tag: &Tag) {
         let content = self.attribute(tag, b"content").unwrap_or_default();
         let equivalent = self.attribute(tag, b"http-equiv").unwrap_or_default().to_ascii_lowercase();
         let label = self.attribute(tag, b"charset").or_else(|| {
@@ -269,7 +267,7 @@ impl Reader {
         }
     }
 
-    fn link(&mut self, tag: &StartTag<()>) {
+    fn link(&mut self, tag: &Tag) {
         let Some(address) = self.address(tag, b"href") else { return };
         let relations = self.attribute(tag, b"rel").unwrap_or_default().to_ascii_lowercase();
         let is = |wanted: &str| relations.split_ascii_whitespace().any(|relation| relation == wanted);
@@ -301,7 +299,7 @@ impl Reader {
         self.load(tag, &address, kind, need, module);
     }
 
-    fn script(&mut self, tag: &StartTag<()>) -> Option<Open> {
+    fn script(&mut self, tag: &Tag) -> Option<Open> {
         let language = || self.attribute(tag, b"language").filter(|language| !language.is_empty());
         let kind = match self.attribute(tag, b"type") {
             Some(kind) => kind.trim().to_ascii_lowercase(),
@@ -331,7 +329,7 @@ impl Reader {
     }
 
     /// An element that loads something.
-    fn load(&mut self, tag: &StartTag<()>, address: &str, kind: AssetKind, need: Need, module: bool) {
+    fn load(&mut self, tag: &Tag, address: &str, kind: AssetKind, need: Need, module: bool) {
         let url = match self.base().join(address) {
             Ok(url) => url,
             Err(error) => {
@@ -451,17 +449,6 @@ impl Reader {
                 Err(why) => self.page.refused.add(("module in the page".into(), text::cut(&why, 300).into_owned())),
             }
         }
-    }
-}
-
-/// How a browser reads what is in an element: as text.
-fn text_state(name: &[u8]) -> Option<State> {
-    match name {
-        b"textarea" | b"title" => Some(State::RcData),
-        b"plaintext" => Some(State::PlainText),
-        b"script" => Some(State::ScriptData),
-        b"style" | b"iframe" | b"xmp" | b"noembed" | b"noframes" | b"noscript" => Some(State::RawText),
-        _ => None,
     }
 }
 
