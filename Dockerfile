@@ -2,13 +2,15 @@
 ARG BUILDER=rust:1.95-slim-bookworm
 FROM ${BUILDER} AS build
 WORKDIR /src
-COPY Cargo.toml Cargo.lock ./
+# What --version says of the source: git's folder stays outside.
+ARG COMMIT=
+COPY Cargo.toml Cargo.lock build.rs checks.schema.json report.schema.json ./
 COPY src src
 COPY crates crates
 # Examples and tests of the gate stay outside.
 # A target is named so that the flags are for the binary only, not for build scripts and macros.
 RUN target="$(rustc -vV | sed -n 's/^host: //p')" \
-    && RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/src=canary-gate --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo" \
+    && BUILD_COMMIT="$COMMIT" RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/src=canary-gate --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo" \
        cargo build --release --locked --bin canary-gate --target "$target" \
     && cp "target/$target/release/canary-gate" /canary-gate
 

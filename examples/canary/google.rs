@@ -49,6 +49,10 @@ pub struct World {
     pub ingress: &'static str,
     /// When identity tokens expire, in seconds since the Unix epoch.
     pub expires: u64,
+    /// Edits what the API says of the service or the revision, given the number of the request.
+    pub edit: fn(usize, &mut Value),
+    /// Replaces the answer of the Admin API, given the number of the request; `None` keeps it.
+    pub instead: fn(usize) -> Option<Reply>,
 }
 
 impl World {
@@ -68,6 +72,8 @@ impl World {
             moves_at: usize::MAX,
             ingress: "INGRESS_TRAFFIC_ALL",
             expires: 4_000_000_000,
+            edit: |_, _| {},
+            instead: |_| None,
         }
     }
 
@@ -110,6 +116,9 @@ impl World {
             };
         }
         let number = asked.fetch_add(1, Ordering::SeqCst);
+        if let Some(reply) = (self.instead)(number) {
+            return reply;
+        }
         match (self.api)(number) {
             200 => {}
             0 => return Reply::new(200, "", "").body(Body::Hang),
@@ -117,10 +126,14 @@ impl World {
         }
         let service = "/v2/projects/emergence-469005/locations/europe-west1/services/emergence-app";
         if path == service {
-            Reply::json(200, &self.service(number >= self.moves_at).to_string())
+            let mut service = self.service(number >= self.moves_at);
+            (self.edit)(number, &mut service);
+            Reply::json(200, &service.to_string())
         } else if path == format!("{service}/revisions/{DEPLOYED}") {
             let ready = json!({"type": "Ready", "state": self.ready, "message": "Deploying revision.", "revisionReason": "CONTAINER_MISSING"});
-            Reply::json(200, &json!({"name": path, "generation": "1", "conditions": [ready], "sessionAffinity": self.sticky, "logUri": "https://x"}).to_string())
+            let mut revision = json!({"name": path, "generation": "1", "conditions": [ready], "sessionAffinity": self.sticky, "logUri": "https://x"});
+            (self.edit)(number, &mut revision);
+            Reply::json(200, &revision.to_string())
         } else {
             error(404, "Resource not found")
         }

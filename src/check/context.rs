@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::http::{Answer, Attempt, Client, Failure, Request, Retrying, retry_until};
-use crate::outcome::{Cause, CheckId, Event, Observation, Observer, Seen, Status};
+use crate::outcome::{Cause, CheckId, Event, Observation, Observer, Seen, Status, bounds};
 use crate::plan::CheckPolicy;
 
 /// What a check found.
@@ -25,7 +25,9 @@ impl Finding {
 
     /// What came of one request: a pass with what was seen, or a failure with its cause.
     pub(super) fn of_request(what: &str, result: Result<String, AskError>, attempts: u32) -> Self {
-        let observation = Observation::of(Seen::Request, what, result.map_err(AskError::cause));
+        let failed = result.as_ref().err().map(AskError::status);
+        let mut observation = Observation::of(Seen::Request, what, result.map_err(AskError::cause));
+        observation.status = failed.unwrap_or(observation.status);
         let detail = format!("{what}: {}", observation.detail);
         Self::new(observation.status, attempts, detail).seeing(vec![observation])
     }
@@ -43,18 +45,34 @@ pub(super) enum AskError {
     Transient(Cause, Option<Duration>),
     /// Permanent: retrying cannot help.
     Permanent(Cause),
+    /// The gate lacks what it takes to see the canary: permanent, and no failure of the canary.
+    Unseen(Cause),
 }
 
 impl AskError {
     /// An answer that is not what was wanted: whether it may do better later, its status says.
     pub(super) fn answer(answer: &Answer, cause: impl Into<Cause>) -> Self {
         let cause = cause.into();
-        if answer.is_transient() { Self::Transient(cause, answer.retry_after()) } else { Self::Permanent(cause) }
+        if answer.advice.as_ref().is_some_and(|advice| advice.unseen) {
+            Self::Unseen(cause)
+        } else if answer.is_transient() {
+            Self::Transient(cause, answer.retry_after())
+        } else {
+            Self::Permanent(cause)
+        }
     }
 
     pub(super) fn cause(self) -> Cause {
         match self {
-            Self::Transient(cause, _) | Self::Permanent(cause) => cause,
+            Self::Transient(cause, _) | Self::Permanent(cause) | Self::Unseen(cause) => cause,
+        }
+    }
+
+    /// What it comes to where nothing else does.
+    pub(super) fn status(&self) -> Status {
+        match self {
+            Self::Transient(..) | Self::Permanent(_) => Status::Fail,
+            Self::Unseen(_) => Status::Error,
         }
     }
 
@@ -63,13 +81,14 @@ impl AskError {
         match self {
             Self::Transient(cause, asked) => Self::Transient(cause.about(what), asked),
             Self::Permanent(cause) => Self::Permanent(cause.about(what)),
+            Self::Unseen(cause) => Self::Unseen(cause.about(what)),
         }
     }
 
     /// Whatever it was, another attempt may do better.
     pub(super) fn transient(self) -> Self {
         match self {
-            Self::Transient(..) => self,
+            Self::Transient(..) | Self::Unseen(_) => self,
             Self::Permanent(cause) => Self::Transient(cause, None),
         }
     }
@@ -117,8 +136,8 @@ impl Context<'_> {
     ) -> (Result<T, AskError>, u32) {
         let attempt = async || match attempt().await {
             Ok(value) => Attempt::Done(Ok(value)),
-            Err(AskError::Permanent(cause)) => Attempt::Done(Err(AskError::Permanent(cause))),
             Err(AskError::Transient(cause, asked)) => Attempt::Again(cause, asked),
+            Err(error) => Attempt::Done(Err(error)),
         };
         let note = |retrying: Retrying<'_, Cause>| self.retrying(Some(what), &retrying);
         let tried = retry_until(self.policy.retry, deadline, note, attempt).await;
@@ -131,7 +150,8 @@ impl Context<'_> {
 
     /// Tells of an attempt that is going to be repeated.
     pub(super) fn retrying<E: ToString>(&self, what: Option<&str>, retrying: &Retrying<'_, E>) {
-        let cause = retrying.cause.to_string();
+        let mut cause = retrying.cause.to_string();
+        bounds::sentence(&mut cause);
         self.observer.hear(&Event::Retrying {
             check: self.check,
             attempt: retrying.attempt,

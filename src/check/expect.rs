@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
+use super::json::{self, Document, Found};
 use crate::http::Answer;
 use crate::outcome::Cause;
 use crate::plan::{Expect, JsonExpect, JsonWanted};
-use crate::text;
 
 /// What was seen that is good, or the first thing that is not.
 pub(super) fn judge(expect: &Expect, answer: &Answer) -> Result<String, Cause> {
@@ -19,10 +19,10 @@ pub(super) fn judge(expect: &Expect, answer: &Answer) -> Result<String, Cause> {
             _ => String::new(),
         };
         if let Some(advice) = &answer.advice {
-            return Err(Cause::wanting(format!("{status}, want {wanted}: {advice}"), wanted, status));
+            return Err(Cause::wanting(format!("{status}, want {wanted}; {}", advice.text), wanted, status));
         }
         let body = answer.excerpt();
-        let body = if body.is_empty() || !redirect.is_empty() { String::new() } else { format!(": {body}") };
+        let body = if body.is_empty() || !redirect.is_empty() { String::new() } else { format!("; the body: {body}") };
         return Err(Cause::wanting(format!("{status}{redirect}, want {wanted}{body}"), wanted, status));
     }
     for (name, pattern) in &expect.headers {
@@ -32,7 +32,7 @@ pub(super) fn judge(expect: &Expect, answer: &Answer) -> Result<String, Cause> {
                 let text = format!("{status}, but there is no header {name}, want {wanted:?}");
                 return Err(Cause::wanting(text, wanted, "no such header"));
             }
-            Some(value) if !pattern.matches(value) => {
+            Some(value) if !pattern.matches(&value) => {
                 let text = format!("{status}, but the header {name} is {value:?}, want {wanted:?}");
                 return Err(Cause::wanting(text, wanted, value));
             }
@@ -48,63 +48,53 @@ pub(super) fn judge(expect: &Expect, answer: &Answer) -> Result<String, Cause> {
         }
     }
     let mut seen = vec![status.to_string()];
-    if !expect.json.is_empty() {
-        let document: Value = serde_json::from_slice(&answer.body)
-            .map_err(|error| format!("{status}, but the body is not JSON ({error}): {}", answer.excerpt()))?;
-        for wanted in &expect.json {
-            let judged = judge_json(wanted, &document);
-            seen.push(judged.map_err(|cause| Cause { text: format!("{status}, but {}", cause.text), ..cause })?);
-        }
+    for wanted in &expect.json {
+        let judged = judge_json(wanted, answer)
+            .map_err(|cause| Cause { text: format!("{status}, but {}", cause.text), ..cause });
+        seen.push(judged?);
+    }
+    if !answer.is_end_marked {
+        seen.push("the end of the body is not marked (no Content-Length, not chunked)".into());
     }
     Ok(seen.join(", "))
 }
 
-fn judge_json(expect: &JsonExpect, document: &Value) -> Result<String, Cause> {
+fn judge_json(expect: &JsonExpect, answer: &Answer) -> Result<String, Cause> {
     let path = &expect.path;
-    let found = path.find(document);
-    let actual = found.map_or("nothing".to_owned(), shown);
-    match (&expect.wanted, found) {
-        (JsonWanted::Exists(true), Some(_)) => Ok(format!("{path} exists")),
-        (JsonWanted::Exists(false), None) => Ok(format!("{path} does not exist")),
-        (JsonWanted::Exists(false), Some(_)) => {
-            Err(Cause::wanting(format!("{path} is {actual}, want no such value"), "nothing", actual))
-        }
-        (JsonWanted::Exists(true), None) => Err(Cause::wanting(format!("{path} is not there"), "any value", actual)),
-        (JsonWanted::Equals(wanted), Some(value)) if value == wanted => Ok(format!("{path} is {actual}")),
-        (JsonWanted::Equals(wanted), Some(_)) => {
-            let wanted = shown(wanted);
-            Err(Cause::wanting(format!("{path} is {actual}, want {wanted}"), wanted, actual))
-        }
-        (JsonWanted::Equals(wanted), None) => {
-            let wanted = shown(wanted);
-            Err(Cause::wanting(format!("{path} is not there, want {wanted}{}", kind(document)), wanted, actual))
-        }
-        (JsonWanted::Matches(pattern), Some(Value::String(text))) if pattern.matches(text) => {
-            Ok(format!("{path} is {text:?}"))
-        }
-        (JsonWanted::Matches(pattern), Some(_)) => {
-            let wanted = pattern.source();
-            Err(Cause::wanting(format!("{path} is {actual}, want a string like {wanted:?}"), wanted, actual))
-        }
-        (JsonWanted::Matches(pattern), None) => {
-            let wanted = pattern.source();
-            Err(Cause::wanting(format!("{path} is not there, want a string like {wanted:?}"), wanted, actual))
+    let comparand = match &expect.wanted {
+        JsonWanted::Equals(wanted) => Some(wanted),
+        JsonWanted::Matches(_) | JsonWanted::Exists(_) => None,
+    };
+    let (found, document) = json::find(&answer.body, path, comparand).map_err(|error| {
+        Cause::wanting(format!("the body is not JSON ({error}): {}", answer.excerpt()), "JSON", error)
+    })?;
+    let actual = found.as_ref().map_or("nothing".to_owned(), Found::to_string);
+    let wanted = match &expect.wanted {
+        JsonWanted::Exists(true) => "any value".to_owned(),
+        JsonWanted::Exists(false) => "no such value".to_owned(),
+        JsonWanted::Equals(wanted) => json::shown(wanted),
+        JsonWanted::Matches(pattern) => format!("a string like {:?}", pattern.source()),
+    };
+    let good = match (&expect.wanted, &found) {
+        (JsonWanted::Exists(exists), found) => found.is_some() == *exists,
+        (JsonWanted::Equals(wanted), Some(found)) => found.equals(wanted),
+        (JsonWanted::Matches(pattern), Some(Found::Scalar(Value::String(text)))) => pattern.matches(text),
+        (JsonWanted::Equals(_) | JsonWanted::Matches(_), _) => false,
+    };
+    match (good, &found, &expect.wanted) {
+        (true, _, JsonWanted::Exists(true)) => Ok(format!("{path} exists")),
+        (true, _, JsonWanted::Exists(false)) => Ok(format!("{path} does not exist")),
+        (true, ..) => Ok(format!("{path} is {actual}")),
+        (false, Some(_), _) => Err(Cause::wanting(format!("{path} is {actual}, want {wanted}"), wanted, actual)),
+        (false, None, _) => {
+            let whole = match document {
+                Document::Object => "",
+                Document::Array => " (the answer is an array)",
+                Document::Scalar => " (the answer is not an object)",
+            };
+            Err(Cause::wanting(format!("{path} is not there, want {wanted}{whole}"), wanted, actual))
         }
     }
-}
-
-/// Says so where the document is no object at all.
-fn kind(document: &Value) -> &'static str {
-    match document {
-        Value::Object(_) => "",
-        Value::Array(_) => " (the answer is an array)",
-        _ => " (the answer is not an object)",
-    }
-}
-
-fn shown(value: &Value) -> String {
-    const SHOWN: usize = 80;
-    text::cut(&value.to_string(), SHOWN).into_owned()
 }
 
 #[cfg(test)]
@@ -131,7 +121,7 @@ mod tests {
         #[rustfmt::skip]
         let cases: Vec<(Expect, u16, &str, Result<&str, &str>)> = vec![
             (Expect::ok(), 200, "", Ok("200")),
-            (Expect::ok(), 503, "no instance", Err("503, want 200: no instance")),
+            (Expect::ok(), 503, "no instance", Err("503, want 200; the body: no instance")),
             (Expect { status: vec![200, 204], ..Expect::ok() }, 404, "", Err("404, want 200 or 204")),
             (Expect::ok(), 302, "", Err("302 to \"/login\" (redirects are not followed here), want 200")),
             (equals("$.status", "ok".into()), 200, ok, Ok("200, $.status is \"ok\"")),

@@ -14,7 +14,7 @@ pub(super) async fn check(context: &Context<'_>, client: &Client, check: &HttpCh
         };
         asked.map_err(|error| if check.retry_everything { error.transient() } else { error })
     };
-    let what = request.shown();
+    let what = client.shown(request);
     let (result, attempts) = context.attempt(&what, attempt).await;
     Finding::of_request(&what, result, attempts)
 }

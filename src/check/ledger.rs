@@ -42,6 +42,14 @@ impl Ledger {
         self.ids().filter(|id| matches!(entries[id.index()].state, State::Waiting)).collect()
     }
 
+    /// Whether a check has ended well.
+    pub(super) fn passed(&self, check: CheckId) -> bool {
+        let entries = self.entries.borrow();
+        entries
+            .get(check.index())
+            .is_some_and(|entry| matches!(entry.state, State::Ended) && entry.outcome.status == Status::Pass)
+    }
+
     /// The address that the canary was found at, if it had to be located.
     pub(crate) fn address(&self) -> Option<String> {
         self.address.borrow().clone()
@@ -106,6 +114,7 @@ impl Entry {
             limit: spec.policy.limit,
             detail: String::new(),
             observations: Vec::new(),
+            place: spec.place.clone(),
         };
         Self { outcome, state: State::Waiting }
     }

@@ -3,21 +3,23 @@
 use tokio::time::Instant;
 
 use super::context::{Context, Finding};
-use crate::google::{CloudRun, Located, Proof, Unproven};
-use crate::http::{Address, Client, RetryPolicy};
+use crate::google::{CloudRun, Located, Proof, ServiceFacts, Unproven};
+use crate::http::{Address, Client, RetryPolicy, Retrying};
 use crate::outcome::{Event, Observation, Status};
 
-/// Makes a client for an address, with tokens for the audience (its own where none is given).
-pub(crate) type MakeClient = Box<dyn Fn(Address, Option<String>) -> Result<Client, String>>;
+/// Makes a client for an address, with tokens for the service that is known behind it.
+pub(crate) type MakeClient = Box<dyn Fn(Address, &ServiceFacts) -> Result<Client, String>>;
 
 /// How the gate comes to the canary.
 #[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 pub(crate) enum Route {
-    /// By an address that was given.
+    /// By an address that was given, and nothing else.
     Direct(Client),
     /// By what the Cloud Run Admin API says of a deployment.
     CloudRun {
         cloud: CloudRun,
+        /// An address that was given besides: it is the one that is verified, and it has to be proven like any other.
+        given: Option<Address>,
         /// Whether an identity that cannot be proven is an error.
         require_identity: bool,
         client: MakeClient,
@@ -31,8 +33,10 @@ pub(super) struct Canary {
     pub(super) stable: Option<Stable>,
     /// Every tag of another revision.
     pub(super) others: Vec<(String, Client)>,
-    /// Whether it is proven which revision answers at the address.
-    pub(super) is_proven: bool,
+    /// The service's name, where it is known.
+    pub(super) service: Option<String>,
+    /// What was proven of the identity, to be compared at the end; nothing where it is not proven.
+    proven: Option<String>,
     /// How often the API was asked.
     pub(super) attempts: u32,
     /// What to say of the location; of a deployment, its identity first.
@@ -49,7 +53,7 @@ pub(super) struct Stable {
 
 impl Canary {
     pub(super) fn direct(client: Client) -> Self {
-        Self { client, stable: None, others: Vec::new(), is_proven: false, attempts: 0, notes: Vec::new() }
+        Self { client, stable: None, others: Vec::new(), service: None, proven: None, attempts: 0, notes: Vec::new() }
     }
 
     /// What is known of the identity; nothing where nobody asked for one.
@@ -63,69 +67,137 @@ impl Canary {
 /// # Errors
 /// The finding of the check in whose time it was looked for.
 pub(super) async fn locate(context: &Context<'_>, route: &Route) -> Result<Canary, Finding> {
-    let (cloud, require_identity, make) = match route {
+    let locating = match route {
         Route::Direct(client) => return Ok(Canary::direct(client.clone())),
-        Route::CloudRun { cloud, require_identity, client } => (cloud, *require_identity, client),
+        Route::CloudRun { cloud, given, require_identity, client } => {
+            Locating { cloud, given: given.as_ref(), require_identity: *require_identity, client }
+        }
     };
     let policy = context.policy.retry;
-    let Located { proof, attempts } =
-        cloud.locate(policy, context.deadline, |retrying| context.retrying(None, &retrying)).await;
-    let error = |why: String| Finding::new(Status::Error, attempts, why);
-    let canary = match proof {
-        Ok(proof) => proven(cloud, proof, make, attempts).map_err(error)?,
-        Err(Unproven::Wrong(why)) => return Err(Finding::new(Status::Fail, attempts, why)),
-        Err(Unproven::Unreachable(why)) => return Err(error(why)),
-        Err(Unproven::Denied(why)) => unproven(cloud, &why, require_identity, make, attempts).map_err(error)?,
+    let note = |retrying: Retrying<'_, _>| context.retrying(None, &retrying);
+    let Located { proof, attempts } = locating.cloud.locate(policy, context.deadline, note).await;
+    let located = match proof {
+        Ok(proof) => locating.known(proof),
+        Err(Unproven::Wrong(why)) => Err((Status::Fail, why)),
+        Err(Unproven::Unreachable(why)) => Err((Status::Error, why)),
+        Err(Unproven::Denied(why)) => locating.unknown(&why),
+    };
+    let canary = match located {
+        Ok(canary) => Canary { attempts, ..canary },
+        Err((status, why)) => return Err(Finding::new(status, attempts, why)),
     };
     context.observer.hear(&Event::Located { address: canary.client.address().shown().to_owned() });
     Ok(canary)
 }
 
-fn proven(cloud: &CloudRun, proof: Proof, make: &MakeClient, attempts: u32) -> Result<Canary, String> {
-    let detail = format!("proven: {} serves {}", proof.address.shown(), cloud.deployment.revision);
-    let mut notes = vec![Observation::note("identity", Status::Pass, detail)];
-    if proof.internal {
-        let detail = "the service takes internal traffic only: from outside its network the front end answers 404 or 403; run the \
-                      gate in a private pool";
-        notes.push(Observation::note("ingress", Status::Pass, detail));
-    }
-    let audience = &proof.audience;
-    let client = make(proof.address, Some(audience.clone()))?;
-    let other = |(tag, address)| Some((tag, make(address, Some(audience.clone())).ok()?));
-    let others: Vec<(String, Client)> = proof.others.into_iter().filter_map(other).collect();
-    let stable = ["prior", "stable"].into_iter().find_map(|tag| others.iter().find(|(known, _)| known == tag));
-    let stable = stable.map(|(_, client)| Stable { client: client.clone(), sticky: proof.sticky });
-    Ok(Canary { client, stable, others, is_proven: true, attempts, notes })
+/// What the canary is located by.
+struct Locating<'r> {
+    cloud: &'r CloudRun,
+    given: Option<&'r Address>,
+    require_identity: bool,
+    client: &'r MakeClient,
 }
 
-/// Where nobody may be asked: the address that the deployment's names imply, unless the identity has to be proven.
-fn unproven(
-    cloud: &CloudRun,
-    why: &str,
-    require_identity: bool,
-    make: &MakeClient,
-    attempts: u32,
-) -> Result<Canary, String> {
-    let grant = "grant the account roles/run.viewer on the service";
-    if require_identity {
-        return Err(format!("the identity of the canary cannot be proven (--require-identity): {why}; {grant}"));
+/// The canary, or how the check ends that needs it.
+type Found = Result<Canary, (Status, String)>;
+
+const GRANT: &str = "grant the account roles/run.viewer on the service";
+
+impl Locating<'_> {
+    fn make(&self, address: Address, facts: &ServiceFacts) -> Result<Client, (Status, String)> {
+        (self.client)(address, facts).map_err(|why| (Status::Error, why))
     }
-    let deployment = &cloud.deployment;
-    let address = deployment.built_address().ok_or_else(|| {
-        format!(
-            "the canary's own address is not known: {why}, and none can be built of CLOUD_RUN_SERVICE_URLS; {grant}, or pass --url \
-             (the service's address answers from other revisions too)"
-        )
-    })?;
-    let detail = format!(
-        "not proven that {} serves {}: {why} (roles/run.viewer on the service lets the gate prove it)",
-        address.shown(),
-        deployment.revision
-    );
-    let audience = deployment.service_urls.first().map(|url| url.shown().to_owned());
-    let notes = vec![Observation::note("identity", Status::Warn, detail)];
-    let client = make(address, audience)?;
-    Ok(Canary { client, stable: None, others: Vec::new(), is_proven: false, attempts, notes })
+
+    /// Where the API tells of the service.
+    fn known(&self, proof: Proof) -> Found {
+        let revision = &self.cloud.deployment.revision;
+        let address = self.given.unwrap_or(&proof.address).clone();
+        let (proven, identity) = match self.serves(&address, &proof) {
+            Ok(()) => {
+                let detail = format!("proven: {} serves {revision}", address.shown());
+                (Some(proof.fingerprint.clone()), Observation::note("identity", Status::Pass, detail))
+            }
+            Err(Doubt::Another(why)) => return Err((Status::Fail, why)),
+            Err(Doubt::Unknown(why)) => (None, self.not_proven(&address, &why, "")?),
+        };
+        let mut notes = vec![identity];
+        if proof.facts.open == Some(false) {
+            let detail = "the service takes internal traffic only: from outside its network the front end answers 404 or 403; run \
+                          the gate in a private pool";
+            notes.push(Observation::note("ingress", Status::Pass, detail));
+        }
+        let client = self.make(address, &proof.facts)?;
+        let other = |(tag, address)| Some((tag, self.make(address, &proof.facts).ok()?));
+        let others: Vec<(String, Client)> = proof.others.into_iter().filter_map(other).collect();
+        let stable = ["prior", "stable"].into_iter().find_map(|tag| others.iter().find(|(known, _)| known == tag));
+        let stable = stable.map(|(_, client)| Stable { client: client.clone(), sticky: proof.sticky });
+        let service = Some(self.cloud.deployment.service.clone());
+        Ok(Canary { client, stable, others, service, proven, attempts: 0, notes })
+    }
+
+    /// Whether the deployed revision alone answers at an address.
+    fn serves(&self, address: &Address, proof: &Proof) -> Result<(), Doubt> {
+        let revision = &self.cloud.deployment.revision;
+        if address.same_origin(&proof.address) {
+            return Ok(());
+        }
+        if let Some((tag, _)) = proof.others.iter().find(|(_, other)| address.same_origin(other)) {
+            let why = format!("{} is the address of the tag {tag}, which is not of {revision}", address.shown());
+            return Err(Doubt::Another(why));
+        }
+        if proof.facts.shared.iter().any(|shared| address.same_origin(shared)) {
+            let why = format!(
+                "{} answers from every revision with traffic, and not from {revision} alone; {} does",
+                address.shown(),
+                proof.address.shown()
+            );
+            return Err(Doubt::Another(why));
+        }
+        Err(Doubt::Unknown("the Cloud Run Admin API knows no such address of the service".into()))
+    }
+
+    /// Where nobody may be asked: the address that was given, or that the deployment's names imply.
+    fn unknown(&self, why: &str) -> Found {
+        let deployment = &self.cloud.deployment;
+        let Some(address) = self.given.cloned().or_else(|| deployment.built_address()) else {
+            let why = format!(
+                "the canary's own address is not known: {why}, and none can be built of CLOUD_RUN_SERVICE_URLS; {GRANT}, or pass \
+                 --url (the service's address answers from other revisions too)"
+            );
+            return Err((
+                Status::Error,
+                if self.require_identity { required(&format!("{why}; {GRANT}")) } else { why },
+            ));
+        };
+        let identity = self.not_proven(&address, why, GRANT)?;
+        let audience = deployment.service_urls.first().map(|url| url.shown().to_owned());
+        let client = self.make(address, &ServiceFacts { audience, ..ServiceFacts::default() })?;
+        let service = Some(deployment.service.clone());
+        Ok(Canary { service, notes: vec![identity], ..Canary::direct(client) })
+    }
+
+    /// What to say where the identity is not proven: a warning, unless it has to be.
+    fn not_proven(&self, address: &Address, why: &str, grant: &str) -> Result<Observation, (Status, String)> {
+        let grant = if grant.is_empty() { String::new() } else { format!("; {grant}") };
+        if self.require_identity {
+            return Err((Status::Error, required(&format!("{why}{grant}"))));
+        }
+        let revision = &self.cloud.deployment.revision;
+        let detail = format!("not proven that {} serves {revision}: {why}{grant}", address.shown());
+        Ok(Observation::note("identity", Status::Warn, detail))
+    }
+}
+
+/// Why an address is not known to be the deployed revision's.
+enum Doubt {
+    /// It is known to be something else.
+    Another(String),
+    /// Nobody knows what it is.
+    Unknown(String),
+}
+
+fn required(why: &str) -> String {
+    format!("the identity of the canary cannot be proven (--require-identity): {why}")
 }
 
 /// Proves the identity once more before the verdict: a rollout that changed under the gate is no PASS.
@@ -138,15 +210,13 @@ pub(super) async fn prove_again(
     policy: RetryPolicy,
     deadline: Instant,
 ) -> Result<(), (Status, String)> {
-    let Route::CloudRun { cloud, .. } = route else { return Ok(()) };
-    if !canary.is_proven {
-        // What was not proven at first is said already.
-        return Ok(());
-    }
-    let located = cloud.locate(RetryPolicy { retries: Some(3), ..policy }, deadline, |_| {}).await;
-    match located.proof {
-        Ok(_) => Ok(()),
-        Err(Unproven::Wrong(why)) => Err((Status::Fail, format!("the rollout changed under the gate: {why}"))),
+    // What was not proven at first is said already.
+    let (Route::CloudRun { cloud, .. }, Some(before)) = (route, &canary.proven) else { return Ok(()) };
+    let changed = |why: String| Err((Status::Fail, format!("the rollout changed under the gate: {why}")));
+    match cloud.locate(policy, deadline, |_| {}).await.proof {
+        Ok(proof) if proof.fingerprint == *before => Ok(()),
+        Ok(proof) => changed(format!("it was {before}, and is {} now", proof.fingerprint)),
+        Err(Unproven::Wrong(why)) => changed(why),
         Err(Unproven::Denied(why) | Unproven::Unreachable(why)) => {
             let why = format!("the identity could not be proven once more before the verdict: {why}");
             Err((Status::Error, why))

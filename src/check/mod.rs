@@ -4,6 +4,7 @@
 mod context;
 mod expect;
 mod http;
+mod json;
 mod ledger;
 mod locate;
 mod metrics;

@@ -9,7 +9,7 @@ use crate::plan::Ready;
 /// Whether the canary serves; with the proof of which revision it is, where that was asked for.
 pub(super) async fn check(context: &Context<'_>, canary: &Canary, ready: &Ready) -> Finding {
     let request = Request::get(&ready.path);
-    let what = request.shown();
+    let what = canary.client.shown(&request);
     let attempt = async || match context.ask(&canary.client, &request).await {
         Ok(answer) if matches!(answer.status, 502..=504) => {
             let cause = Cause::wanting(

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use tokio::time::Instant;
 
 use super::context::{Context, Finding};
 use super::locate::{Canary, Route, locate, prove_again};
 use super::{Ledger, http, metrics, ready, smoke};
-use crate::outcome::{CheckId, Event, Observer, Status, effect};
+use crate::outcome::{CheckId, Event, Observer, Status, bounds, effect};
 use crate::plan::{CheckSpec, Kind, Plan, Stage};
 use crate::text;
 
@@ -21,6 +21,13 @@ impl Observer for Everyone<'_> {
             observer.hear(event);
         }
     }
+}
+
+/// Hears nothing: attempts that are made once more are not those of the check.
+struct Silence;
+
+impl Observer for Silence {
+    fn hear(&self, _: &Event) {}
 }
 
 /// What is kept back of the global limit for the summary and the reports.
@@ -62,7 +69,29 @@ impl<'r> Runner<'r> {
                 return self.skip_waiting(&failed.name);
             }
         }
-        if let Err((status, why)) = prove_again(route, &canary, spec.policy.retry, self.deadline).await {
+        // The last look has the patience of the first one.
+        let deadline = self.deadline.min(Instant::now() + spec.policy.limit);
+        let again = join(
+            prove_again(route, &canary, spec.policy.retry, deadline),
+            join_all(self.checks(Stage::Healthy).map(|(id, spec)| self.ask_again(id, spec, &canary))),
+        );
+        if let (Err((status, why)), _) = again.await {
+            self.observer.hear(&Event::Overturned { check: id, status, why });
+        }
+    }
+
+    /// Asks once more, before the verdict, what was well at first: the rest may have taken minutes.
+    async fn ask_again(&self, id: CheckId, spec: &CheckSpec, canary: &Canary) {
+        let Kind::Http(check) = &spec.kind else { return };
+        if !spec.policy.enabled || !self.ledger.passed(id) {
+            return;
+        }
+        let deadline = self.deadline.min(Instant::now() + spec.policy.limit);
+        let context = Context { observer: &Silence, check: id, policy: &spec.policy, deadline };
+        let finding = http::check(&context, &canary.client, check).await;
+        if finding.status != Status::Pass {
+            let why = format!("it was well at first, and is not at the end: {}", finding.detail);
+            let status = effect(finding.status, spec.policy.severity);
             self.observer.hear(&Event::Overturned { check: id, status, why });
         }
     }
@@ -135,7 +164,9 @@ impl<'r> Runner<'r> {
     /// Tells how a check ended; false where it blocks and did not pass.
     fn end(&self, running: &Running<'_>, finding: Finding) -> bool {
         let Running { spec, context, own } = running;
-        let Finding { mut status, attempts, mut detail, observations } = finding;
+        let Finding { mut status, attempts, mut detail, mut observations } = finding;
+        bounds::sentence(&mut detail);
+        bounds::observations(&mut observations);
         let now = Instant::now();
         if now > context.deadline && matches!(status, Status::Pass | Status::Warn) {
             // What came too late was not seen in time: it may not pass.

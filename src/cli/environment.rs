@@ -53,6 +53,13 @@ fn collect(command: &Clap, names: &mut BTreeSet<String>) {
     }
 }
 
+/// Marks what counts for less where it comes from the environment.
+pub(super) fn mark(command: &mut Command, matches: &ArgMatches) {
+    if let (Command::Verify(verify), Some(("verify", matches))) = (command, matches.subcommand()) {
+        verify.url_from_environment = matches.value_source("url") == Some(ValueSource::EnvVariable);
+    }
+}
+
 /// A list in an environment variable stands one a line. (Expressions hold commas, so clap's own delimiter is no help.)
 pub(super) fn split_lines(command: &mut Command, matches: &ArgMatches) {
     let Some((_, matches)) = matches.subcommand() else { return };

@@ -76,6 +76,7 @@ impl Cli {
         let matches = command.get_matches_mut();
         let read = Self::from_arg_matches(&matches).map(|mut cli| {
             environment::split_lines(&mut cli.command, &matches);
+            environment::mark(&mut cli.command, &matches);
             cli
         });
         read.unwrap_or_else(|error| error.format(&mut command).exit())

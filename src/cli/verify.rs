@@ -15,6 +15,9 @@ pub struct Verify {
     /// The canary's address, such as <https://canary---app-abc123-ew.a.run.app>
     #[arg(long, env = "CANARY_GATE_URL", value_name = "URL")]
     pub(crate) url: Option<String>,
+    /// Whether the address comes from the environment, where it may have been meant for something else.
+    #[arg(skip)]
+    pub(crate) url_from_environment: bool,
     /// What is checked.
     #[command(flatten)]
     pub plan: PlanArgs,

@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use crate::outcome::Diagnostic;
-use crate::plan::{Lookup, MAX_FILE, read_file, text_of};
+use crate::plan::{Lookup, MAX_FILE, code, read_file, text_of};
 use crate::text::Redactor;
 
 /// Looks references up. Whatever it finds behind one is a secret, and known to the redactor before anybody else.
@@ -34,8 +34,8 @@ impl Lookup for Process<'_> {
         Ok(text.to_owned())
     }
 
-    fn text(&self, path: &Path) -> Result<String, String> {
-        read_file(path).map_err(|error| error.to_string())
+    fn text(&self, path: &Path) -> Result<String, Diagnostic> {
+        read_file(path)
     }
 }
 
@@ -51,8 +51,8 @@ impl Lookup for NoSecrets {
         Ok("secret".into())
     }
 
-    fn text(&self, path: &Path) -> Result<String, String> {
-        read_file(path).map_err(|error| error.to_string())
+    fn text(&self, path: &Path) -> Result<String, Diagnostic> {
+        read_file(path)
     }
 }
 
@@ -67,6 +67,6 @@ pub(super) fn checks_file(path: &Path) -> Result<(String, String), Diagnostic> {
     let name = "standard input";
     let mut bytes = Vec::new();
     let read = std::io::stdin().take(MAX_FILE + 1).read_to_end(&mut bytes);
-    read.map_err(|error| Diagnostic::new("file", None, format!("it cannot be read: {error}")).in_file(name))?;
+    read.map_err(|error| Diagnostic::new(code::FILE, None, format!("it cannot be read: {error}")).in_file(name))?;
     Ok((name.to_owned(), text_of(bytes).map_err(|error| error.in_file(name))?))
 }

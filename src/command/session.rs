@@ -27,6 +27,13 @@ impl CommandError {
         Self { exit: Exit::Usage, message: message.into() }
     }
 
+    /// Two things that went wrong.
+    pub(crate) fn and(mut self, other: &Self) -> Self {
+        self.message.push('\n');
+        self.message.push_str(&other.message);
+        Self { exit: self.exit.max(other.exit), ..self }
+    }
+
     pub(crate) fn no_verdict(message: impl Into<String>) -> Self {
         Self { exit: Exit::NoVerdict, message: message.into() }
     }
@@ -34,7 +41,11 @@ impl CommandError {
 
 impl From<Vec<Diagnostic>> for CommandError {
     fn from(diagnostics: Vec<Diagnostic>) -> Self {
-        Self::usage(diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+        // A file of another kind has more mistakes than anybody reads.
+        const SHOWN: usize = 100;
+        let lines: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
+        let shown = text::joined(&lines, SHOWN, "\n");
+        Self::usage(if lines.len() > 1 { format!("{} mistakes:\n{shown}", lines.len()) } else { shown })
     }
 }
 
@@ -153,6 +164,10 @@ impl Session {
     /// A system that has no resources left for it.
     #[expect(clippy::unused_self, reason = "what reaches the world goes through the session")]
     pub(super) fn runtime(&self) -> Result<tokio::runtime::Runtime, CommandError> {
+        // The runtime ends the process where it lacks descriptors for its signals: as many are tried first.
+        const PAIRS: usize = 5;
+        let pairs: Result<Vec<_>, _> = (0..PAIRS).map(|_| std::os::unix::net::UnixStream::pair()).collect();
+        drop(pairs.map_err(|error| CommandError::no_verdict(format!("the runtime cannot be started: {error}")))?);
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

@@ -4,26 +4,55 @@ use std::io::Write as _;
 use std::rc::Rc;
 use std::time::{Instant, SystemTime};
 
+use futures_util::future::select_all;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::process::checks_file;
 use super::session::Google;
 use super::{CommandError, Session};
 use crate::check::{self, Everyone, Ledger, MakeClient, Route};
-use crate::cli::{GoogleArgs, PlanArgs, Verify};
-use crate::google::{Auth, CloudRun, Deployment, Given, IdentityTokens};
+use crate::cli::{GoogleArgs, PlanArgs, ReportArgs, Verify};
+use crate::google::{Auth, CloudRun, Deployment, Given, IdentityTokens, ServiceFacts};
 use crate::http::{Address, Transport};
 use crate::observe::{self, Lines};
-use crate::outcome::{DeploymentFacts, Exit, Observer, Summary};
+use crate::outcome::{DeploymentFacts, Exit, Observer, Summary, Unfinished};
 use crate::plan::{Plan, PlanInput};
 use crate::report::{self, ReportFile, ReportSpec};
-use crate::text;
 
 pub(crate) fn run(session: &Session, args: &Verify) -> Result<Exit, CommandError> {
-    let prepared = Prepared::new(session, args)?;
     let runtime = session.runtime()?;
-    let summary = runtime.block_on(summarize(session, &prepared))?;
-    publish(session, &summary, prepared.reports)
+    // First of all: whatever is written from here on is cleaned up after.
+    let mut signals = {
+        let _inside = runtime.enter();
+        Signals::listen()?
+    };
+    let started_at = SystemTime::now();
+    let reports = open_reports(session, &args.reports, started_at)?;
+    let prepared = match Prepared::new(session, args) {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            let kept: Vec<ReportFile> = reports.into_iter().filter_map(ReportFile::withdraw).collect();
+            let unfinished = Unfinished { cause: error.message.clone(), exit: error.exit };
+            let failed = write_reports(session, &Summary::unseen(started_at, unfinished), kept);
+            return Err(failed.into_iter().fold(error, |first, then| first.and(&then)));
+        }
+    };
+    let summary = runtime.block_on(summarize(session, &prepared, started_at, &mut signals));
+    // What was still being computed is of no use any more, and need not be waited for.
+    runtime.shutdown_background();
+    publish(session, &summary, reports)
+}
+
+/// The reports that were asked for, each in place as that of a run that is not finished.
+fn open_reports(session: &Session, args: &ReportArgs, started_at: SystemTime) -> Result<Vec<ReportFile>, CommandError> {
+    let unfinished = Unfinished { cause: "not finished".into(), exit: Exit::NoVerdict };
+    let summary = Summary::unseen(started_at, unfinished);
+    let specs = ReportSpec::all(&args.report).map_err(CommandError::usage)?;
+    let open = |spec: ReportSpec| {
+        let text = spec.format().render(&summary)?;
+        ReportFile::open(spec, &session.redactor.clean(&text))
+    };
+    specs.into_iter().map(open).collect::<Result<_, _>>().map_err(CommandError::usage)
 }
 
 /// Everything that can be wrong before a request is made, done and found good.
@@ -33,18 +62,28 @@ struct Prepared {
     /// The address, where it was given.
     url: Option<String>,
     deployment: Option<DeploymentFacts>,
-    reports: Vec<ReportFile>,
 }
 
 impl Prepared {
     fn new(session: &Session, args: &Verify) -> Result<Self, CommandError> {
         let usage = CommandError::usage;
         let url = args.url.as_deref().map(Address::parse).transpose().map_err(usage)?;
+        let variable = |name: &str| std::env::var(name).ok();
         let deployment = match &url {
-            // An address by hand beats all that the environment says.
-            Some(_) => None,
-            None => Deployment::read(&given(&args.google), &|name| std::env::var(name).ok()).map_err(usage)?,
+            Some(_) if Deployment::is_elsewhere(&variable) => None,
+            _ => Deployment::read(&given(&args.google), &variable).map_err(usage)?,
         };
+        match (&url, &deployment) {
+            (Some(_), None) => needs_no_deployment(&args.google)?,
+            (Some(_), Some(_)) if args.url_from_environment => {
+                return Err(usage(
+                    "CANARY_GATE_URL is set where a deployment is to be verified: an address that leaks into a rollout's environment \
+                     must not decide what is looked at; unset it, or pass --url to verify that address of the deployment"
+                        .into(),
+                ));
+            }
+            _ => {}
+        }
         let plan = plan(session, &args.plan)?;
         let transport = session.transport(args.network.ca_file.as_deref())?;
         let Google { run, identity } = session.google(&args.google, &transport)?;
@@ -52,10 +91,10 @@ impl Prepared {
             (url.as_ref().map(|url| url.shown().to_owned()), deployment.as_ref().map(Deployment::facts));
         let client = clients(&args.google, &plan, transport, identity);
         let route = match (url, deployment) {
-            (Some(url), _) => Route::Direct(client(url, None).map_err(usage)?),
-            (None, Some(deployment)) => {
+            (Some(url), None) => Route::Direct(client(url, &ServiceFacts::default()).map_err(usage)?),
+            (given, Some(deployment)) => {
                 let cloud = CloudRun::new(deployment, run);
-                Route::CloudRun { cloud, require_identity: args.google.require_identity, client }
+                Route::CloudRun { cloud, given, require_identity: args.google.require_identity, client }
             }
             (None, None) => {
                 return Err(usage(
@@ -65,11 +104,22 @@ impl Prepared {
                 ));
             }
         };
-        // Last, so that no other error leaves a file behind.
-        let specs = ReportSpec::all(&args.reports.report).map_err(usage)?;
-        let reports = specs.into_iter().map(ReportFile::open).collect::<Result<_, _>>().map_err(usage)?;
-        Ok(Self { plan, route, url: shown, deployment: facts, reports })
+        Ok(Self { plan, route, url: shown, deployment: facts })
     }
+}
+
+/// An address alone has no deployment to be held against: what asks for that must not be dropped without a word.
+fn needs_no_deployment(args: &GoogleArgs) -> Result<(), CommandError> {
+    let flag = if args.require_identity {
+        "--require-identity"
+    } else if args.expect_percent.is_some() {
+        "--expect-percent"
+    } else {
+        return Ok(());
+    };
+    Err(CommandError::usage(format!(
+        "{flag} needs a deployment to be proven: beside --url pass --service, --region, --project, --revision and --tag too"
+    )))
 }
 
 fn given(args: &GoogleArgs) -> Given {
@@ -98,46 +148,51 @@ fn plan(session: &Session, args: &PlanArgs) -> Result<Plan, CommandError> {
 fn clients(args: &GoogleArgs, plan: &Plan, transport: Transport, tokens: Rc<IdentityTokens>) -> MakeClient {
     let (headers, audience, mode) = (plan.headers.clone(), args.audience.clone(), args.auth);
     let taken = headers.iter().any(|header| header.is("authorization"));
-    Box::new(move |address, service| {
+    Box::new(move |address, service: &ServiceFacts| {
         let own = address.shown().to_owned();
         // Of a tagged address, the audience is the service's: the host without the tag.
         let untagged = address.host().split_once("---").and_then(|(_, host)| address.at_host(host));
         let untagged = untagged.map(|address| address.shown().to_owned());
-        let mut audiences: Vec<String> = audience.iter().cloned().chain(service).chain(untagged).chain([own]).collect();
+        let mut audiences: Vec<String> =
+            audience.iter().cloned().chain(service.audience.clone()).chain(untagged).chain([own]).collect();
         audiences.dedup();
         audiences.truncate(2);
-        let auth = Auth::new(mode, tokens.clone(), audiences, taken);
+        let auth = Auth::new(mode, tokens.clone(), audiences, taken, service.open);
         Ok(transport.client(address, &headers)?.with_credentials(Rc::new(auth)))
     })
 }
 
 /// The signals that end a run early.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
+struct Signals(Vec<(&'static str, Signal)>);
 
 impl Signals {
     fn listen() -> Result<Self, CommandError> {
-        let listen = |kind, name| {
-            signal(kind).map_err(|error| CommandError::no_verdict(format!("{name} cannot be listened for: {error}")))
+        let kinds = [
+            ("SIGINT", SignalKind::interrupt()),
+            ("SIGTERM", SignalKind::terminate()),
+            ("SIGHUP", SignalKind::hangup()),
+        ];
+        let listen = |(name, kind)| match signal(kind) {
+            Ok(signal) => Ok((name, signal)),
+            Err(error) => Err(CommandError::no_verdict(format!("{name} cannot be listened for: {error}"))),
         };
-        let interrupt = listen(SignalKind::interrupt(), "SIGINT")?;
-        Ok(Self { interrupt, terminate: listen(SignalKind::terminate(), "SIGTERM")? })
+        kinds.into_iter().map(listen).collect::<Result<_, _>>().map(Self)
     }
 
     /// The name of the next one.
     async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
-        }
+        let signals = self.0.iter_mut().map(|(name, signal)| {
+            Box::pin(async {
+                signal.recv().await;
+                *name
+            })
+        });
+        select_all(signals).await.0
     }
 }
 
 /// Runs the checks until they end or a signal comes.
-async fn summarize(session: &Session, prepared: &Prepared) -> Result<Summary, CommandError> {
-    let mut signals = Signals::listen()?;
+async fn summarize(session: &Session, prepared: &Prepared, started_at: SystemTime, signals: &mut Signals) -> Summary {
     let names: Vec<String> = prepared.plan.checks.iter().map(|check| check.name.clone()).collect();
     let ledger = Ledger::new(&prepared.plan);
     let log = observe::Log::new(&names);
@@ -149,19 +204,23 @@ async fn summarize(session: &Session, prepared: &Prepared) -> Result<Summary, Co
         observers.push(&lines);
     }
     let everyone = Everyone(observers);
-    let (started_at, began) = (SystemTime::now(), Instant::now());
-    let interrupted = tokio::select! {
+    let began = Instant::now();
+    let unfinished = tokio::select! {
+        // A signal that is there already comes first.
+        biased;
+        signal = signals.next() => {
+            Some(Unfinished { cause: format!("interrupted by {signal}"), exit: Exit::NoVerdict })
+        }
         () = check::run(&prepared.plan, &prepared.route, &ledger, &everyone) => None,
-        signal = signals.next() => Some(signal),
     };
-    Ok(Summary {
+    Summary {
         url: prepared.url.clone().or_else(|| ledger.address()),
         deployment: prepared.deployment.clone(),
         started_at,
         duration: began.elapsed(),
         checks: ledger.outcomes(),
-        interrupted,
-    })
+        unfinished,
+    }
 }
 
 /// Prints the summary, writes the reports, and answers with the exit code.
@@ -175,15 +234,18 @@ fn publish(session: &Session, summary: &Summary, reports: Vec<ReportFile>) -> Re
     } else {
         let _ = writeln!(std::io::stderr(), "{}", session.redactor.clean(&text));
     }
-    for file in reports {
-        let written = file.format().render(summary).and_then(|text| file.write(&session.redactor.clean(&text)));
-        // Whoever reads the report must not take an old one for this run's.
-        failed.extend(written.map_err(CommandError::no_verdict).err());
+    failed.extend(write_reports(session, summary, reports));
+    match failed.into_iter().reduce(|first, then| first.and(&then)) {
+        None => Ok(summary.exit()),
+        Some(error) => Err(CommandError { exit: error.exit.max(summary.exit()), ..error }),
     }
-    let exit = Exit::from(summary.verdict());
-    let message = text::joined(failed.iter().map(|error| &*error.message), usize::MAX, "\n");
-    match failed.iter().map(|error| error.exit).max() {
-        None => Ok(exit),
-        Some(worse) => Err(CommandError { exit: exit.max(worse), message }),
-    }
+}
+
+/// Writes the reports; with what went wrong. Whoever reads one must not take an old one for this run's.
+fn write_reports(session: &Session, summary: &Summary, reports: Vec<ReportFile>) -> Vec<CommandError> {
+    let write = |file: ReportFile| {
+        let text = file.format().render(summary)?;
+        file.write(&session.redactor.clean(&text))
+    };
+    reports.into_iter().filter_map(|file| write(file).map_err(CommandError::no_verdict).err()).collect()
 }

@@ -105,12 +105,17 @@ impl Api {
         self.call(&Request::post(path, "application/json", body.to_string()), deadline).await
     }
 
+    /// The error for an answer that is no answer to what was asked.
+    pub(super) fn unusable(&self, path: &str) -> ApiError {
+        ApiError::new(ApiErrorKind::Transient, format!("{} answers {path} with something else", self.name))
+    }
+
     /// One call. A token that is refused may have expired on the way: it is taken afresh once.
     async fn call<T: DeserializeOwned>(&self, request: &Request, deadline: Instant) -> Result<T, ApiError> {
-        let mut answer = self.send(request, deadline).await?;
+        let (mut answer, token) = self.send(request, deadline).await?;
         if answer.status == 401 {
-            self.tokens.forget();
-            answer = self.send(request, deadline).await?;
+            self.tokens.forget(&token).await;
+            (answer, _) = self.send(request, deadline).await?;
         }
         if answer.status == 200 {
             return serde_json::from_slice(&answer.body).map_err(|error| {
@@ -121,14 +126,16 @@ impl Api {
         Err(self.refusal(request, &answer))
     }
 
-    async fn send(&self, request: &Request, deadline: Instant) -> Result<Answer, ApiError> {
+    /// The answer, and the token that it was asked for with.
+    async fn send(&self, request: &Request, deadline: Instant) -> Result<(Answer, String), ApiError> {
         let token = self
             .tokens
             .get(deadline)
             .await
             .map_err(|why| ApiError::new(ApiErrorKind::Denied, format!("{} cannot be asked: {why}", self.name)))?;
         let request = request.clone().with(Header::bearer(&token));
-        self.client.ask(&request, LIMITS, deadline).await.map_err(|failure| {
+        let asked = self.client.ask(&request, LIMITS, deadline).await;
+        asked.map(|answer| (answer, token)).map_err(|failure| {
             let kind = if failure.is_transient() { ApiErrorKind::Transient } else { ApiErrorKind::Permanent };
             ApiError::new(kind, format!("{}: {failure}", self.name))
         })

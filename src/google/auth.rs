@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::IdentityTokens;
 use super::front_end::{self, Refusal};
-use crate::http::{Answer, Credentials, Header, Local, Round};
+use crate::http::{Advice, Answer, Credentials, Header, Local, Round};
 
 /// When identity tokens are sent to the canary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -28,6 +28,8 @@ pub(crate) struct Auth {
     /// What tokens may be for, in the order in which they are tried: the service's address, then the tagged one.
     audiences: Vec<String>,
     header: &'static str,
+    /// Whether the service takes traffic from everywhere; nothing where nobody says so.
+    open: Option<bool>,
     /// The audience in use; nothing while no token is sent.
     using: Cell<Option<usize>>,
     /// Why there was no token when one was wanted last.
@@ -36,10 +38,40 @@ pub(crate) struct Auth {
 
 impl Auth {
     /// `taken` where the plan sets Authorization itself: Cloud Run then reads another header.
-    pub(crate) fn new(mode: AuthMode, tokens: Rc<IdentityTokens>, audiences: Vec<String>, taken: bool) -> Self {
+    pub(crate) fn new(
+        mode: AuthMode,
+        tokens: Rc<IdentityTokens>,
+        audiences: Vec<String>,
+        taken: bool,
+        open: Option<bool>,
+    ) -> Self {
         let header = if taken { "X-Serverless-Authorization" } else { "Authorization" };
         let using = Cell::new((mode == AuthMode::Always).then_some(0));
-        Self { mode, tokens, audiences, header, using, trouble: RefCell::default() }
+        Self { mode, tokens, audiences, header, open, using, trouble: RefCell::default() }
+    }
+
+    /// What to do about a refusal for want of a token, or of the right one.
+    async fn private(&self, answer: &Answer, round: Round, deadline: Instant) -> Advice {
+        let trouble = self.trouble.borrow().clone();
+        if let Some(trouble) = trouble {
+            // The canary was not seen: that says nothing of it.
+            let text = format!("the service is private, and there is no identity token for it: {trouble}");
+            return Advice { text, unseen: true };
+        }
+        let audience = round.key.and_then(|key| self.audiences.get(key));
+        let text = match (audience, answer.status) {
+            (None, _) => "the service is private, and no token was sent (--auth never)".into(),
+            (Some(_), 401) => format!(
+                "the service is private, and refuses the identity token: its audience may be wrong (tried {}); pass the one that \
+                 it wants with --audience",
+                self.audiences.join(" and ")
+            ),
+            (Some(_), _) => {
+                let account = self.tokens.account(deadline).await;
+                format!("the service is private: grant roles/run.invoker to {account}")
+            }
+        };
+        Advice { text, unseen: false }
     }
 }
 
@@ -79,7 +111,7 @@ impl Credentials for Auth {
     /// Only the front end's own refusal asks for a token; one of the application is an answer like any other. A token that
     /// is known there and may not come in (403) is no better for being taken afresh.
     fn refused(&self, answer: &Answer, round: Round) -> bool {
-        let private = front_end::refusal(answer) == Some(Refusal::Private);
+        let private = matches!(front_end::refusal(answer), Some(Refusal::Private | Refusal::Proxy));
         private && self.trouble.borrow().is_none() && (round.key.is_none() || answer.status == 401)
     }
 
@@ -89,21 +121,31 @@ impl Credentials for Auth {
         }
     }
 
-    fn advice<'f>(&'f self, answer: &'f Answer, round: Round, deadline: Instant) -> Local<'f, Option<String>> {
+    fn advice<'f>(&'f self, answer: &'f Answer, round: Round, deadline: Instant) -> Local<'f, Option<Advice>> {
         Box::pin(async move {
-            let trouble = self.trouble.borrow().clone();
+            let seen = |text: String| Some(Advice { text, unseen: false });
             match front_end::refusal(answer)? {
-                Refusal::Ingress => Some(front_end::INGRESS.into()),
-                Refusal::Private => Some(match (trouble, round.key) {
-                    (Some(trouble), _) => {
-                        format!("the service is private, and there is no identity token for it: {trouble}")
-                    }
-                    (None, None) => "the service is private, and no token was sent (--auth never)".into(),
-                    (None, Some(_)) => {
-                        let account = self.tokens.account(deadline).await;
-                        format!("the service is private: grant roles/run.invoker to {account}")
-                    }
-                }),
+                Refusal::Private => Some(self.private(answer, round, deadline).await),
+                Refusal::Proxy => seen(
+                    "Identity-Aware Proxy refuses the request: it wants an identity token for its own client (--audience with \
+                     the client's id, --auth always), of an account with roles/iap.httpsResourceAccessor"
+                        .into(),
+                ),
+                Refusal::Reserved => seen(format!(
+                    "the path {} never reaches the container: under run.app the front end keeps /healthz and other paths ending \
+                     in z, /eventlog and /_ah/ for itself; use another path",
+                    answer.url.path()
+                )),
+                Refusal::NotFound if self.open == Some(true) => seen(
+                    "this is the front end's own answer, though the service takes traffic from everywhere: no revision answers \
+                     at this address (a wrong host, or a tag that was removed)"
+                        .into(),
+                ),
+                Refusal::NotFound => seen(
+                    "this is the front end's own answer: the service's ingress may be internal, and the gate runs outside; run \
+                     the verify job in a private pool of the service's network"
+                        .into(),
+                ),
             }
         })
     }

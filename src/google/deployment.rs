@@ -56,7 +56,7 @@ impl Deployment {
         if !given.names_a_deployment() && !in_cloud_deploy {
             return Ok(None);
         }
-        if let Some(kind) = environment.get("TARGET_TYPE").filter(|kind| !kind.eq_ignore_ascii_case("run")) {
+        if let Some(kind) = environment.foreign_target() {
             return Err(format!(
                 "TARGET_TYPE is {kind:?}: the gate verifies Cloud Run services; pass --url for anything else"
             ));
@@ -87,6 +87,11 @@ impl Deployment {
             service_urls: environment.service_urls()?,
             percent: given.percent,
         }))
+    }
+
+    /// Whether the environment is that of a rollout to something else than Cloud Run.
+    pub(crate) fn is_elsewhere(env: &dyn Fn(&str) -> Option<String>) -> bool {
+        Environment { get: env }.foreign_target().is_some()
     }
 
     /// Whether the service's own address answers from the revision alone.
@@ -130,6 +135,11 @@ struct Environment<'e> {
 impl Environment<'_> {
     fn get(&self, name: &str) -> Option<String> {
         (self.get)(name)
+    }
+
+    /// The kind of target, where it is not Cloud Run.
+    fn foreign_target(&self) -> Option<String> {
+        self.get("TARGET_TYPE").filter(|kind| !kind.trim().is_empty() && !kind.eq_ignore_ascii_case("run"))
     }
 
     fn has(&self, name: &str) -> bool {

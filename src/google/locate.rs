@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use futures_util::future::join;
 use tokio::time::Instant;
 
 use super::api::{ApiError, ApiErrorKind};
@@ -19,15 +20,27 @@ pub(crate) struct CloudRun {
 /// The proof that an address serves the deployed revision, and what else the API says of the service.
 #[derive(Clone, Debug)]
 pub(crate) struct Proof {
+    /// What the revision alone answers at.
     pub(crate) address: Address,
-    /// The service's own address: what identity tokens are for.
-    pub(crate) audience: String,
+    /// What the API says of the whole service.
+    pub(crate) facts: ServiceFacts,
     /// The tags of other revisions, and their addresses.
     pub(crate) others: Vec<(String, Address)>,
     /// Whether clients stick to a revision.
     pub(crate) sticky: bool,
-    /// Whether the service takes traffic from its own network only.
-    pub(crate) internal: bool,
+    /// What must be the same at the end as it is now: generation and traffic.
+    pub(crate) fingerprint: String,
+}
+
+/// What is known of a service as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ServiceFacts {
+    /// The service's own address: what identity tokens are for.
+    pub(crate) audience: Option<String>,
+    /// Whether it takes traffic from everywhere; nothing where nobody says so.
+    pub(crate) open: Option<bool>,
+    /// The addresses that answer from every revision with traffic.
+    pub(crate) shared: Vec<Address>,
 }
 
 /// Why there is no proof.
@@ -104,28 +117,49 @@ impl CloudRun {
     }
 
     fn proof(&self, address: &str, service: &Service, revision: &Revision) -> Result<Proof, Unproven> {
+        if service.default_uri_disabled {
+            return Err(Unproven::Unreachable(format!(
+                "the addresses under run.app of the service {} are switched off (defaultUriDisabled), and no other is known to \
+                 serve {} alone",
+                self.deployment.service, self.deployment.revision
+            )));
+        }
         let other = |status: &TrafficStatus| {
-            let differs = short(&status.revision) != self.deployment.revision;
+            let differs = service.revision_of(status) != self.deployment.revision;
             let address = Address::parse(&status.uri).ok().filter(|_| differs && !status.tag.is_empty())?;
             Some((status.tag.clone(), address))
         };
         let address = Address::parse(address).map_err(|error| {
             Unproven::Unreachable(format!("the Cloud Run Admin API names an address that cannot be used: {error}"))
         })?;
+        let shared = service.urls.iter().chain([&service.uri]).filter_map(|url| Address::parse(url).ok());
         Ok(Proof {
             address,
-            audience: service.uri.clone(),
+            facts: ServiceFacts {
+                audience: Some(service.uri.clone()).filter(|uri| !uri.is_empty()),
+                open: service.is_open(),
+                shared: shared.collect(),
+            },
             others: service.traffic_statuses.iter().filter_map(other).collect(),
             sticky: revision.session_affinity,
-            internal: !matches!(&*service.ingress, "" | "INGRESS_TRAFFIC_ALL" | "INGRESS_TRAFFIC_UNSPECIFIED"),
+            fingerprint: service.fingerprint(),
         })
     }
 
     async fn look(&self, deadline: Instant) -> Result<(Service, Revision), ApiError> {
         let Deployment { project, region, service, revision, .. } = &self.deployment;
         let path = format!("/v2/projects/{project}/locations/{region}/services/{service}");
-        let service: Service = self.api.get(&path, deadline).await?;
-        let revision: Revision = self.api.get(&format!("{path}/revisions/{revision}"), deadline).await?;
-        Ok((service, revision))
+        let revision_path = format!("{path}/revisions/{revision}");
+        let (found, ready) =
+            join(self.api.get::<Service>(&path, deadline), self.api.get::<Revision>(&revision_path, deadline)).await;
+        let (found, ready) = (found?, ready?);
+        // What is not of this name is not an answer to what was asked, however well it reads.
+        if short(&found.name) != *service {
+            return Err(self.api.unusable(&path));
+        }
+        if short(&ready.name) != *revision {
+            return Err(self.api.unusable(&revision_path));
+        }
+        Ok((found, ready))
     }
 }

@@ -12,6 +12,6 @@ mod tokens;
 pub(crate) use api::Api;
 pub(crate) use auth::{Auth, AuthMode};
 pub(crate) use deployment::{Deployment, Given};
-pub(crate) use locate::{CloudRun, Located, Proof, Unproven};
+pub(crate) use locate::{CloudRun, Located, Proof, ServiceFacts, Unproven};
 pub(crate) use metadata::Metadata;
 pub(crate) use tokens::{AccessTokens, IdentityTokens};

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::api::ApiErrorKind;
@@ -24,7 +25,8 @@ const MARGIN: Duration = Duration::from_mins(1);
 pub(crate) struct AccessTokens {
     metadata: Rc<Metadata>,
     redactor: Redactor,
-    kept: RefCell<Option<(String, SystemTime)>>,
+    /// Locked while one is fetched, so that requests side by side share it.
+    kept: Mutex<Option<(String, SystemTime)>>,
 }
 
 #[derive(Deserialize)]
@@ -35,7 +37,7 @@ struct AccessToken {
 
 impl AccessTokens {
     pub(crate) fn new(metadata: Rc<Metadata>, redactor: Redactor) -> Self {
-        Self { metadata, redactor, kept: RefCell::default() }
+        Self { metadata, redactor, kept: Mutex::default() }
     }
 
     /// A token that is good for a minute at least.
@@ -43,7 +45,8 @@ impl AccessTokens {
     /// # Errors
     /// Why there is none.
     pub(super) async fn get(&self, deadline: Instant) -> Result<String, String> {
-        if let Some((token, expiry)) = &*self.kept.borrow()
+        let mut kept = self.kept.lock().await;
+        if let Some((token, expiry)) = &*kept
             && is_fresh(*expiry)
         {
             return Ok(token.clone());
@@ -58,13 +61,16 @@ impl AccessTokens {
         };
         self.redactor.hide(&token.access_token);
         let expiry = SystemTime::now() + Duration::from_secs(token.expires_in.min(86_400));
-        self.kept.replace(Some((token.access_token.clone(), expiry)));
+        *kept = Some((token.access_token.clone(), expiry));
         Ok(token.access_token)
     }
 
-    /// Drops a token that was refused.
-    pub(super) fn forget(&self) {
-        self.kept.replace(None);
+    /// Drops a token that was refused, unless another has taken its place.
+    pub(super) async fn forget(&self, refused: &str) {
+        let mut kept = self.kept.lock().await;
+        if kept.as_ref().is_some_and(|(token, _)| token == refused) {
+            *kept = None;
+        }
     }
 
     /// The account that the tokens are of, by its address.

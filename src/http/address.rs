@@ -52,6 +52,19 @@ impl Address {
         self.url.host_str().unwrap_or_default()
     }
 
+    /// The host with the port, as a scrape configuration writes an instance.
+    pub(crate) fn host_and_port(&self) -> String {
+        match self.url.port_or_known_default() {
+            Some(port) => format!("{}:{port}", self.host()),
+            None => self.host().to_owned(),
+        }
+    }
+
+    /// Whether both have the same scheme, host and port.
+    pub(crate) fn same_origin(&self, other: &Self) -> bool {
+        self.url.origin() == other.url.origin()
+    }
+
     /// The same address at another host.
     pub(crate) fn at_host(&self, host: &str) -> Option<Self> {
         let mut url = self.url.clone();

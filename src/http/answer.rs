@@ -1,5 +1,6 @@
 //! An answer, its body whole.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::HeaderMap;
@@ -7,6 +8,14 @@ use url::Url;
 
 use super::timing::Timing;
 use crate::text;
+
+/// What to do about an answer that not the application gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Advice {
+    pub(crate) text: String,
+    /// Whether the gate lacks what it takes to see the canary at all: that is no failure of the canary.
+    pub(crate) unseen: bool,
+}
 
 /// An answer, its body whole.
 #[derive(Clone, Debug)]
@@ -19,8 +28,11 @@ pub(crate) struct Answer {
     /// The body, decompressed.
     pub(crate) body: Vec<u8>,
     /// What to do about the answer, where not the application gave it but what stands in front of it.
-    pub(crate) advice: Option<String>,
+    pub(crate) advice: Option<Advice>,
     pub(crate) timing: Timing,
+    /// Whether the end of the body is marked: by its length, by chunks, or by the end of TLS. A body that is only broken off
+    /// looks whole where it is not.
+    pub(crate) is_end_marked: bool,
 }
 
 impl Answer {
@@ -37,12 +49,13 @@ impl Answer {
             body: body.as_bytes().to_vec(),
             advice: None,
             timing: Timing::default(),
+            is_end_marked: true,
         }
     }
 
-    /// A header's value, where it is there and text.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
+    /// A header's value; what is not UTF-8 in it is shown as that.
+    pub(crate) fn header(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()))
     }
 
     /// The media type in lower case, without its parameters; empty where there is none.
@@ -53,7 +66,8 @@ impl Answer {
 
     /// How long the server asks to wait.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
-        let value = self.header("retry-after")?.trim();
+        let value = self.header("retry-after")?;
+        let value = value.trim();
         if let Ok(seconds) = value.parse() {
             return Some(Duration::from_secs(seconds));
         }

@@ -1,9 +1,10 @@
 //! Sends requests to one address: each bounded in time and bytes, with its answer read whole.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use reqwest::Method;
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 use url::Url;
@@ -18,11 +19,16 @@ use super::{Address, Answer, Credentials, Header, Request, RequestLimits, header
 const MAX_HEADERS: usize = 4096;
 
 /// Connections, by way of proxies or without them, that trust the same CAs. Clones share the connections.
+///
+/// Each of the two is set up when it is needed first: a run seldom needs both, and a millisecond counts.
 #[derive(Clone)]
 pub(crate) struct Transport {
-    proxied: reqwest::Client,
-    direct: reqwest::Client,
+    tls: rustls::ClientConfig,
+    proxied: Connections,
+    direct: Connections,
 }
+
+type Connections = Rc<OnceCell<reqwest::Client>>;
 
 impl Transport {
     /// Sets up TLS. `ca_file` names certificates in PEM that are trusted besides the public CAs.
@@ -31,18 +37,7 @@ impl Transport {
     /// A file that cannot be read or used.
     pub(crate) fn new(ca_file: Option<&std::path::Path>) -> Result<Self, String> {
         let tls = tls::config(ca_file.map(tls::read).transpose()?.unwrap_or_default())?;
-        let builder = || {
-            reqwest::Client::builder()
-                .tls_backend_preconfigured(tls.clone())
-                .dns_resolver(Resolver)
-                .connector_layer(Connects)
-                .redirect(reqwest::redirect::Policy::none())
-                .user_agent(concat!("canary-gate/", env!("CARGO_PKG_VERSION")))
-                .http1_max_headers(MAX_HEADERS)
-                .http1_only()
-        };
-        let set_up = |error| format!("the HTTP client cannot be set up: {error}");
-        Ok(Self { proxied: builder().build().map_err(set_up)?, direct: builder().no_proxy().build().map_err(set_up)? })
+        Ok(Self { tls, proxied: Rc::default(), direct: Rc::default() })
     }
 
     /// A client for an address, by way of the proxy that the environment names; an address of this machine is asked
@@ -51,15 +46,33 @@ impl Transport {
     /// # Errors
     /// A header that HTTP does not allow.
     pub(crate) fn client(&self, address: Address, headers: &[Header]) -> Result<Client, String> {
-        let connections = if address.is_loopback() { &self.direct } else { &self.proxied };
-        let (transport, connections) = (self.clone(), connections.clone());
-        Ok(Client { transport, connections, address, headers: header::map(headers)?, credentials: None })
+        let is_direct = address.is_loopback();
+        Ok(Client { transport: self.clone(), is_direct, address, headers: header::map(headers)?, credentials: None })
     }
 
     /// A client that uses no proxy, whatever the environment says.
     pub(crate) fn direct_client(&self, address: Address) -> Client {
-        let (transport, connections) = (self.clone(), self.direct.clone());
-        Client { transport, connections, address, headers: HeaderMap::new(), credentials: None }
+        Client { transport: self.clone(), is_direct: true, address, headers: HeaderMap::new(), credentials: None }
+    }
+
+    fn connections(&self, is_direct: bool) -> Result<&reqwest::Client, Failure> {
+        let kept = if is_direct { &self.direct } else { &self.proxied };
+        if let Some(connections) = kept.get() {
+            return Ok(connections);
+        }
+        let builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(self.tls.clone())
+            .dns_resolver(Resolver)
+            .connector_layer(Connects)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("canary-gate/", env!("CARGO_PKG_VERSION")))
+            .http1_max_headers(MAX_HEADERS)
+            .http1_only();
+        let built = if is_direct { builder.no_proxy() } else { builder }.build();
+        let built = built.map_err(|error| {
+            Failure::new(FailureKind::Request, format!("the HTTP client cannot be set up: {error}"))
+        })?;
+        Ok(kept.get_or_init(|| built))
     }
 }
 
@@ -67,7 +80,7 @@ impl Transport {
 #[derive(Clone)]
 pub(crate) struct Client {
     transport: Transport,
-    connections: reqwest::Client,
+    is_direct: bool,
     address: Address,
     headers: HeaderMap,
     credentials: Option<Rc<dyn Credentials>>,
@@ -90,6 +103,13 @@ impl Client {
     /// A header that HTTP does not allow.
     pub(crate) fn elsewhere(&self, address: Address, headers: &[Header]) -> Result<Self, String> {
         self.transport.client(address, headers)
+    }
+
+    /// A request with its whole path, for a sentence: `GET /base/api/health`.
+    pub(crate) fn shown(&self, request: &Request) -> String {
+        let url = self.address.at(&request.path);
+        let query = url.query().map_or(String::new(), |query| format!("?{query}"));
+        format!("{} {}{query}", request.method, url.path())
     }
 
     pub(crate) fn address(&self) -> &Address {
@@ -212,7 +232,8 @@ impl Client {
         headers.extend(header::map(&request.headers).map_err(malformed)?);
         headers.extend(header::map(credentials.as_slice()).map_err(malformed)?);
         headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static(ACCEPTED));
-        let mut builder = self.connections.request(method, url.clone()).headers(headers);
+        let connections = self.transport.connections(self.is_direct)?;
+        let mut builder = connections.request(method, url.clone()).headers(headers);
         if let Some(body) = &request.body {
             builder = builder.body(body.clone());
         }
@@ -226,6 +247,11 @@ impl Client {
             body.push(&chunk)?;
         }
         let body = body.finish()?;
-        Ok(Answer { url: url.clone(), status, headers, body, advice: None, timing: clock.timing(first_byte) })
+        let is_end_marked = url.scheme() == "https"
+            || headers.contains_key(CONTENT_LENGTH)
+            || headers.contains_key(TRANSFER_ENCODING)
+            || (body.is_empty() && (request.method == "HEAD" || matches!(status, 204 | 304)));
+        let timing = clock.timing(first_byte);
+        Ok(Answer { url: url.clone(), status, headers, body, advice: None, timing, is_end_marked })
     }
 }

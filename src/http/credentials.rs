@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use tokio::time::Instant;
 
-use super::{Answer, Header};
+use super::{Advice, Answer, Header};
 
 /// A future of this thread.
 pub(crate) type Local<'f, T> = Pin<Box<dyn Future<Output = T> + 'f>>;
@@ -44,5 +44,5 @@ pub(crate) trait Credentials {
     fn accepted(&self, round: Round);
 
     /// What a person can do about an answer, where not the application gave it but what stands in front of it.
-    fn advice<'f>(&'f self, answer: &'f Answer, round: Round, deadline: Instant) -> Local<'f, Option<String>>;
+    fn advice<'f>(&'f self, answer: &'f Answer, round: Round, deadline: Instant) -> Local<'f, Option<Advice>>;
 }

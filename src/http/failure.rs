@@ -101,7 +101,10 @@ impl Failure {
                 Self::new(FailureKind::Closed, "the connection was closed before an answer came")
             }
             _ if error.is_connect() => Self::new(FailureKind::Refused, format!("the connection failed: {last}")),
-            _ => Self::new(FailureKind::Protocol, format!("the answer cannot be read as HTTP: {last}")),
+            _ => Self::new(
+                FailureKind::Protocol,
+                format!("the answer cannot be read as HTTP: {last}; does the port speak TLS?"),
+            ),
         }
     }
 
@@ -134,7 +137,7 @@ fn explained(error: &rustls::Error) -> String {
             PeerIncompatible::Tls12NotOffered
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
             | PeerIncompatible::ServerDoesNotSupportTls12Or13,
-        ) => "the server speaks none of TLS 1.2 and 1.3".into(),
+        ) => "the server speaks neither TLS 1.2 nor 1.3".into(),
         rustls::Error::AlertReceived(AlertDescription::HandshakeFailure) => {
             "the server refuses the handshake: it shares no version or cipher suite with the gate (TLS 1.2 and 1.3)"
                 .into()
@@ -149,6 +152,9 @@ fn explained(error: &rustls::Error) -> String {
             CertificateError::Other(_) => format!(
                 "the certificate cannot be trusted ({error}); a self-signed one is trusted by its CA in --ca-file only"
             ),
+            CertificateError::UnsupportedSignatureAlgorithmContext { .. } => {
+                format!("the certificate is signed by an algorithm that is not trusted, such as SHA-1 ({error})")
+            }
             _ => error.to_string(),
         },
         _ => error.to_string(),

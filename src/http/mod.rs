@@ -15,7 +15,7 @@ mod timing;
 mod tls;
 
 pub(crate) use address::Address;
-pub(crate) use answer::Answer;
+pub(crate) use answer::{Advice, Answer};
 pub(crate) use client::{Client, Transport};
 pub(crate) use credentials::{Credentials, Local, Round};
 pub(crate) use failure::{Failure, FailureKind};

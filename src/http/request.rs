@@ -28,9 +28,4 @@ impl Request {
         self.headers.push(header);
         self
     }
-
-    /// `GET /path`, for a sentence.
-    pub(crate) fn shown(&self) -> String {
-        format!("{} {}", self.method, self.path)
-    }
 }

@@ -1,6 +1,7 @@
 //! Whether a comparison holds, fails, or cannot be told: the three answers of a threshold.
 
-use super::Inventory;
+use super::blind::{bad_counter, out_of_time};
+use super::{Inventory, Shown};
 use crate::outcome::ThresholdVerdict;
 use crate::text;
 use promeval::number::format_value;
@@ -21,7 +22,8 @@ pub(crate) struct Decision {
 /// How many elements a sentence shows.
 const SHOWN: usize = 3;
 
-/// Decides a comparison over stored series at a time in milliseconds since the epoch.
+/// Decides a comparison over stored series at a time in milliseconds since the epoch. What cannot be seen of what it reads
+/// makes it no data, whatever stands around it; a failure is one all the same.
 pub(crate) fn decide_over(
     expr: &Expr,
     parts: &Binary,
@@ -32,7 +34,16 @@ pub(crate) fn decide_over(
     let evaluator = Evaluator::new(storage, time);
     let sides = evaluator.value(&parts.lhs).and_then(|lhs| Ok((lhs, evaluator.value(&parts.rhs)?)));
     let comparison = sides.and_then(|(lhs, rhs)| compare(parts, lhs, rhs)).map_err(|error| error.message);
-    decide(parts, comparison, || why_empty(expr, storage, inventory))
+    let decision = decide(parts, comparison, || why_empty(expr, storage, inventory));
+    let blind = match decision.verdict {
+        ThresholdVerdict::Fail => None,
+        ThresholdVerdict::Pass => out_of_time(expr, storage, time).or_else(|| bad_counter(expr, inventory)),
+        ThresholdVerdict::NoData => out_of_time(expr, storage, time),
+    };
+    match blind {
+        Some(why) => Decision { verdict: ThresholdVerdict::NoData, why, ..decision },
+        None => decision,
+    }
 }
 
 /// Decides a comparison of which both sides are known. `why_empty` says why there is no element, if there is none.
@@ -78,7 +89,8 @@ pub(crate) fn decide(
     } else if let Some(alone) = comparison.alone.first() {
         let more = comparison.alone.len() - 1;
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        Some(format!("{}{more} meets nothing on the other side to be compared with", alone.labels))
+        let labels = Shown::of(std::iter::once(&alone.labels)).prefix(&alone.labels);
+        Some(format!("{}{more} meets nothing on the other side to be compared with", labels.trim_end()))
     } else if seen.is_empty() {
         Some(why_empty())
     } else {
@@ -98,8 +110,9 @@ pub(crate) fn limit_on_left(parts: &Binary) -> bool {
 
 /// `3, want <= 2` for each element, with its labels.
 fn values(parts: &Binary, elements: &[Compared]) -> String {
+    let shown = Shown::of(elements.iter().map(|element| &element.labels));
     let one = |element: &Compared| {
-        let labels = if element.labels.is_empty() { String::new() } else { format!("{} ", element.labels) };
+        let labels = shown.prefix(&element.labels);
         let (left, right) = (format_value(element.left), format_value(element.right));
         if limit_on_left(parts) {
             format!("{labels}{right}, want {left} {} it", parts.op.symbol())
@@ -111,7 +124,7 @@ fn values(parts: &Binary, elements: &[Compared]) -> String {
 }
 
 fn nan(parts: &Binary, element: &Compared) -> String {
-    let labels = if element.labels.is_empty() { String::new() } else { format!("{} ", element.labels) };
+    let labels = Shown::of(std::iter::once(&element.labels)).prefix(&element.labels);
     let side = if element.left.is_nan() { &parts.lhs } else { &parts.rhs };
     let divides = matches!(&side.unwrapped().kind, ExprKind::Binary(binary) if binary.op.symbol() == "/");
     let cause = if divides { " (0/0: there was no traffic to divide by)" } else { "" };
@@ -157,7 +170,7 @@ zero 0
     fn decided(source: &str) -> (ThresholdVerdict, String) {
         let exposition = Exposition::parse(SCRAPE.as_bytes(), Format::Prometheus).unwrap();
         let (mut storage, mut inventory) = (Storage::default(), Inventory::default());
-        storage.ingest(&exposition, 1000, &[], |_| true);
+        storage.ingest(&exposition, 1000, &[], |_| true).unwrap();
         inventory.add(&exposition);
         let expr = parse(source).unwrap();
         let ExprKind::Binary(parts) = &expr.unwrapped().kind else { panic!("{source} is no comparison") };

@@ -2,11 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use promeval::exposition::Exposition;
+use promeval::exposition::{Exposition, Kind};
 use promeval::labels::METRIC_NAME;
+use promeval::number::format_value;
 use promeval::promql::ast::{Matcher, Selector};
 use promeval::promql::similar;
 use promeval::series::Storage;
+
+/// The ending of a counter's samples.
+const TOTAL: &str = "_total";
 
 /// The metric names that were declared, and those that had samples.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +18,8 @@ pub(crate) struct Inventory {
     declared: BTreeSet<String>,
     families: BTreeSet<String>,
     sampled: BTreeMap<String, usize>,
+    /// Counters with a value that no counter can have, and that value.
+    bad_counters: BTreeMap<String, f64>,
 }
 
 impl Inventory {
@@ -21,9 +27,29 @@ impl Inventory {
     pub(crate) fn add(&mut self, exposition: &Exposition<'_>) {
         self.declared.extend(exposition.declared_names());
         let declared = exposition.families().iter().filter(|family| family.kind.is_some());
-        self.families.extend(declared.map(|family| family.name.clone()));
+        for family in declared.clone() {
+            self.families.insert(family.name.clone());
+            if family.kind == Some(Kind::Counter) {
+                // A counter goes by two names: with the ending of its samples, and without.
+                let other = family.name.strip_suffix(TOTAL).map(str::to_owned);
+                self.declared.insert(other.unwrap_or_else(|| format!("{}{TOTAL}", family.name)));
+            }
+        }
+        let counters: BTreeSet<String> = declared
+            .filter(|family| family.kind == Some(Kind::Counter))
+            .flat_map(|family| [family.name.clone(), format!("{}{TOTAL}", family.name)])
+            .collect();
+        // Samples of one name mostly follow each other.
+        let mut last = (String::new(), false);
         for sample in exposition.samples() {
             let name = sample.name();
+            if last.0 != *name {
+                last = (name.clone().into_owned(), counters.contains(&*name));
+            }
+            let value = sample.value();
+            if last.1 && (value < 0.0 || value.is_nan()) {
+                self.bad_counters.insert(last.0.clone(), value);
+            }
             match self.sampled.get_mut(&*name) {
                 Some(count) => *count += 1,
                 None => drop(self.sampled.insert(name.into_owned(), 1)),
@@ -34,6 +60,16 @@ impl Inventory {
     /// Whether a family or a metric of this name is declared by a `# TYPE` line.
     pub(crate) fn declares(&self, name: &str) -> bool {
         self.families.contains(name) || self.declared.contains(name)
+    }
+
+    /// Whether a metric of this name has samples.
+    pub(crate) fn has_samples(&self, name: &str) -> bool {
+        self.sampled.contains_key(name)
+    }
+
+    /// The value of a declared counter that no counter can have: below 0, or no number at all.
+    pub(super) fn bad_counter(&self, name: &str) -> Option<String> {
+        self.bad_counters.get(name).map(|value| format_value(*value))
     }
 
     /// How many names have samples.
@@ -51,7 +87,8 @@ impl Inventory {
         const SHOWN: usize = 3;
         let names: BTreeSet<&str> =
             self.sampled.keys().chain(&self.declared).chain(&self.families).map(|name| &**name).collect();
-        let mut found = similar(name, names.into_iter());
+        let names = names.into_iter().filter(|other| *other != name);
+        let mut found = similar(name, names);
         found.truncate(SHOWN);
         found
     }
@@ -59,7 +96,7 @@ impl Inventory {
     /// Why a selector finds no sample, as a clause of a sentence; nothing where its metric and labels are there.
     pub(crate) fn absence(&self, selector: &Selector, storage: &Storage) -> Option<String> {
         let Some(name) = selector.metric_name() else {
-            let any = storage.series().iter().any(|series| selector.wants(series.labels.metric_name()));
+            let any = storage.series().any(|series| selector.wants(series.labels.metric_name()));
             return (!any).then(|| "no metric name matches its pattern".to_owned());
         };
         if !self.sampled.contains_key(name) {

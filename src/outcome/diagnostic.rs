@@ -22,6 +22,16 @@ impl fmt::Display for Place {
     }
 }
 
+/// A place in a file that a person wrote: what something in a report comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Source {
+    /// The file as the person named it.
+    pub(crate) file: String,
+    #[serde(flatten)]
+    pub(crate) place: Place,
+}
+
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Diagnostic {

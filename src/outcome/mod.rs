@@ -1,5 +1,6 @@
 //! What was seen: plain data between the checks and whoever shows it.
 
+pub(crate) mod bounds;
 mod diagnostic;
 mod event;
 mod exit;
@@ -8,11 +9,11 @@ mod summary;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use diagnostic::{Diagnostic, Place};
+pub(crate) use diagnostic::{Diagnostic, Place, Source};
 pub(crate) use event::{CheckId, Event, Observer};
 pub use exit::Exit;
 pub(crate) use observation::{Cause, ElementSeen, Observation, Seen, ThresholdSeen, ThresholdVerdict, worst};
-pub(crate) use summary::{DeploymentFacts, Outcome, Summary};
+pub(crate) use summary::{DeploymentFacts, Outcome, Summary, Unfinished};
 
 /// How a check or an observation ended. There is no default: nothing is a pass unless it was seen to be one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Place, Severity, Status, effect};
+use super::{Severity, Source, Status, effect};
 
 /// One thing that a check saw.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +19,7 @@ pub(crate) struct Observation {
     /// What came, as data.
     pub(crate) actual: Option<String>,
     /// Where the checks file (or a rules file) asks for it.
-    pub(crate) place: Option<Place>,
+    pub(crate) place: Option<Source>,
     pub(crate) seen: Seen,
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use super::{Observation, Severity, Status, Verdict};
+use super::{Exit, Observation, Severity, Source, Status, Verdict};
 
 /// What one check came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +21,8 @@ pub(crate) struct Outcome {
     pub(crate) detail: String,
     /// What it saw on the way.
     pub(crate) observations: Vec<Observation>,
+    /// Where the checks file speaks of it.
+    pub(crate) place: Option<Source>,
 }
 
 /// What is known of the deployment, by short names. A member is left out where it is not known.
@@ -81,8 +83,16 @@ pub(crate) struct Summary {
     pub(crate) duration: Duration,
     /// The checks in their order.
     pub(crate) checks: Vec<Outcome>,
-    /// The signal that ended the run early, if any.
-    pub(crate) interrupted: Option<&'static str>,
+    /// Why the run did not come to its end, if it did not.
+    pub(crate) unfinished: Option<Unfinished>,
+}
+
+/// What kept a run from its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unfinished {
+    /// `interrupted by SIGTERM`, `not finished`, an error of usage.
+    pub(crate) cause: String,
+    pub(crate) exit: Exit,
 }
 
 impl Summary {
@@ -93,13 +103,30 @@ impl Summary {
             match check.status {
                 Status::Pass | Status::Warn | Status::Skipped => {}
                 Status::Fail => {
-                    return if self.interrupted.is_some() { Verdict::Error } else { Verdict::Fail };
+                    return if self.unfinished.is_some() { Verdict::Error } else { Verdict::Fail };
                 }
                 Status::Error => verdict = Verdict::Error,
             }
         }
         let seen = self.checks.iter().any(|check| matches!(check.status, Status::Pass | Status::Warn));
-        if self.interrupted.is_some() || !seen { Verdict::Error } else { verdict }
+        if self.unfinished.is_some() || !seen { Verdict::Error } else { verdict }
+    }
+
+    /// How the process ends.
+    pub(crate) fn exit(&self) -> Exit {
+        self.unfinished.as_ref().map_or_else(|| self.verdict().into(), |unfinished| unfinished.exit)
+    }
+
+    /// A run of which nothing was seen.
+    pub(crate) fn unseen(started_at: SystemTime, unfinished: Unfinished) -> Self {
+        Self {
+            url: None,
+            deployment: None,
+            started_at,
+            duration: Duration::ZERO,
+            checks: Vec::new(),
+            unfinished: Some(unfinished),
+        }
     }
 
     /// The warnings, a sentence each: observations that warn, and checks that warn by themselves.
@@ -132,6 +159,7 @@ mod tests {
             limit: Duration::ZERO,
             detail: String::new(),
             observations: Vec::new(),
+            place: None,
         };
         Summary {
             url: None,
@@ -139,7 +167,8 @@ mod tests {
             started_at: SystemTime::UNIX_EPOCH,
             duration: Duration::ZERO,
             checks: statuses.iter().map(check).collect(),
-            interrupted,
+            unfinished: interrupted
+                .map(|signal| Unfinished { cause: format!("interrupted by {signal}"), exit: Exit::NoVerdict }),
         }
     }
 

@@ -1,202 +1,163 @@
-//! The checks file as it is written: every key optional, every value with its place.
+//! The checks file as it is written: every key optional, every value with its place. The JSON Schema is made of it.
 
-use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::Deserializer;
 
-use super::OnNoData;
-use crate::outcome::{Place, Severity};
-
-/// A value of the checks file and its place.
-#[derive(Clone, Debug, Default)]
-pub(super) struct At<T> {
-    pub(super) value: T,
-    /// Nothing where the value does not come from a file.
-    pub(super) place: Option<Place>,
-}
-
-impl<T> At<T> {
-    pub(super) fn nowhere(value: T) -> Self {
-        Self { value, place: None }
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let spanned = serde_saphyr::Spanned::<T>::deserialize(deserializer)?;
-        let location = spanned.referenced;
-        Ok(Self { value: spanned.value, place: super::yaml::place(location) })
-    }
-}
-
-#[cfg(test)]
-impl<T: schemars::JsonSchema> schemars::JsonSchema for At<T> {
-    fn inline_schema() -> bool {
-        true
-    }
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        T::schema_name()
-    }
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        T::json_schema(generator)
-    }
-}
-
-/// A string and its place.
-pub(super) type Text = At<String>;
+use super::meaning::{Method, Name, Path, Size, Whole, Within};
+use super::written::{Item, Key, List, Map, Meant, Must, one_of};
+use super::{Baseline, JsonPath, OnNoData};
+use crate::http::Address;
+use crate::outcome::Severity;
 
 /// The whole file.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as {timeout: 10m}")]
 pub(super) struct File {
     /// The limit for the whole run, reports included: a duration such as 10m.
-    pub(super) timeout: Option<Text>,
+    pub(super) timeout: Key<Meant<Duration>>,
     /// Sent with every request to the canary; secrets as "env:NAME" or "<file:/path>".
-    pub(super) headers: Option<BTreeMap<String, Text>>,
+    pub(super) headers: Key<Map<String>>,
     /// The canary serves.
-    pub(super) ready: Option<Ready>,
+    pub(super) ready: Key<Ready>,
     /// The application says that it is well.
-    pub(super) health: Option<Http>,
+    pub(super) health: Key<Http>,
     /// The application takes traffic.
-    pub(super) readiness: Option<Http>,
+    pub(super) readiness: Key<Http>,
     /// The metrics hold.
-    pub(super) metrics: Option<Metrics>,
+    pub(super) metrics: Key<Metrics>,
     /// The front end loads.
-    pub(super) smoke: Option<Smoke>,
+    pub(super) smoke: Key<Smoke>,
     /// More HTTP checks, run beside readiness, metrics and smoke.
-    pub(super) http: Option<Vec<NamedHttp>>,
+    pub(super) http: Key<List<NamedHttp>>,
 }
 
 /// How long to wait between tries.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as {initial: 250ms, max: 2s}")]
 pub(super) struct Backoff {
     /// The wait after the first try; it doubles with each one, with jitter on top.
-    pub(super) initial: Option<Text>,
+    pub(super) initial: Key<Meant<Duration>>,
     /// The longest wait.
-    pub(super) max: Option<Text>,
+    pub(super) max: Key<Meant<Duration>>,
 }
 
 /// The keys of `ready`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as {timeout: 30s}")]
 pub(super) struct Ready {
     /// Off: the check is skipped.
-    pub(super) enabled: Option<bool>,
+    pub(super) enabled: Key<bool>,
     /// The path that is asked for.
-    pub(super) path: Option<Text>,
+    pub(super) path: Key<Meant<Path>>,
     /// The limit for the check.
-    pub(super) timeout: Option<Text>,
+    pub(super) timeout: Key<Meant<Duration>>,
     /// The limit for one request.
-    pub(super) request_timeout: Option<Text>,
+    pub(super) request_timeout: Key<Meant<Duration>>,
     /// The largest body, decompressed.
-    pub(super) max_body: Option<Text>,
+    pub(super) max_body: Key<Meant<Size>>,
     /// The waits between tries.
-    pub(super) backoff: Option<Backoff>,
+    pub(super) backoff: Key<Backoff>,
 }
 
 /// What an answer must be.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as {status: [200]}")]
 pub(super) struct Expect {
     /// The statuses that are good.
-    pub(super) status: Option<Vec<At<u16>>>,
+    pub(super) status: Key<List<u16>>,
     /// Values in a JSON answer.
-    pub(super) json: Option<Vec<Json>>,
+    pub(super) json: Key<List<Json>>,
     /// Patterns that whole header values must match.
-    pub(super) headers: Option<BTreeMap<String, Text>>,
+    pub(super) headers: Key<Map<Meant<Whole>>>,
     /// Patterns that must occur in the body.
-    pub(super) body: Option<Vec<Text>>,
+    pub(super) body: Key<List<Meant<Within>>>,
 }
 
 /// A value in a JSON answer; one of `equals`, `matches` and `exists` says what it must be.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as {path: $.status, equals: ok}")]
 pub(super) struct Json {
     /// Where: `$.a.b`, `$.list[0]`, `$['any key']`.
-    pub(super) path: Text,
+    pub(super) path: Must<Meant<JsonPath>>,
     /// The very value.
-    #[serde(default, deserialize_with = "some")]
-    pub(super) equals: Option<serde_json::Value>,
+    #[serde(deserialize_with = "one_of")]
+    pub(super) equals: Key<serde_json::Value>,
     /// A pattern that the whole string must match.
-    pub(super) matches: Option<Text>,
+    #[serde(deserialize_with = "one_of")]
+    pub(super) matches: Key<Meant<Whole>>,
     /// Whether there is a value at all.
-    pub(super) exists: Option<bool>,
-}
-
-/// `null` is a value to be equal to, not a missing key.
-fn some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<serde_json::Value>, D::Error> {
-    serde_json::Value::deserialize(deserializer).map(Some)
+    #[serde(deserialize_with = "one_of")]
+    pub(super) exists: Key<bool>,
 }
 
 /// The keys of an HTTP check.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as {path: /health}")]
 pub(super) struct Http {
     /// Off: the check is skipped.
-    pub(super) enabled: Option<bool>,
+    pub(super) enabled: Key<bool>,
     /// Whether a failure blocks.
-    pub(super) severity: Option<Severity>,
+    pub(super) severity: Key<Severity>,
     /// GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS.
-    pub(super) method: Option<Text>,
+    pub(super) method: Key<Meant<Method>>,
     /// The path that is asked for, with its query.
-    pub(super) path: Option<Text>,
+    pub(super) path: Key<Meant<Path>>,
     /// Sent with the request; secrets as "env:NAME" or "<file:/path>".
-    pub(super) headers: Option<BTreeMap<String, Text>>,
+    pub(super) headers: Key<Map<String>>,
     /// Sent with the request.
-    pub(super) body: Option<String>,
+    pub(super) body: Key<String>,
     /// What the answer must be.
-    pub(super) expect: Option<Expect>,
+    pub(super) expect: Key<Expect>,
     /// The limit for the check.
-    pub(super) timeout: Option<Text>,
+    pub(super) timeout: Key<Meant<Duration>>,
     /// The limit for one request.
-    pub(super) request_timeout: Option<Text>,
+    pub(super) request_timeout: Key<Meant<Duration>>,
     /// The largest body, decompressed.
-    pub(super) max_body: Option<Text>,
+    pub(super) max_body: Key<Meant<Size>>,
     /// How often to try again; as often as the limit allows where it is left out.
-    pub(super) retries: Option<u32>,
+    pub(super) retries: Key<u32>,
     /// The waits between tries.
-    pub(super) backoff: Option<Backoff>,
+    pub(super) backoff: Key<Backoff>,
 }
 
-/// An HTTP check with a name. (serde cannot refuse unknown keys of flattened structs, so the keys stand here again.)
-#[derive(Clone, Debug, Default, Deserialize)]
+/// An HTTP check with a name. (serde cannot refuse unknown keys of flattened structs, so the keys are repeated here.)
+#[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as {name: search, path: /search}")]
 pub(super) struct NamedHttp {
     /// The check's name in the summary and the reports.
-    pub(super) name: Text,
+    pub(super) name: Must<Meant<Name>>,
     /// Off: the check is skipped.
-    pub(super) enabled: Option<bool>,
+    pub(super) enabled: Key<bool>,
     /// Whether a failure blocks.
-    pub(super) severity: Option<Severity>,
+    pub(super) severity: Key<Severity>,
     /// GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS.
-    pub(super) method: Option<Text>,
+    pub(super) method: Key<Meant<Method>>,
     /// The path that is asked for, with its query.
-    pub(super) path: Text,
+    pub(super) path: Must<Meant<Path>>,
     /// Sent with the request; secrets as "env:NAME" or "<file:/path>".
-    pub(super) headers: Option<BTreeMap<String, Text>>,
+    pub(super) headers: Key<Map<String>>,
     /// Sent with the request.
-    pub(super) body: Option<String>,
+    pub(super) body: Key<String>,
     /// What the answer must be.
-    pub(super) expect: Option<Expect>,
+    pub(super) expect: Key<Expect>,
     /// The limit for the check.
-    pub(super) timeout: Option<Text>,
+    pub(super) timeout: Key<Meant<Duration>>,
     /// The limit for one request.
-    pub(super) request_timeout: Option<Text>,
+    pub(super) request_timeout: Key<Meant<Duration>>,
     /// The largest body, decompressed.
-    pub(super) max_body: Option<Text>,
+    pub(super) max_body: Key<Meant<Size>>,
     /// How often to try again; as often as the limit allows where it is left out.
-    pub(super) retries: Option<u32>,
+    pub(super) retries: Key<u32>,
     /// The waits between tries.
-    pub(super) backoff: Option<Backoff>,
+    pub(super) backoff: Key<Backoff>,
 }
 
 impl NamedHttp {
@@ -205,7 +166,7 @@ impl NamedHttp {
             enabled: self.enabled,
             severity: self.severity,
             method: self.method,
-            path: Some(self.path),
+            path: self.path.0.map_or(Key::Wrong, Key::Given),
             headers: self.headers,
             body: self.body,
             expect: self.expect,
@@ -219,65 +180,53 @@ impl NamedHttp {
 }
 
 /// The keys of `metrics`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as {path: /metrics}")]
 pub(super) struct Metrics {
     /// Off: the check is skipped.
-    pub(super) enabled: Option<bool>,
+    pub(super) enabled: Key<bool>,
     /// Whether a failed scrape blocks.
-    pub(super) severity: Option<Severity>,
+    pub(super) severity: Key<Severity>,
     /// The path that is scraped.
-    pub(super) path: Option<Text>,
+    pub(super) path: Key<Meant<Path>>,
     /// Sent with the request; secrets as "env:NAME" or "<file:/path>".
-    pub(super) headers: Option<BTreeMap<String, Text>>,
+    pub(super) headers: Key<Map<String>>,
     /// Families that must be declared; those that blocking thresholds name where it is left out or null.
-    #[serde(default, deserialize_with = "given")]
-    #[cfg_attr(test, schemars(with = "Option<Vec<String>>"))]
-    pub(super) require: Option<Option<Vec<Text>>>,
+    pub(super) require: Key<Option<List<String>>>,
     /// What must hold.
-    pub(super) thresholds: Option<Vec<Threshold>>,
+    pub(super) thresholds: Key<List<Threshold>>,
     /// A Prometheus rules file: each of its alerts is a threshold that fails while it fires.
-    #[serde(default, deserialize_with = "given")]
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
-    pub(super) rules: Option<Option<Text>>,
+    pub(super) rules: Key<Option<String>>,
     /// What the severity label of an alert comes to; an alert without a known one blocks.
-    pub(super) severities: Option<BTreeMap<String, Severity>>,
+    pub(super) severities: Key<Map<Severity>>,
     /// How long to watch: the canary is scraped at the interval, and the thresholds are evaluated at the end. One scrape
     /// where it is null.
-    #[serde(default, deserialize_with = "given")]
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
-    pub(super) window: Option<Option<Text>>,
+    pub(super) window: Key<Option<Meant<Duration>>>,
     /// The time between two scrapes of the window.
-    pub(super) interval: Option<Text>,
+    pub(super) interval: Key<Meant<Duration>>,
     /// Whether the window ends at the first scrape at which a blocking threshold fails.
-    pub(super) fail_fast: Option<bool>,
+    pub(super) fail_fast: Key<bool>,
     /// How many scrapes of the window may fail.
-    pub(super) max_failed_scrapes: Option<u32>,
+    pub(super) max_failed_scrapes: Key<u32>,
     /// The series whose value tells one instance of the service from another.
-    pub(super) instance: Option<String>,
+    pub(super) instance: Key<String>,
     /// The stable revision's address or tag: it is scraped too, and every series carries target="canary" or target="stable".
-    #[serde(default, deserialize_with = "given")]
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
-    pub(super) baseline: Option<Option<Text>>,
+    pub(super) baseline: Key<Option<Meant<Baseline>>>,
     /// Where the values come from: the canary's own scrape, or a Prometheus HTTP API.
-    pub(super) source: Option<At<MetricsSource>>,
+    pub(super) source: Key<MetricsSource>,
     /// Of source prometheus: the address in front of /api/v1/query.
-    #[serde(default, deserialize_with = "given")]
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
-    pub(super) url: Option<Option<Text>>,
+    pub(super) url: Key<Option<Meant<Address>>>,
     /// Of source prometheus: a bearer token, as "env:NAME" or "<file:/path>".
-    #[serde(default, deserialize_with = "given")]
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
-    pub(super) token: Option<Option<Text>>,
+    pub(super) token: Key<Option<String>>,
     /// The limit for the check.
-    pub(super) timeout: Option<Text>,
+    pub(super) timeout: Key<Meant<Duration>>,
     /// The limit for one request.
-    pub(super) request_timeout: Option<Text>,
+    pub(super) request_timeout: Key<Meant<Duration>>,
     /// The largest body, decompressed.
-    pub(super) max_body: Option<Text>,
+    pub(super) max_body: Key<Meant<Size>>,
     /// The waits between tries.
-    pub(super) backoff: Option<Backoff>,
+    pub(super) backoff: Key<Backoff>,
 }
 
 /// Where the values of thresholds come from.
@@ -291,65 +240,56 @@ pub(super) enum MetricsSource {
     Prometheus,
 }
 
-/// Tells a key that is null from one that is left out.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::<T>::deserialize(deserializer).map(Some)
-}
-
 /// A threshold.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as {expr: up > 0}")]
 pub(super) struct Threshold {
     /// Its name in the summary and the reports; the expression where it is left out.
-    pub(super) name: Option<String>,
+    pub(super) name: Key<String>,
     /// A PromQL comparison that must hold for every element.
-    pub(super) expr: Text,
+    pub(super) expr: Must<String>,
     /// Whether it blocks; it does where this is left out.
-    pub(super) severity: Option<Severity>,
+    pub(super) severity: Key<Severity>,
     /// What no data comes to: a failure of a blocking threshold and a warning of the others where it is left out.
-    pub(super) on_no_data: Option<OnNoData>,
+    pub(super) on_no_data: Key<OnNoData>,
 }
 
 /// The keys of `smoke`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as {page: /}")]
 pub(super) struct Smoke {
     /// Off: the check is skipped.
-    pub(super) enabled: Option<bool>,
+    pub(super) enabled: Key<bool>,
     /// Whether a failure blocks.
-    pub(super) severity: Option<Severity>,
+    pub(super) severity: Key<Severity>,
     /// The requests that must be answered.
-    pub(super) requests: Option<Vec<SmokeRequest>>,
+    pub(super) requests: Key<List<SmokeRequest>>,
     /// The page whose assets are loaded; null for none.
-    #[serde(default, deserialize_with = "given")]
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
-    pub(super) page: Option<Option<Text>>,
+    pub(super) page: Key<Option<Meant<Path>>>,
     /// Whether the page's scripts and style sheets are loaded.
-    pub(super) assets: Option<bool>,
+    pub(super) assets: Key<bool>,
     /// Whether it blocks that the revision beside this one lacks the page's assets, while clients do not stick to one.
-    pub(super) asset_skew: Option<Severity>,
-    /// What it does that something which only a script imports, or a style sheet, is missing; off: imports are not followed.
-    pub(super) imports: Option<Imports>,
+    pub(super) asset_skew: Key<Severity>,
+    /// What it does that something which only a script or a style sheet imports is missing; off: imports are not followed.
+    pub(super) imports: Key<Imports>,
     /// How many assets must be loaded; 0 for a page that loads none. Where it is null, it warns that none was loaded.
-    #[serde(default, deserialize_with = "given")]
-    #[cfg_attr(test, schemars(with = "Option<usize>"))]
-    pub(super) min_assets: Option<Option<At<usize>>>,
+    pub(super) min_assets: Key<Option<u32>>,
     /// How many assets a page may name, with what these import.
-    pub(super) max_assets: Option<At<usize>>,
+    pub(super) max_assets: Key<u32>,
     /// How many requests run side by side.
-    pub(super) concurrency: Option<At<usize>>,
+    pub(super) concurrency: Key<u32>,
     /// How many redirects within the origin are followed.
-    pub(super) max_redirects: Option<usize>,
+    pub(super) max_redirects: Key<u32>,
     /// The limit for the check.
-    pub(super) timeout: Option<Text>,
+    pub(super) timeout: Key<Meant<Duration>>,
     /// The limit for one request.
-    pub(super) request_timeout: Option<Text>,
+    pub(super) request_timeout: Key<Meant<Duration>>,
     /// The largest body, decompressed.
-    pub(super) max_body: Option<Text>,
+    pub(super) max_body: Key<Meant<Size>>,
     /// The waits between tries.
-    pub(super) backoff: Option<Backoff>,
+    pub(super) backoff: Key<Backoff>,
 }
 
 /// What is done about imports.
@@ -368,10 +308,46 @@ pub(super) enum Imports {
 /// A request of the smoke check.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as {path: /}")]
 pub(super) struct SmokeRequest {
     /// The path that is asked for.
-    pub(super) path: Text,
+    pub(super) path: Must<Meant<Path>>,
     /// What the answer must be; status 200 where it is left out.
-    pub(super) expect: Option<Expect>,
+    pub(super) expect: Key<Expect>,
+}
+
+impl Item for u16 {
+    const EXAMPLE: &str = "[200]";
+    const ALONE: bool = true;
+}
+
+/// A required family.
+impl Item for String {
+    const EXAMPLE: &str = "[requests_total]";
+    const ALONE: bool = true;
+}
+
+impl Item for Meant<Within> {
+    const EXAMPLE: &str = "[welcome]";
+    const ALONE: bool = true;
+}
+
+impl Item for Json {
+    const EXAMPLE: &str = "[{path: $.status, equals: ok}]";
+    const ALONE: bool = false;
+}
+
+impl Item for NamedHttp {
+    const EXAMPLE: &str = "[{name: search, path: /search}]";
+    const ALONE: bool = false;
+}
+
+impl Item for Threshold {
+    const EXAMPLE: &str = "[{expr: up > 0}]";
+    const ALONE: bool = false;
+}
+
+impl Item for SmokeRequest {
+    const EXAMPLE: &str = "[{path: /}]";
+    const ALONE: bool = false;
 }

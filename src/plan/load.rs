@@ -4,10 +4,13 @@ use std::fs::File as FsFile;
 use std::io::Read as _;
 use std::path::Path;
 
-use super::file::File;
+use super::file::{self, File};
+use super::mistakes::Mistakes;
 use super::overlay::Overlay as _;
 use super::secret::Lookup;
-use super::{DEFAULT, Plan, validate, yaml};
+use super::validate::{self, Context};
+use super::written::Key;
+use super::{DEFAULT, Plan, code, yaml};
 use crate::outcome::Diagnostic;
 
 /// The largest checks file that is read.
@@ -33,7 +36,7 @@ pub(crate) struct PlanInput {
 /// # Errors
 /// A file that is missing, a folder, too large, empty, or not text.
 pub(crate) fn read_file(path: &Path) -> Result<String, Diagnostic> {
-    let fail = |message: String| Err(Diagnostic::new("file", None, message).in_file(&path.display().to_string()));
+    let fail = |message: String| Err(Diagnostic::new(code::FILE, None, message).in_file(&path.display().to_string()));
     let file = match FsFile::open(path) {
         Ok(file) => file,
         Err(error) => return fail(format!("the file cannot be opened: {error}")),
@@ -53,7 +56,7 @@ pub(crate) fn read_file(path: &Path) -> Result<String, Diagnostic> {
 /// # Errors
 /// Bytes that are too many, or not text.
 pub(crate) fn text_of(bytes: Vec<u8>) -> Result<String, Diagnostic> {
-    let fail = |message: &str| Err(Diagnostic::new("file", None, message));
+    let fail = |message: &str| Err(Diagnostic::new(code::FILE, None, message));
     if bytes.len() as u64 > MAX_FILE {
         return fail("the file is over 1 MiB; no plan is that large");
     }
@@ -70,29 +73,43 @@ impl PlanInput {
     /// Makes the plan: the command line over the checks file over the embedded default.
     ///
     /// # Errors
-    /// Everything that is wrong, with its place.
+    /// Everything that is wrong, in the order of its places, without what is only a consequence of something else.
     pub(crate) fn plan(&self, lookup: &dyn Lookup) -> Result<Plan, Vec<Diagnostic>> {
-        self.read(lookup).map_err(|diagnostic| vec![diagnostic])
+        let mut mistakes = Mistakes::of(self.file.as_ref().map(|(name, text)| (&**name, &**text)));
+        let plan = self.read(lookup, &mut mistakes);
+        match plan {
+            Some(plan) if mistakes.is_empty() => return Ok(plan),
+            None if mistakes.is_empty() => {
+                mistakes.add(code::DEFECT, None, "the embedded default plan lacks a key; this is a defect of the gate");
+            }
+            Some(_) | None => {}
+        }
+        Err(mistakes.sorted())
     }
 
-    fn read(&self, lookup: &dyn Lookup) -> Result<Plan, Diagnostic> {
-        let default = parse(DEFAULT).map_err(|error| error.in_file("default.yaml"))?;
-        let name = self.file.as_ref().map_or("default.yaml", |(name, _)| name);
-        let in_file = |error: Diagnostic| {
-            if error.place.is_some() { error.in_file(name) } else { error }
+    fn read(&self, lookup: &dyn Lookup, mistakes: &mut Mistakes<'_>) -> Option<Plan> {
+        // Nobody can be pointed into it: its values have no places.
+        let mut own = Mistakes::default();
+        let default: Option<File> = parse(DEFAULT, &mut own);
+        mistakes.absorb(own);
+        let default = default?;
+        let spare: file::Http = match &default.readiness {
+            Key::Given(readiness) => readiness.value.clone(),
+            Key::Absent | Key::Wrong => return None,
         };
         let file = match &self.file {
             None => default,
-            Some((name, text)) => parse(text).map_err(|error| error.in_file(name))?.over(default),
+            Some((_, text)) => parse(text, mistakes)?.over(default),
         };
-        validate::plan(file, self, lookup).map_err(in_file)
+        validate::plan(file, spare, &mut Context { input: self, lookup, mistakes })
     }
 }
 
-fn parse(text: &str) -> Result<File, Diagnostic> {
-    // A file of blanks and comments is null: with nothing to say it is a slip, not a plan.
-    yaml::read(text)?.ok_or_else(|| {
-        let message = "the checks file is empty; `canary-gate checks` prints the default to start from";
-        Diagnostic::new("empty", None, message)
-    })
+/// A file of blanks and comments is null: with nothing to say it is a slip, not a plan.
+fn parse(text: &str, mistakes: &mut Mistakes<'_>) -> Option<File> {
+    let empty = "the checks file is empty; `canary-gate checks` prints the default to start from";
+    yaml::read(text, mistakes, empty)
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,9 +3,12 @@
 //! A [`Plan`] comes out of [`PlanInput::plan`] only, which overlays the embedded default with a checks file and the command
 //! line and validates the result; nothing checks it again.
 
+pub(crate) mod code;
 mod file;
 mod json_path;
 mod load;
+mod meaning;
+mod mistakes;
 mod overlay;
 mod rules;
 #[cfg(test)]
@@ -13,21 +16,23 @@ pub(crate) mod schema;
 mod secret;
 mod threshold;
 mod validate;
+mod written;
 mod yaml;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use json_path::JsonPath;
+pub(crate) use json_path::{JsonPath, Step as JsonStep};
 pub(crate) use load::{MAX_FILE, PlanInput, read_file, text_of};
+pub(crate) use meaning::duration;
 use promeval::Pattern;
 use promeval::promql::Error as PromqlError;
 pub(crate) use rules::{Alert, Record};
 pub(crate) use secret::{Lookup, header};
 pub(crate) use threshold::{OnNoData, Rule, Threshold, ThresholdExpr};
-pub(crate) use validate::duration;
 
 use crate::http::{Address, Header, Request, RequestLimits, RetryPolicy};
-use crate::outcome::Severity;
+use crate::outcome::{Severity, Source};
 
 /// The embedded default plan, as a checks file.
 pub const DEFAULT: &str = include_str!("default.yaml");
@@ -53,6 +58,8 @@ pub(crate) struct CheckSpec {
     pub(crate) policy: CheckPolicy,
     pub(crate) stage: Stage,
     pub(crate) kind: Kind,
+    /// Where the checks file speaks of it; nothing where it does not.
+    pub(crate) place: Option<Source>,
 }
 
 /// When a check runs: one stage after the other, the checks of one side by side.
@@ -74,7 +81,7 @@ pub(crate) enum Kind {
     /// One request and what must come back.
     Http(HttpCheck),
     /// Whether the metrics hold.
-    Metrics(Box<Metrics>),
+    Metrics(Arc<Metrics>),
     /// Whether the front end loads.
     Smoke(Smoke),
 }
@@ -220,7 +227,7 @@ pub(crate) struct Smoke {
     pub(crate) max_redirects: usize,
 }
 
-/// An error in PromQL with the carets that show the place.
+/// An error in PromQL of the command line, with the carets that show the place.
 fn promql_message(error: &PromqlError, source: &str) -> String {
     let caret = error.caret(source).replace('\n', "\n  ");
     format!("{error} (column {} of the expression)\n  {caret}", error.column(source))

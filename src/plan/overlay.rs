@@ -1,18 +1,31 @@
 //! One checks file over another: what the upper one leaves out keeps the lower one's value.
 
 use super::file::{Backoff, Expect, File, Http, Metrics, Ready, Smoke};
+use super::written::{At, Key};
 
 /// Field by field, the value of `self` where there is one, else that of `base`.
 pub(super) trait Overlay {
     fn over(self, base: Self) -> Self;
 }
 
-/// An optional part made of optional fields.
-impl<T: Overlay> Overlay for Option<T> {
-    fn over(self, base: Self) -> Self {
+impl<T> Key<T> {
+    /// A value replaces the one below.
+    fn replacing(self, base: Self) -> Self {
+        match self {
+            Self::Absent => base,
+            upper => upper,
+        }
+    }
+}
+
+impl<T: Overlay> Key<T> {
+    /// A part is laid over the one below.
+    fn merged(self, base: Self) -> Self {
         match (self, base) {
-            (Some(upper), Some(lower)) => Some(upper.over(lower)),
-            (upper, lower) => upper.or(lower),
+            (Self::Given(At { value, place, block }), Self::Given(base)) => {
+                Self::Given(At { value: value.over(base.value), place, block })
+            }
+            (upper, base) => upper.replacing(base),
         }
     }
 }
@@ -22,7 +35,7 @@ macro_rules! overlay {
     ($type:ident { $($value:ident),* } { $($part:ident),* }) => {
         impl Overlay for $type {
             fn over(self, base: Self) -> Self {
-                Self { $($value: self.$value.or(base.$value),)* $($part: self.$part.over(base.$part),)* }
+                Self { $($value: self.$value.replacing(base.$value),)* $($part: self.$part.merged(base.$part),)* }
             }
         }
     };
@@ -43,3 +56,35 @@ overlay!(Smoke {
     enabled, severity, requests, page, assets, asset_skew, imports, min_assets, max_assets, concurrency, max_redirects, timeout, request_timeout,
     max_body
 } { backoff });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::meaning::duration;
+    use crate::plan::written::Meant;
+
+    #[test]
+    fn what_is_left_out_keeps_the_value_below() {
+        let key = |written: &str| match written {
+            "" => Key::Absent,
+            "wrong" => Key::Wrong,
+            _ => Key::of(Meant { written: written.to_owned(), meant: duration(written).unwrap() }),
+        };
+        let shown = |key: Key<Meant<_>>| match key {
+            Key::Absent => String::new(),
+            Key::Wrong => "wrong".into(),
+            Key::Given(at) => at.value.written,
+        };
+        for (upper, lower, wanted) in
+            [("", "", ""), ("1s", "2s", "1s"), ("", "2s", "2s"), ("1s", "", "1s"), ("wrong", "2s", "wrong")]
+        {
+            assert_eq!(shown(key(upper).replacing(key(lower))), wanted, "{upper:?} over {lower:?}");
+            let backoff = |initial| Key::of(Backoff { initial: key(initial), max: key("9s") });
+            let merged = backoff(upper).merged(backoff(lower)).get().unwrap();
+            assert_eq!((shown(merged.initial), shown(merged.max)), (wanted.to_owned(), "9s".to_owned()));
+        }
+        let below = || Key::of(Backoff { initial: key("1s"), max: key("9s") });
+        assert!(Key::Wrong.merged(below()).is_wrong());
+        assert_eq!(shown(Key::Absent.merged(below()).get().unwrap().initial), "1s");
+    }
+}

@@ -1,8 +1,12 @@
 //! The JSON Schemas in the repository are generated from the types; `UPDATE_SCHEMAS=1 cargo test` writes them anew.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use schemars::Schema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::written::{Item, Key, List, Map, Meant, Must};
 
 /// Compares a schema with the file of that name in the repository's root.
 pub(crate) fn compare(name: &str, schema: &Schema, title: &str) {
@@ -20,4 +24,59 @@ pub(crate) fn compare(name: &str, schema: &Schema, title: &str) {
 #[test]
 fn the_schema_of_the_checks_file_is_that_of_the_code() {
     compare("checks.schema.json", &schemars::schema_for!(super::file::File), "The checks file of canary-gate");
+}
+
+/// What a type of [`super::written`] is in a schema: that of what it is made of.
+macro_rules! transparent {
+    ($($of:ident<$t:ident$(: $bound:ident)?> as $inner:ty $(, optional: $optional:literal)?;)*) => {
+        $(impl<$t: JsonSchema $(+ $bound)?> JsonSchema for $of<$t> {
+            fn inline_schema() -> bool {
+                true
+            }
+            fn schema_name() -> Cow<'static, str> {
+                <$inner>::schema_name()
+            }
+            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+                generator.subschema_for::<$inner>()
+            }
+            $(fn _schemars_private_is_option() -> bool {
+                $optional
+            })?
+        })*
+    };
+}
+
+transparent! {
+    Key<T> as T, optional: true;
+    Must<T> as T;
+    Map<T> as BTreeMap<String, T>;
+}
+
+impl<T: JsonSchema + Item> JsonSchema for List<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let list = generator.subschema_for::<Vec<T>>();
+        if !T::ALONE {
+            return list;
+        }
+        let alone = generator.subschema_for::<T>();
+        json_schema!({ "anyOf": [list, alone] })
+    }
+}
+
+impl<T> JsonSchema for Meant<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Text".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        String::json_schema(generator)
+    }
 }

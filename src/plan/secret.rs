@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
+use super::code;
 use crate::http::Header;
+use crate::outcome::Diagnostic;
 
 /// Headers that carry secrets: their values must be references.
 const SECRET_NAMES: [&str; 8] = [
@@ -32,7 +34,7 @@ pub(crate) trait Lookup {
     ///
     /// # Errors
     /// Why it cannot be read.
-    fn text(&self, path: &Path) -> Result<String, String>;
+    fn text(&self, path: &Path) -> Result<String, Diagnostic>;
 }
 
 /// Makes a header of a value as the checks file writes it: plain, or with a reference `env:NAME` or `file:PATH` alone
@@ -40,9 +42,10 @@ pub(crate) trait Lookup {
 ///
 /// # Errors
 /// A malformed name or value, a secret written inline, a reference that leads nowhere.
-pub(crate) fn header(name: &str, written: &str, lookup: &dyn Lookup) -> Result<Header, String> {
+pub(crate) fn header(name: &str, written: &str, lookup: &dyn Lookup) -> Result<Header, Diagnostic> {
+    let fail = |code, message| Err(Diagnostic::new(code, None, message));
     if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)) {
-        return Err(format!("{name:?} is not a header name"));
+        return fail(code::HEADER, format!("{name:?} is not a header name"));
     }
     let (scheme, last) = match written.rsplit_once(' ') {
         Some((scheme, last)) => (Some(scheme), last),
@@ -55,19 +58,23 @@ pub(crate) fn header(name: &str, written: &str, lookup: &dyn Lookup) -> Result<H
     };
     let (value, secret) = match found {
         Some(found) => {
-            let found = found.map_err(|error| format!("the header {name}: {error}"))?;
+            let found = match found {
+                Ok(found) => found,
+                Err(error) => return fail(code::SECRET, format!("the header {name}: {error}")),
+            };
             (scheme.map_or(found.clone(), |scheme| format!("{scheme} {found}")), true)
         }
         None if SECRET_NAMES.contains(&&*name.to_ascii_lowercase()) => {
-            return Err(format!(
+            let message = format!(
                 "the header {name} carries a secret, and secrets are never written inline: use \"env:NAME\", \
                  \"file:/path\", or either behind a scheme such as \"Bearer env:NAME\""
-            ));
+            );
+            return fail(code::SECRET, message);
         }
         None => (written.to_owned(), false),
     };
     if value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
-        return Err(format!("the value of the header {name} holds a control character"));
+        return fail(code::HEADER, format!("the value of the header {name} holds a control character"));
     }
     Ok(if secret { Header::secret(name, &value) } else { Header::plain(name, &value) })
 }
@@ -85,13 +92,13 @@ mod tests {
         fn file(&self, path: &str) -> Result<String, String> {
             if path == "/token" { Ok("from-file".into()) } else { Err(format!("{path} cannot be read")) }
         }
-        fn text(&self, path: &Path) -> Result<String, String> {
-            self.file(&path.display().to_string())
+        fn text(&self, path: &Path) -> Result<String, Diagnostic> {
+            self.file(&path.display().to_string()).map_err(|error| Diagnostic::new(code::FILE, None, error))
         }
     }
 
     #[test]
-    fn references_are_resolved_and_secrets_never_stand_inline() {
+    fn references_are_resolved_and_secrets_are_never_written_inline() {
         for (name, written, wanted) in [
             ("X-Team", "blue", Ok("blue")),
             ("Authorization", "env:TOKEN", Ok("s3cret-value")),
@@ -106,7 +113,7 @@ mod tests {
             let found = header(name, written, &Fixed);
             match wanted {
                 Ok(value) => assert_eq!(found.unwrap().value(), value, "{name}: {written}"),
-                Err(piece) => assert!(found.unwrap_err().contains(piece), "{name}: {written}"),
+                Err(piece) => assert!(found.unwrap_err().message.contains(piece), "{name}: {written}"),
             }
         }
     }

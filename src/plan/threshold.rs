@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::Alert;
-use crate::outcome::{Place, Severity, Status};
+use crate::outcome::{Severity, Source, Status};
 use promeval::promql::ast::{Binary, Expr, ExprKind, Type};
 use promeval::promql::{Error, parse};
 
@@ -16,8 +16,8 @@ pub(crate) struct Threshold {
     pub(crate) rule: Rule,
     pub(crate) severity: Severity,
     pub(crate) on_no_data: OnNoData,
-    /// In the checks file, or the rules file that an alert comes from.
-    pub(crate) place: Option<Place>,
+    /// In the checks file, or the rules file that an alert comes from; nothing for the embedded default and for flags.
+    pub(crate) place: Option<Source>,
 }
 
 impl Threshold {

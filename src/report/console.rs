@@ -73,8 +73,9 @@ fn shown_time(check: &Outcome) -> String {
 
 /// Text that may hold what a canary said, for one line of a terminal.
 fn field(text: &str) -> String {
+    const SHOWN: usize = 600;
     let line = text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
-    text::escaped(&line).into_owned()
+    text::escaped(&text::cut(&line, SHOWN)).into_owned()
 }
 
 /// Every threshold, whatever its answer, and everything else that is not good.
@@ -129,8 +130,8 @@ fn verdict(summary: &Summary, style: Style) -> String {
             (RED, format!("FAIL in {took}: {failed}{warned}"), next)
         }
         Verdict::Error => {
-            let why = match summary.interrupted {
-                Some(signal) => format!("interrupted by {signal}"),
+            let why = match &summary.unfinished {
+                Some(unfinished) => field(&unfinished.cause),
                 None => format!("not seen: {}", names(Status::Error)),
             };
             (
@@ -159,6 +160,7 @@ mod tests {
             duration: Duration::from_millis(millis),
             limit: Duration::from_secs(30),
             detail: detail.into(),
+            place: None,
             observations: Vec::new(),
         }
     }
@@ -184,7 +186,7 @@ mod tests {
                 metrics,
                 check("smoke", Status::Skipped, 0, 0, "switched off in the checks file"),
             ],
-            interrupted: None,
+            unfinished: None,
         };
         let wanted = "\
 https://canary.example.com

@@ -1,7 +1,9 @@
-//! Reports to files: proven writable before any request is made, and written whole or not at all.
+//! Reports to files: proven writable before any request is made, written whole or not at all, and never those of an older
+//! run: from the start on, the file says that this one is not finished.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -35,6 +37,12 @@ impl ReportSpec {
     }
 }
 
+impl ReportSpec {
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+}
+
 impl FromStr for ReportSpec {
     type Err = String;
 
@@ -47,7 +55,8 @@ impl FromStr for ReportSpec {
         })?;
         match path {
             "" => Err(format!("{written:?} names no file; {how}")),
-            "-" => Ok(Self { format, path: None }),
+            // By whatever name: written as a file, it would cut what the summary writes there.
+            "-" | "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1" => Ok(Self { format, path: None }),
             path => Ok(Self { format, path: Some(path.into()) }),
         }
     }
@@ -57,18 +66,58 @@ impl FromStr for ReportSpec {
 #[derive(Debug)]
 pub(crate) struct ReportFile {
     spec: ReportSpec,
-    staged: Option<Staged>,
+    place: Place,
 }
 
-/// A file beside the report, which takes its name when it is whole.
+/// Where it goes.
 #[derive(Debug)]
-struct Staged {
-    file: File,
-    path: PathBuf,
-    named: bool,
+enum Place {
+    Stdout,
+    /// A regular file, or the name of one to come: it is replaced by one that was written beside it.
+    File(Replaced),
+    /// A regular file in a folder that takes no other beside it: written over.
+    Over(PathBuf),
+    /// A device or a pipe: written into, never replaced.
+    Stream(File, PathBuf),
 }
+
+/// A file that takes another's name when it is whole.
+#[derive(Debug)]
+struct Replaced {
+    /// Symbolic links followed.
+    path: PathBuf,
+    /// Whether there was a file before.
+    existed: bool,
+}
+
+/// Does not wait for somebody to read a pipe.
+const O_NONBLOCK: i32 = 0o4000;
 
 impl ReportFile {
+    /// Proves that the report can be written, by writing what stands until there is a verdict.
+    ///
+    /// # Errors
+    /// Why it cannot. An older report is then removed where that is possible: it must not be taken for this run's.
+    pub(crate) fn open(spec: ReportSpec, unfinished: &str) -> Result<Self, String> {
+        let Some(path) = &spec.path else {
+            return Ok(Self { spec, place: Place::Stdout });
+        };
+        let place = Place::open(path).map_err(|why| cannot(path, &why))?;
+        match &place {
+            Place::File(replaced) => {
+                if let Err(error) = replace(&replaced.path, unfinished) {
+                    if replaced.existed {
+                        let _ = fs::remove_file(&replaced.path);
+                    }
+                    return Err(cannot(path, &error.to_string()));
+                }
+            }
+            Place::Over(path) => fs::write(path, unfinished).map_err(|error| cannot(path, &error.to_string()))?,
+            Place::Stdout | Place::Stream(..) => {}
+        }
+        Ok(Self { spec, place })
+    }
+
     pub(crate) fn format(&self) -> Format {
         self.spec.format
     }
@@ -78,59 +127,121 @@ impl ReportFile {
         self.spec.path.is_some()
     }
 
-    /// Proves that the report can be written.
+    /// Writes the report: to standard output or into a stream, or to its file as a whole.
     ///
     /// # Errors
-    /// Why it cannot.
-    pub(crate) fn open(spec: ReportSpec) -> Result<Self, String> {
-        let Some(path) = &spec.path else {
-            return Ok(Self { spec, staged: None });
-        };
-        let fail = |why: String| format!("the report {} cannot be written: {why}", path.display());
-        if path.is_dir() {
-            return Err(fail("this is a folder; name a file in it".into()));
+    /// Why it could not be written. The file then holds what was written at first.
+    pub(crate) fn write(self, text: &str) -> Result<(), String> {
+        match self.place {
+            Place::Stdout => {
+                let mut out = io::stdout();
+                let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+                written.map_err(|error| format!("standard output cannot be written: {error}"))
+            }
+            Place::File(Replaced { path, .. }) => replace(&path, text).map_err(|error| could_not(&path, &error)),
+            Place::Over(path) => fs::write(&path, text).map_err(|error| could_not(&path, &error)),
+            Place::Stream(mut stream, path) => {
+                stream.write_all(text.as_bytes()).map_err(|error| could_not(&path, &error))
+            }
         }
-        let name = path.file_name().ok_or_else(|| fail("the path names no file".into()))?.to_string_lossy();
-        let folder = folder_of(path);
-        if !folder.is_dir() {
-            return Err(fail(format!("there is no folder {}", folder.display())));
-        }
-        let beside = folder.join(format!(".{name}.{}.partial", std::process::id()));
-        let file =
-            OpenOptions::new().write(true).create_new(true).open(&beside).map_err(|error| fail(error.to_string()))?;
-        Ok(Self { spec, staged: Some(Staged { file, path: beside, named: false }) })
     }
 
-    /// Writes the report: to standard output, or to its file as a whole.
-    ///
-    /// # Errors
-    /// Why it could not be written.
-    pub(crate) fn write(mut self, text: &str) -> Result<(), String> {
-        let Some((staged, path)) = self.staged.as_mut().zip(self.spec.path.as_ref()) else {
-            return std::io::stdout()
-                .write_all(text.as_bytes())
-                .map_err(|error| format!("standard output cannot be written: {error}"));
-        };
-        let fail = |error| format!("the report {} could not be written: {error}", path.display());
-        staged.file.write_all(text.as_bytes()).and_then(|()| staged.file.sync_all()).map_err(fail)?;
-        std::fs::rename(&staged.path, path).map_err(fail)?;
-        staged.named = true;
-        Ok(())
+    /// Takes back what was written at first, where there was no file before: a run that never began leaves none.
+    pub(crate) fn withdraw(self) -> Option<Self> {
+        match &self.place {
+            Place::File(Replaced { path, existed: false }) => {
+                let _ = fs::remove_file(path);
+                None
+            }
+            Place::File(_) | Place::Over(_) => Some(self),
+            Place::Stdout | Place::Stream(..) => None,
+        }
     }
+}
+
+impl Place {
+    fn open(path: &Path) -> Result<Self, String> {
+        let text = |error: io::Error| error.to_string();
+        let metadata = fs::metadata(path).ok();
+        if metadata.as_ref().is_some_and(fs::Metadata::is_dir) {
+            return Err("this is a folder; name a file in it".into());
+        }
+        path.file_name().ok_or("the path names no file")?;
+        if let Some(kind) = metadata.as_ref().map(fs::Metadata::file_type).filter(|kind| !kind.is_file()) {
+            // Opened without waiting, to learn whether anybody reads; then as it is written.
+            let mut options = OpenOptions::new();
+            options.write(true);
+            let open = options.clone().custom_flags(O_NONBLOCK).open(path);
+            let stream = open.and_then(|_| options.open(path)).map_err(|error| {
+                if kind.is_fifo() { format!("nobody reads the pipe ({error})") } else { error.to_string() }
+            })?;
+            return Ok(Self::Stream(stream, path.to_owned()));
+        }
+        // What is there belongs to some process: its file is not ours to replace.
+        if path.starts_with("/dev") || path.starts_with("/proc") {
+            return OpenOptions::new().write(true).open(path).map(|_| Self::Over(path.to_owned())).map_err(text);
+        }
+        let (path, existed) = (followed(path)?, metadata.is_some());
+        let folder = folder_of(&path);
+        if !folder.is_dir() {
+            return Err(format!("there is no folder {}", folder.display()));
+        }
+        if existed {
+            OpenOptions::new().write(true).open(&path).map_err(text)?;
+            let beside = partial(&path);
+            if OpenOptions::new().write(true).create_new(true).open(&beside).is_err() {
+                return Ok(Self::Over(path));
+            }
+            let _ = fs::remove_file(beside);
+        }
+        Ok(Self::File(Replaced { path, existed }))
+    }
+}
+
+/// The path with symbolic links followed, also to a file that does not exist yet.
+fn followed(path: &Path) -> Result<PathBuf, String> {
+    const MOST: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..MOST {
+        let Ok(target) = fs::read_link(&path) else { return Ok(path) };
+        path = folder_of(&path).join(target);
+    }
+    Err(format!("over {MOST} symbolic links"))
+}
+
+/// Writes a file beside another and gives it that one's name.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let beside = partial(path);
+    let written = write_new(&beside, text).and_then(|()| fs::rename(&beside, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    written
+}
+
+fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+/// The name of what is written beside a file, until it is whole.
+fn partial(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    folder_of(path).join(format!(".{name}.{}.partial", std::process::id()))
+}
+
+fn cannot(path: &Path, why: &str) -> String {
+    format!("the report {} cannot be written: {why}", path.display())
+}
+
+fn could_not(path: &Path, error: &io::Error) -> String {
+    format!("the report {} could not be written: {error}", path.display())
 }
 
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
-    }
-}
-
-impl Drop for Staged {
-    fn drop(&mut self) {
-        if !self.named {
-            // Nothing else can be done about a leftover than to try to remove it.
-            let _ = std::fs::remove_file(&self.path);
-        }
     }
 }

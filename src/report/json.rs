@@ -7,7 +7,7 @@ use promeval::number::format_value;
 use serde::Serialize;
 
 use crate::outcome::{
-    DeploymentFacts, ElementSeen, Exit, Observation, Outcome, Place, Seen, Severity, Status, Summary, ThresholdVerdict,
+    DeploymentFacts, ElementSeen, Observation, Outcome, Seen, Severity, Source, Status, Summary, ThresholdVerdict,
     Verdict,
 };
 
@@ -22,9 +22,13 @@ struct Report<'r> {
     /// The version of this schema.
     schema: u32,
     verdict: Verdict,
-    /// The exit code of the process: 0 pass, 1 fail, 3 no verdict reached.
-    #[cfg_attr(test, schemars(extend("enum" = [0, 1, 3])))]
+    /// The exit code of the process: 0 pass, 1 fail, 2 an error of usage, 3 no verdict reached.
+    #[cfg_attr(test, schemars(extend("enum" = [0, 1, 2, 3])))]
     exit_code: u8,
+    /// Why the run did not come to its end: "interrupted by SIGTERM", "not finished" (the process was ended, or still runs), an
+    /// error of usage. Left out where it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'r str>,
     /// The canary's address; null where it was not located.
     url: Option<&'r str>,
     /// What is known of the deployment; left out where only an address was given.
@@ -59,6 +63,9 @@ struct Check<'r> {
     limit_ms: u64,
     /// Why it ended so, in one line.
     detail: &'r str,
+    /// Where the checks file speaks of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<&'r Source>,
     /// What it saw on the way.
     observations: Vec<Observed<'r>>,
 }
@@ -83,7 +90,7 @@ struct Observed<'r> {
     actual: Option<&'r str>,
     /// Where the checks file (of an alert, the rules file) asks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    place: Option<Place>,
+    place: Option<&'r Source>,
     /// Of a threshold: what it saw.
     #[serde(flatten)]
     threshold: Option<Threshold<'r>>,
@@ -165,7 +172,8 @@ pub(super) fn render(summary: &Summary) -> Result<String, String> {
     let report = Report {
         schema: SCHEMA_VERSION,
         verdict,
-        exit_code: Exit::from(verdict).code(),
+        exit_code: summary.exit().code(),
+        cause: summary.unfinished.as_ref().map(|unfinished| &*unfinished.cause),
         url: summary.url.as_deref(),
         deployment: summary.deployment.as_ref(),
         started_at: humantime::format_rfc3339_millis(summary.started_at).to_string(),
@@ -190,6 +198,7 @@ fn check(outcome: &Outcome) -> Check<'_> {
         duration_ms: milliseconds(outcome.duration),
         limit_ms: milliseconds(outcome.limit),
         detail: &outcome.detail,
+        place: outcome.place.as_ref(),
         observations: outcome.observations.iter().map(observed).collect(),
     }
 }
@@ -220,7 +229,7 @@ fn observed(observation: &Observation) -> Observed<'_> {
         detail: &observation.detail,
         expected: observation.expected.as_deref(),
         actual: observation.actual.as_deref(),
-        place: observation.place,
+        place: observation.place.as_ref(),
         threshold,
     }
 }

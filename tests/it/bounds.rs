@@ -64,13 +64,33 @@ fn a_signal_ends_the_run_at_once_with_what_was_seen() {
     }
 }
 
-struct Authority {
-    pem: String,
-    server: Arc<rustls::ServerConfig>,
+/// A CA, and a server with a certificate from it.
+pub struct Authority {
+    pub pem: String,
+    pub server: Arc<rustls::ServerConfig>,
+    certificate: rustls::pki_types::CertificateDer<'static>,
+    key: Vec<u8>,
+}
+
+impl Authority {
+    /// The same server, for clients with a certificate only.
+    pub fn demanding(
+        &self,
+        verifier: Arc<dyn rustls::server::danger::ClientCertVerifier>,
+    ) -> Arc<rustls::ServerConfig> {
+        let server = builder().with_client_cert_verifier(verifier);
+        let key = self.key.clone().try_into().unwrap();
+        Arc::new(server.with_single_cert(vec![self.certificate.clone()], key).unwrap())
+    }
+}
+
+fn builder() -> rustls::ConfigBuilder<rustls::ServerConfig, rustls::WantsVerifier> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap()
 }
 
 /// A new CA, and a server with a certificate from it for the given name.
-fn authority(name: &str) -> Authority {
+pub fn authority(name: &str) -> Authority {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
     let ca_key = KeyPair::generate().unwrap();
     let mut ca = CertificateParams::new(vec![]).unwrap();
@@ -79,17 +99,15 @@ fn authority(name: &str) -> Authority {
     let key = KeyPair::generate().unwrap();
     let issuer = Issuer::new(ca, ca_key);
     let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let server = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
+    let (certificate, key) = (certificate.der().clone(), key.serialize_der());
+    let server = builder()
         .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key.serialize_der().try_into().unwrap())
+        .with_single_cert(vec![certificate.clone()], key.clone().try_into().unwrap())
         .unwrap();
-    Authority { pem, server: Arc::new(server) }
+    Authority { pem, server: Arc::new(server), certificate, key }
 }
 
-fn serve_tls(server: Arc<rustls::ServerConfig>) -> Canary {
+pub fn serve_tls(server: Arc<rustls::ServerConfig>) -> Canary {
     Canary::start_with(Arc::new(answer), Start { tls: Some(server), ..Start::default() })
 }
 

@@ -188,20 +188,29 @@ fn an_identity_token_is_kept_until_it_expires() {
 
 #[test]
 fn what_is_to_be_granted_is_said() {
-    let refused = |fault: Change, args: &[&str]| {
-        let canary = private("https://nobody");
+    // A token that is known and may not come in is answered as one that is missing.
+    let closed = || {
+        Canary::start(Arc::new(|_: &Request| {
+            let page = "<html><title>403 Forbidden</title>Your client does not have permission to get URL <code>/</code> from this server.</html>";
+            Reply::new(403, "text/html; charset=UTF-8", page)
+        }))
+    };
+    let refused = |fault: Change, args: &[&str], code: i32, status: &str, canary: Canary| {
         let mut world = World::of(&canary);
         fault(&mut world);
         let ran = verify(&world.serve()).args(args.iter().copied()).run();
-        assert_eq!((ran.code, ran.status("health")), (1, "fail"), "{}", ran.stderr);
+        assert_eq!((ran.code, ran.status("health")), (code, status), "{}", ran.stderr);
         has_no_secret(&ran);
         ran.detail("health").to_owned()
     };
-    let said = refused(|_| {}, &[]);
+    let said = refused(|_| {}, &[], 1, "fail", closed());
     assert!(said.contains(&format!("the service is private: grant roles/run.invoker to {ACCOUNT}")), "{said}");
-    let said = refused(|world| (world.identity, world.iam) = (404, 403), &[]);
+    let said = refused(|_| {}, &[], 1, "fail", private("https://nobody"));
+    assert!(said.contains("its audience may be wrong") && said.contains("--audience"), "{said}");
+    // Without a token the canary is not seen at all: that is no failure of it.
+    let said = refused(|world| (world.identity, world.iam) = (404, 403), &[], 3, "error", private("https://nobody"));
     assert!(said.contains("roles/iam.serviceAccountOpenIdTokenCreator on itself"), "{said}");
-    let said = refused(|_| {}, &["--auth", "never"]);
+    let said = refused(|_| {}, &["--auth", "never"], 1, "fail", private("https://nobody"));
     assert!(said.contains("no token was sent (--auth never)"), "{said}");
 }
 
@@ -249,7 +258,7 @@ fn off_google_cloud_the_metadata_server_is_given_up_quickly() {
     let checks = Checks::fast().set("ready.timeout", "2m").set("health.timeout", "2m");
     let began = Instant::now();
     let ran = Gate::verify(&canary.url(), checks).env("GCE_METADATA_HOST", "127.0.0.1:1").run();
-    assert_eq!((ran.code, ran.status("health")), (1, "fail"), "{}", ran.stderr);
+    assert_eq!((ran.code, ran.status("health")), (3, "error"), "{}", ran.stderr);
     assert!(ran.detail("health").contains("there is no metadata server"), "{}", ran.detail("health"));
     // Retrying until a limit is reached would take minutes.
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());

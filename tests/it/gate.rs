@@ -94,6 +94,21 @@ impl Gate {
         self.ran(&output)
     }
 
+    /// Runs to the end; with the peak of the process's resident memory in KiB, as the kernel told it shortly before the end.
+    pub fn run_measured(mut self) -> (Ran, u64) {
+        let mut child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let status = format!("/proc/{}/status", child.id());
+        let mut peak = 0;
+        while child.try_wait().unwrap().is_none() {
+            let text = std::fs::read_to_string(&status).unwrap_or_default();
+            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let now = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+            peak = now.unwrap_or(peak);
+            thread::sleep(std::time::Duration::from_millis(1));
+        }
+        (self.ran(&child.wait_with_output().unwrap()), peak)
+    }
+
     /// Sends a signal as soon as a line on standard error contains a piece of text.
     pub fn run_until(mut self, piece: &str, signal: &str) -> Ran {
         let mut child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -7,22 +7,30 @@
 mod canary;
 mod checks;
 mod crowd;
+mod forward;
 mod gate;
+mod raw;
 
 mod bad_input;
+mod bounded;
 mod bounds;
 mod cloud;
+mod evidence;
 mod faults;
 mod front_end;
 mod front_end_bounds;
 mod front_end_skew;
 mod front_end_wild;
+mod identity;
 mod layers;
+mod mistakes;
 mod output;
 mod pipeline;
 
 mod plan;
+mod protocol;
 mod query;
 mod report;
+mod report_file;
 mod schema;
 mod window;

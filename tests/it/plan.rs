@@ -24,6 +24,11 @@ fn the_default_printed_and_fed_back_changes_nothing() {
         report["duration_ms"].take();
         for check in report["checks"].as_array_mut().unwrap() {
             check["duration_ms"].take();
+            // Nobody can be pointed into the embedded default.
+            check.as_object_mut().unwrap().remove("place");
+            for seen in check["observations"].as_array_mut().unwrap() {
+                seen.as_object_mut().unwrap().remove("place");
+            }
         }
         report
     };

@@ -1,7 +1,5 @@
 //! Metrics over a window: rates, instances behind a load balancer, the stable revision beside the canary, alerts.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,6 +10,7 @@ use crate::canary::Request;
 use crate::canary::app::{TEXT, answer};
 use crate::canary::server::{Canary, Reply};
 use crate::checks::Checks;
+use crate::forward::forward;
 use crate::gate::{Gate, Ran, each};
 
 /// A canary whose metrics depend on the time since its first request: it does not matter how late the gate starts.
@@ -119,27 +118,6 @@ fn failed_scrapes_are_counted_and_bounded() {
         }
         Ok(())
     });
-}
-
-/// Forwards a request to another server and returns that server's answer.
-fn forward(to: &str, request: &Request) -> Reply {
-    let mut stream = TcpStream::connect(to.trim_start_matches("http://")).unwrap();
-    write!(stream, "GET {} HTTP/1.1\r\nHost: x\r\n\r\n", request.path).unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).unwrap();
-        head.push(byte[0]);
-    }
-    let head = String::from_utf8(head).unwrap();
-    let header = |name: &str| {
-        let line = head.lines().find(|line| line.to_ascii_lowercase().starts_with(&format!("{name}:")));
-        line.and_then(|line| line.split_once(": ")).map(|(_, value)| value.to_owned()).unwrap_or_default()
-    };
-    let mut body = vec![0; header("content-length").parse().unwrap()];
-    stream.read_exact(&mut body).unwrap();
-    let status = head.split_whitespace().nth(1).unwrap().parse().unwrap();
-    Reply::new(status, &header("content-type"), body)
 }
 
 /// A load balancer over three instances whose counters are far apart and grow at the same rate. A sticky one honours a

@@ -88,7 +88,7 @@ fn evaluate_a_ratio_over_10_000_series(bencher: Bencher) {
     let text = labelled_counters(750_000);
     let exposition = Exposition::parse(text.as_bytes(), Format::Prometheus).unwrap();
     let mut storage = Storage::default();
-    storage.ingest(&exposition, 1_000, &[], |_| true);
+    storage.ingest(&exposition, 1_000, &[], |_| true).unwrap();
     let source = "sum by (method) (http_requests_total{status=\"200\"}) / sum by (method) (http_requests_total) > 0.1";
     let expr = parse(source).unwrap();
     bencher.bench(|| Evaluator::new(&storage, 1_000).value(black_box(&expr)).is_ok());

@@ -22,10 +22,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let exposition = Exposition::parse(&body, Format::of_file(&body))?;
     let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
 
-    let mut storage = Storage::default();
-    // Samples of metrics that the expression does not ask for need no memory.
-    let selectors = expr.selectors();
-    storage.ingest(&exposition, now, &[], |name| selectors.iter().any(|selector| selector.wants(name)));
+    // Series that the expression does not ask for need no memory.
+    let mut storage = Storage::default().keeping(expr.selectors());
+    storage.ingest(&exposition, now, &[], |_| true)?;
 
     match Evaluator::new(&storage, now).value(&expr)? {
         Value::Scalar(value) => println!("{}", format_value(value)),

@@ -6,6 +6,9 @@ use std::sync::Arc;
 /// The label that holds a metric's name.
 pub const METRIC_NAME: &str = "__name__";
 
+/// The labels that say what a metric is. Whatever gives new values drops them together.
+const METADATA: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];
+
 /// A label set: sorted by name, each name once, no empty values (an empty value is the same as no label).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Labels(Vec<(Arc<str>, Arc<str>)>);
@@ -55,11 +58,18 @@ impl Labels {
         self.0.retain(|(name, _)| !names.iter().any(|removed| **removed == **name));
     }
 
-    /// The same labels without the metric's name.
+    /// The same labels without the metric's name, and without the labels for its type and unit.
     #[must_use]
     pub fn without_metric_name(mut self) -> Self {
-        self.set(METRIC_NAME, "");
+        self.drop_metric_name();
         self
+    }
+
+    pub(crate) fn drop_metric_name(&mut self) {
+        // All three begin alike, so that one look mostly tells that there is nothing to drop.
+        if self.0.iter().any(|(name, _)| name.starts_with("__")) {
+            self.0.retain(|(name, _)| !METADATA.contains(&&**name));
+        }
     }
 
     /// Names and values, sorted by name.
@@ -78,26 +88,46 @@ impl Labels {
     }
 }
 
+/// The values of a label set, however it is kept.
+pub trait LabelValues {
+    /// The value of a label; empty where the label is missing.
+    fn value_of(&self, name: &str) -> &str;
+}
+
+impl LabelValues for Labels {
+    fn value_of(&self, name: &str) -> &str {
+        self.get(name)
+    }
+}
+
 /// As PromQL writes a series: `name{label="value"}`.
 impl fmt::Display for Labels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.metric_name();
-        let plain = is_legacy_name(name);
-        let mut parts = Vec::new();
-        if plain {
-            f.write_str(name)?;
-        } else if !name.is_empty() {
-            parts.push(quote(name));
-        }
-        for (label, value) in self.iter().filter(|(label, _)| *label != METRIC_NAME) {
-            let label = if is_legacy_label(label) { label.to_owned() } else { quote(label) };
-            parts.push(format!("{label}={}", quote(value)));
-        }
-        if parts.is_empty() && plain {
-            return Ok(());
-        }
-        write!(f, "{{{}}}", parts.join(", "))
+        write_series(f, self.metric_name(), self.iter())
     }
+}
+
+/// Writes a series as PromQL does.
+pub(crate) fn write_series<'l>(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    labels: impl Iterator<Item = (&'l str, &'l str)>,
+) -> fmt::Result {
+    let plain = is_legacy_name(name);
+    let mut parts = Vec::new();
+    if plain {
+        f.write_str(name)?;
+    } else if !name.is_empty() {
+        parts.push(quote(name));
+    }
+    for (label, value) in labels.filter(|(label, _)| *label != METRIC_NAME) {
+        let label = if is_legacy_label(label) { label.to_owned() } else { quote(label) };
+        parts.push(format!("{label}={}", quote(value)));
+    }
+    if parts.is_empty() && plain {
+        return Ok(());
+    }
+    write!(f, "{{{}}}", parts.join(", "))
 }
 
 /// A double-quoted string with backslash, quote and line feed escaped.

@@ -7,10 +7,11 @@ mod pattern;
 pub mod promql;
 pub mod series;
 mod similar;
+mod symbols;
 
 pub use exposition::{Exposition, Format, ParseError};
 pub use labels::Labels;
 pub use pattern::Pattern;
 pub use promql::{Element, Evaluator, Expr, Value, parse};
-pub use series::{Point, Series, Storage};
+pub use series::{Full, Limits, Point, RuleSeries, Series, Storage, Target};
 pub use similar::similar;

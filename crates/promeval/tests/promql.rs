@@ -8,6 +8,7 @@ use std::path::Path;
 
 use promeval::number::format_value;
 use promeval::promql::ast::ExprKind;
+use promeval::promql::{QueryRange, range_query};
 use promeval::series::STALE;
 use promeval::{Element, Evaluator, Labels, Point, Series, Storage, Value, parse};
 
@@ -33,15 +34,15 @@ fn the_corpus_is_answered_as_prometheus_answers_it() {
             }
         }
     }
-    assert!(cases > 800, "the corpus has {cases} cases");
+    assert!(cases > 900, "the corpus has {cases} cases");
     assert!(wrong.is_empty(), "{} of {cases} cases differ\n{}", wrong.len(), wrong.join("\n"));
 }
 
 struct Case<'t> {
     line: usize,
     expression: &'t str,
-    /// Milliseconds since the epoch.
-    time: i64,
+    /// An instant query has a step of 0.
+    times: QueryRange,
     ordered: bool,
     wanted: Vec<&'t str>,
     storage: std::rc::Rc<Storage>,
@@ -65,8 +66,17 @@ fn cases_of(text: &str) -> Vec<Case<'_>> {
         } else if let Some(case) = line.strip_prefix("at ") {
             let (at, expression) = case.split_once(": ").unwrap();
             let (at, ordered) = at.strip_suffix(" in order").map_or((at, false), |at| (at, true));
-            let (line, time, storage) = (index + 1, time(at), storage.clone());
-            cases.push(Case { line, expression, time, ordered, wanted: indented, storage });
+            // The words after the time say which Prometheus can be asked.
+            let at = at.split_once(" since ").map_or(at, |(at, _)| at);
+            let (line, times, storage) = (index + 1, QueryRange::instant(time(at)), storage.clone());
+            cases.push(Case { line, expression, times, ordered, wanted: indented, storage });
+        } else if let Some(case) = line.strip_prefix("from ") {
+            let (range, expression) = case.split_once(": ").unwrap();
+            let range = range.split_once(" since ").map_or(range, |(range, _)| range);
+            let words: Vec<&str> = range.split(' ').collect();
+            let times = QueryRange { start: time(words[0]), end: time(words[2]), step: time(words[4]) };
+            let (line, storage) = (index + 1, storage.clone());
+            cases.push(Case { line, expression, times, ordered: false, wanted: indented, storage });
         } else {
             assert!(line.is_empty() || line.starts_with('#'), "cannot read {line:?}");
         }
@@ -102,7 +112,7 @@ fn load(storage: &mut Storage, line: &str, step: i64) {
     let mut time = 0;
     for value in values.split(' ').flat_map(run) {
         if let Some(value) = value {
-            storage.append(labels.clone(), Point { time, value });
+            storage.append(&labels, Point { time, value }).unwrap();
         }
         time += step;
     }
@@ -126,7 +136,10 @@ fn run(word: &str) -> Vec<Option<f64>> {
 impl Case<'_> {
     /// What was found, where it is not what is wanted.
     fn check(&self) -> Result<(), String> {
-        let found = parse(self.expression).and_then(|expr| Evaluator::new(&self.storage, self.time).value(&expr));
+        let found = parse(self.expression).and_then(|expr| match self.times.step {
+            0 => Evaluator::new(&self.storage, self.times.start).value(&expr),
+            _ => range_query(&self.storage, &expr, self.times).map(Value::Matrix),
+        });
         let right = match (&found, self.wanted.as_slice()) {
             (Err(error), [wanted]) => {
                 wanted.strip_prefix("refused: ").is_some_and(|piece| error.message.contains(piece))

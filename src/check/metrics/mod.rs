@@ -7,6 +7,8 @@ mod source;
 mod thresholds;
 mod window;
 
+use std::sync::Arc;
+
 use tokio::time::{Instant, sleep_until};
 
 pub(crate) use api::ask_prometheus;
@@ -17,8 +19,9 @@ use super::context::{AskError, Context, Finding};
 use super::locate::Canary;
 use crate::outcome::{Event, Observation, Status, ThresholdVerdict, worst};
 use crate::plan::{Metrics, Window};
+use crate::text;
 
-pub(super) async fn check(context: &Context<'_>, canary: &Canary, metrics: &Metrics) -> Finding {
+pub(super) async fn check(context: &Context<'_>, canary: &Canary, metrics: &Arc<Metrics>) -> Finding {
     let source = match Source::new(canary, metrics, context) {
         Ok(source) => source,
         Err(cause) => return Finding::new(Status::Error, 0, cause),
@@ -28,10 +31,11 @@ pub(super) async fn check(context: &Context<'_>, canary: &Canary, metrics: &Metr
         None => sampling.once().await,
         Some(window) => sampling.watch(window).await,
     };
-    match said {
+    let found = match said {
         Ok(said) => sampling.finding(said).await,
-        Err(cause) => Finding::new(Status::Fail, sampling.attempts, cause),
-    }
+        Err(error) => Err(error),
+    };
+    found.unwrap_or_else(|error| Finding::new(error.status(), sampling.attempts, error.cause().text))
 }
 
 /// The samples that are taken, and how that went.
@@ -50,47 +54,63 @@ impl Sampling<'_> {
     ///
     /// # Errors
     /// Why there is none.
-    async fn once(&mut self) -> Result<Option<String>, String> {
-        self.sample(self.context.deadline).await.map(|()| None).map_err(|error| error.cause().text)
+    async fn once(&mut self) -> Result<Option<String>, AskError> {
+        self.sample(self.context.deadline).await.map(|()| None)
     }
 
     /// Samples at the interval until the window ends; with what there is to say of it.
     ///
     /// # Errors
     /// What made the window fail as a whole.
-    async fn watch(&mut self, window: Window) -> Result<Option<String>, String> {
+    async fn watch(&mut self, window: Window) -> Result<Option<String>, AskError> {
         let began = Instant::now();
         // A window and an interval are a day at most.
         let ticks = u32::try_from(window.length.as_millis() / window.interval.as_millis().max(1))
             .unwrap_or(u32::MAX)
             .saturating_add(1);
         for tick in 0..ticks {
-            sleep_until(began + window.interval * tick).await;
-            let deadline = self.context.deadline.min(began + window.interval * (tick + 1));
-            match self.sample(deadline).await {
+            let start = began + window.interval * tick;
+            if start >= self.context.deadline {
+                // What there was no time for is not a scrape that may fail.
+                return Err(self.cut(tick, ticks));
+            }
+            sleep_until(start).await;
+            let end = began + window.interval * (tick + 1);
+            match self.sample(self.context.deadline.min(end)).await {
                 Ok(()) => {}
-                Err(AskError::Permanent(cause)) => return Err(cause.text),
+                Err(AskError::Transient(..)) if Instant::now() >= self.context.deadline => {
+                    return Err(self.cut(tick, ticks));
+                }
                 Err(AskError::Transient(cause, _)) => {
                     self.failed += 1;
                     let allowed = window.max_failed_scrapes;
                     if self.failed > allowed {
-                        return Err(format!(
+                        let text = format!(
                             "{} of {} scrapes failed, over the {allowed} that may; the last: {cause}",
                             self.failed,
                             tick + 1
-                        ));
+                        );
+                        return Err(AskError::Permanent(text.into()));
                     }
                 }
+                Err(error) => return Err(error),
             }
             self.context.observer.hear(&Event::Sampled { check: self.context.check, scrape: tick + 1, of: ticks });
-            if tick + 1 < ticks && window.fail_fast && self.fails().await {
+            if tick + 1 < ticks && window.fail_fast && self.fails().await? {
                 return Ok(Some(format!("stopped after {} of {ticks} scrapes (fail_fast)", tick + 1)));
             }
         }
         if self.failed == ticks {
-            return Err(format!("all {ticks} scrapes failed"));
+            return Err(AskError::Permanent(format!("all {ticks} scrapes failed").into()));
         }
         Ok((self.failed > 0).then(|| format!("{} of {ticks} scrapes failed", self.failed)))
+    }
+
+    fn cut(&self, done: u32, ticks: u32) -> AskError {
+        let limit = text::duration(self.context.policy.limit);
+        let text =
+            format!("the window was cut after {done} of {ticks} scrapes: the time was up (the check has {limit})");
+        AskError::Permanent(text.into())
     }
 
     async fn sample(&mut self, deadline: Instant) -> Result<(), AskError> {
@@ -103,20 +123,20 @@ impl Sampling<'_> {
     }
 
     /// Whether a blocking threshold fails already. Too early in a window there is no data yet, which fails at its end only.
-    async fn fails(&mut self) -> bool {
-        let observations = self.source.thresholds(self.context, self.time).await;
+    async fn fails(&mut self) -> Result<bool, AskError> {
+        let observations = self.source.thresholds(self.context, self.time).await?;
         let failed = |observation: &Observation| {
             observation.status == Status::Fail
                 && observation.threshold().is_some_and(|seen| seen.verdict == ThresholdVerdict::Fail)
         };
-        observations.iter().any(failed)
+        Ok(observations.iter().any(failed))
     }
 
-    async fn finding(mut self, said: Option<String>) -> Finding {
-        let (mut observations, seen) = self.source.observations(self.context, self.time).await;
+    async fn finding(&mut self, said: Option<String>) -> Result<Finding, AskError> {
+        let (mut observations, seen) = self.source.observations(self.context, self.time).await?;
         observations.extend(said.map(|said| Observation::note("window", Status::Pass, said)));
         let (status, detail) = worst(&observations).unwrap_or_else(|| (Status::Pass, held(&observations, &seen)));
-        Finding::new(status, self.attempts, detail).seeing(observations)
+        Ok(Finding::new(status, self.attempts, detail).seeing(observations))
     }
 }
 

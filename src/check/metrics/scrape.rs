@@ -11,8 +11,8 @@ use crate::outcome::Cause;
 use crate::plan::Metrics;
 
 /// What a Prometheus server asks for, so that the canary answers the gate as it would answer one.
-const ACCEPT: &str = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=1.0.0;q=0.4,\
-                      text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
+const ACCEPT: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+                      text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
 
 /// What one scrape brought.
 pub(super) struct Scraped {
@@ -51,16 +51,25 @@ impl Scraper {
             let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
             request.headers.push(Header::secret("Cookie", &cookies.join("; ")));
         }
-        let what = request.shown();
+        let what = self.client.shown(&request);
         let attempt = async || {
             let at = now();
             let answer = self.client.ask(&request, self.limits, deadline).await?;
             if answer.status != 200 {
-                let said = answer.advice.clone().unwrap_or_else(|| answer.excerpt());
-                let text = format!("{}, want 200: {said}", answer.status);
+                let said = match &answer.advice {
+                    Some(advice) => advice.text.clone(),
+                    None => format!("the body: {}", answer.excerpt()),
+                };
+                let text = format!("{}, want 200; {said}", answer.status);
                 return Err(AskError::answer(&answer, Cause::wanting(text, 200, answer.status)));
             }
             let format = format(&answer).map_err(|cause| AskError::Permanent(format!("200, but {cause}").into()))?;
+            // OpenMetrics marks its end itself, and is refused without the mark.
+            if !answer.is_end_marked && format != Some(Format::OpenMetrics) {
+                let text = "200, but nothing marks the end of the body (no Content-Length, not chunked): metrics that were cut off \
+                            between two lines would look whole";
+                return Err(AskError::Permanent(text.into()));
+            }
             Ok((answer, format, at))
         };
         let (result, attempts) = context.attempt_until(deadline, &what, attempt).await;
@@ -98,7 +107,7 @@ pub(crate) async fn scrape_once(
     let asked = client.ask_url(url, &request, limits, Instant::now() + limits.time).await;
     let answer = asked.map_err(|failure| failure.to_string())?;
     if answer.status != 200 {
-        return Err(format!("{}, want 200: {}", answer.status, answer.excerpt()));
+        return Err(format!("{}, want 200; the body: {}", answer.status, answer.excerpt()));
     }
     let format = format(&answer)?;
     Ok((answer.body, format))

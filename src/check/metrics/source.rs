@@ -1,11 +1,16 @@
 //! Where the values of thresholds come from: scrapes of the canary (and of the stable revision beside it), or a Prometheus
 //! HTTP API.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
 use futures_util::future::join_all;
-use tokio::time::Instant;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout_at};
 
 use super::api::PrometheusApi;
-use super::scrape::Scraper;
+use super::scrape::{Scraped, Scraper};
 use super::window::{Side, WindowState};
 use crate::check::context::{AskError, Context};
 use crate::check::locate::Canary;
@@ -13,23 +18,71 @@ use crate::http::Client;
 use crate::outcome::Observation;
 use crate::plan::{Baseline, Metrics, MetricsSource};
 
+/// What it takes to tell of scrapes that failed.
+const MOMENT: Duration = Duration::from_millis(200);
+
 pub(super) enum Source<'p> {
-    Scrape { sides: Vec<(Side, Scraper)>, state: Box<WindowState<'p>> },
+    Scrape { sides: Vec<(Side, Scraper)>, what: String, state: State },
     Api(Box<PrometheusApi<'p>>),
+}
+
+/// What the scrapes add up to. Text of megabytes is parsed and judged beside the thread of the I/O, so that limits and
+/// signals hold meanwhile.
+pub(super) struct State {
+    state: Option<Box<WindowState>>,
+    /// The bytes of all scrapes so far.
+    bytes: usize,
+}
+
+/// With no more text than this, judging takes less time than another thread does to begin.
+const SMALL: usize = 256 * 1024;
+
+impl State {
+    /// Lets the state do something until a deadline. What is not done by then is given up, and the state with it.
+    async fn compute<T: Send + 'static>(
+        &mut self,
+        deadline: Instant,
+        work: impl FnOnce(&mut WindowState) -> T + Send + 'static,
+    ) -> Result<T, AskError> {
+        let late = || AskError::Permanent("the metrics could not be judged in the time that there is".into());
+        let mut state = self.state.take().ok_or_else(late)?;
+        if self.bytes <= SMALL {
+            let result = work(&mut state);
+            self.state = Some(state);
+            return Ok(result);
+        }
+        let done = spawn_blocking(move || {
+            let result = work(&mut state);
+            (state, result)
+        });
+        // Also at the end of the time it takes a moment to say what went wrong; the runner lets nothing pass that is late.
+        let deadline = deadline.max(Instant::now() + MOMENT);
+        let (state, result) = timeout_at(deadline, done).await.map_err(|_| late())?.map_err(|_| late())?;
+        self.state = Some(state);
+        Ok(result)
+    }
 }
 
 impl<'p> Source<'p> {
     /// # Errors
     /// Why there is none: a baseline that is not known, a header that HTTP does not allow.
-    pub(super) fn new(canary: &Canary, metrics: &'p Metrics, context: &Context<'_>) -> Result<Self, String> {
+    pub(super) fn new(canary: &Canary, metrics: &'p Arc<Metrics>, context: &Context<'_>) -> Result<Self, String> {
         match &metrics.source {
             MetricsSource::Scrape => {
                 let scraper = |client| Scraper::new(client, metrics, context.policy.request);
+                let mut labels = BTreeMap::from([(Side::Canary, labels(canary, &canary.client))]);
                 let mut sides = vec![(Side::Canary, scraper(canary.client.clone()))];
                 if let Some(baseline) = &metrics.baseline {
-                    sides.push((Side::Stable, scraper(baseline_client(canary, baseline)?)));
+                    let client = baseline_client(canary, baseline)?;
+                    labels.insert(Side::Stable, self::labels(canary, &client));
+                    sides.push((Side::Stable, scraper(client)));
+                    for (side, labels) in &mut labels {
+                        labels.push(("target".into(), side.word().into()));
+                    }
                 }
-                Ok(Self::Scrape { sides, state: Box::new(WindowState::new(metrics)) })
+                let state = State { state: Some(Box::new(WindowState::new(metrics.clone(), labels))), bytes: 0 };
+                let what = canary.client.shown(&metrics.request);
+                Ok(Self::Scrape { sides, what, state })
             }
             MetricsSource::Prometheus(address, headers) => {
                 // The canary's own headers are not for this server.
@@ -46,55 +99,93 @@ impl<'p> Source<'p> {
         deadline: Instant,
         time: i64,
     ) -> (Result<(), AskError>, u32) {
-        let (sides, state) = match self {
+        let (sides, what, state) = match self {
             Self::Api(api) => return (Ok(()), api.evaluate_alerts(context, deadline, time).await),
-            Self::Scrape { sides, state } => (sides, state),
+            Self::Scrape { sides, what, state } => (sides, what, state),
         };
         let scrapes = sides.iter_mut().map(async |(side, scraper)| (*side, scraper.scrape(context, deadline).await));
         let scraped = join_all(scrapes).await;
-        let (mut result, mut attempts, mut newest) = (Ok(()), 0, time);
-        for (side, (scraped, tries)) in scraped {
-            attempts = attempts.max(tries);
-            let added = scraped.and_then(|scraped| {
-                newest = newest.max(scraped.at);
-                let added = state.add(side, &scraped);
-                added.map_err(|cause| AskError::Permanent(format!("GET {}: {cause}", state.path()).into()))
-            });
-            let Err(error) = added else { continue };
-            let error = if side == Side::Stable { error.about("the stable revision") } else { error };
-            if matches!(error, AskError::Permanent(_)) {
-                return (Err(error), attempts);
-            }
-            state.missed(side, time);
-            result = Err(error);
-        }
-        state.evaluate(newest);
-        (result, attempts)
+        let attempts = scraped.iter().map(|(_, (_, attempts))| *attempts).max().unwrap_or(0);
+        let scraped: Vec<(Side, Result<Scraped, AskError>)> =
+            scraped.into_iter().map(|(side, (result, _))| (side, result)).collect();
+        let bytes =
+            |(_, scraped): &(Side, Result<Scraped, AskError>)| scraped.as_ref().map_or(0, |scraped| scraped.body.len());
+        state.bytes += scraped.iter().map(bytes).sum::<usize>();
+        let what = what.clone();
+        let taken = state.compute(context.deadline, move |state| take(state, scraped, &what, time)).await;
+        (taken.and_then(|taken| taken), attempts)
     }
 
     /// What the thresholds say at a time.
-    pub(super) async fn thresholds(&mut self, context: &Context<'_>, time: i64) -> Vec<Observation> {
+    ///
+    /// # Errors
+    /// Why that could not be told.
+    pub(super) async fn thresholds(&mut self, context: &Context<'_>, time: i64) -> Result<Vec<Observation>, AskError> {
         match self {
-            Self::Scrape { state, .. } => state.thresholds(time),
-            Self::Api(api) => api.thresholds(context, time).await,
+            Self::Scrape { state, .. } => state.compute(context.deadline, move |state| state.thresholds(time)).await,
+            Self::Api(api) => Ok(api.thresholds(context, time).await),
         }
     }
 
     /// All that was seen, and what it was seen in.
-    pub(super) async fn observations(&mut self, context: &Context<'_>, time: i64) -> (Vec<Observation>, String) {
+    ///
+    /// # Errors
+    /// Why that could not be told.
+    pub(super) async fn observations(
+        &mut self,
+        context: &Context<'_>,
+        time: i64,
+    ) -> Result<(Vec<Observation>, String), AskError> {
         match self {
             Self::Scrape { state, .. } => {
-                let inventory = state.inventory();
-                let seen = format!("{} samples of {} metrics", inventory.samples(), inventory.names());
-                (state.observations(time), seen)
+                let observe = move |state: &mut WindowState| {
+                    let inventory = state.inventory();
+                    let seen = format!("{} samples of {} metrics", inventory.samples(), inventory.names());
+                    (state.observations(time), seen)
+                };
+                state.compute(context.deadline, observe).await
             }
             Self::Api(api) => {
                 let mut observations = api.thresholds(context, time).await;
                 observations.extend(api.notes());
-                (observations, format!("asked of {}", api.address()))
+                Ok((observations, format!("asked of {}", api.address())))
             }
         }
     }
+}
+
+/// Takes in what the sides brought at a time, and evaluates rules and alerts.
+fn take(
+    state: &mut WindowState,
+    scraped: Vec<(Side, Result<Scraped, AskError>)>,
+    what: &str,
+    time: i64,
+) -> Result<(), AskError> {
+    let (mut result, mut newest) = (Ok(()), time);
+    for (side, scraped) in scraped {
+        let added = scraped.and_then(|scraped| {
+            newest = newest.max(scraped.at);
+            let added = state.add(side, &scraped);
+            added.map_err(|cause| AskError::Permanent(format!("{what}: {cause}").into()))
+        });
+        let Err(error) = added else { continue };
+        let error = if side == Side::Stable { error.about("the stable revision") } else { error };
+        if !matches!(error, AskError::Transient(..)) {
+            return Err(error);
+        }
+        state.missed(side, time);
+        result = Err(error);
+    }
+    state.evaluate(newest).map_err(|cause| AskError::Permanent(cause.into()))?;
+    result
+}
+
+/// The labels that a scrape configuration would give the series of an address: the job is the service, the instance the
+/// address.
+fn labels(canary: &Canary, client: &Client) -> Vec<(String, String)> {
+    let address = client.address();
+    let job = canary.service.as_deref().unwrap_or(address.host());
+    vec![("job".into(), job.into()), ("instance".into(), address.host_and_port())]
 }
 
 /// The client of the stable revision.

@@ -5,7 +5,7 @@ use promeval::number::format_value;
 use promeval::promql::Compared;
 
 use super::alerts::{Activity, Firing};
-use crate::judge::{Decision, Inventory, limit_on_left};
+use crate::judge::{Decision, Inventory, Shown, limit_on_left};
 use crate::outcome::{ElementSeen, Observation, Seen, Status, ThresholdSeen, ThresholdVerdict};
 use crate::plan::{Alert, Metrics, Threshold, ThresholdExpr};
 use crate::text;
@@ -22,7 +22,11 @@ pub(super) fn missing_families(metrics: &Metrics, inventory: &Inventory) -> Vec<
     let observation = |name: &String| {
         let similar = inventory.similar(name);
         let hint = if similar.is_empty() { String::new() } else { format!("; similar: {}", similar.join(", ")) };
-        let detail = format!("the family is not declared (no # TYPE line): its instrumentation is lost{hint}");
+        let detail = if inventory.has_samples(name) {
+            "the family has samples, and no # TYPE line declares it".to_owned()
+        } else {
+            format!("the family is not declared (no # TYPE line): its instrumentation is lost{hint}")
+        };
         Observation::new(Seen::Family, name, Status::Fail, detail)
     };
     metrics.require.iter().filter(missing).map(observation).collect()
@@ -44,7 +48,7 @@ fn observation(
     let seen = ThresholdSeen { expression, verdict, severity: threshold.severity, elements };
     let mut observation = Observation::new(Seen::Threshold(seen), threshold.label(), status, detail);
     observation.actual = actual;
-    observation.place = threshold.place;
+    observation.place.clone_from(&threshold.place);
     observation
 }
 
@@ -94,8 +98,9 @@ pub(super) fn alerted(
 }
 
 fn firing_sentence(alert: &Alert, firing: &[Firing]) -> String {
+    let shown = Shown::of(firing.iter().map(|firing| &firing.labels));
     let one = |firing: &Firing| {
-        let labels = if firing.labels.is_empty() { String::new() } else { format!("{} ", firing.labels) };
+        let labels = shown.prefix(&firing.labels);
         let since = if firing.since.is_zero() {
             String::new()
         } else {

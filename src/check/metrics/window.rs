@@ -1,19 +1,28 @@
 //! What the scrapes of a window add up to: series, instances, alerts, and what a person should know of them. Pure.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use promeval::exposition::{Exposition, Format, Kind};
-use promeval::labels::Labels;
+use promeval::labels::METRIC_NAME;
 use promeval::number::format_value;
+use promeval::promql::ast::Selector;
 use promeval::promql::{Element, Evaluator, Expr, Value};
-use promeval::series::{Point, Storage};
+use promeval::series::{RuleSeries, Storage, Target, milliseconds};
 
 use super::alerts::Activity;
 use super::scrape::Scraped;
 use super::thresholds::{alerted, compared, missing_families};
-use crate::judge::{Inventory, decide_over};
+use crate::judge::{Inventory, blind_spot, decide_over};
 use crate::outcome::{Observation, Status};
 use crate::plan::{Metrics, Rule, Threshold};
+
+/// How far the clock of a canary may be ahead of the gate's: its newest sample is then what time it is.
+const SKEW: i64 = 60_000;
+
+/// An instance that was not met for so long, in milliseconds, is taken to be gone: its series end. It is less than the five
+/// minutes after which its samples would be too old to be seen.
+const GONE: i64 = 240_000;
 
 /// Whose scrape it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,16 +40,32 @@ impl Side {
     }
 }
 
+/// One instance that answers at an address.
+struct Instance {
+    /// What tells it from others; nothing where its metrics do not.
+    key: Option<String>,
+    scrapes: u32,
+    target: Target,
+    /// When it was scraped last.
+    last: i64,
+}
+
 /// The scrapes so far.
-pub(super) struct WindowState<'p> {
-    metrics: &'p Metrics,
+pub(super) struct WindowState {
+    metrics: Arc<Metrics>,
+    /// The labels that a scrape configuration would give each side's series, by the side.
+    labels: BTreeMap<Side, Vec<(String, String)>>,
     storage: Storage,
     /// What the canary's newest scrape holds.
     inventory: Inventory,
-    /// The instances met, in their order, each with its number of scrapes.
-    instances: BTreeMap<Side, Vec<(Option<String>, u32)>>,
+    /// The instances met, in their order.
+    instances: BTreeMap<Side, Vec<Instance>>,
+    /// One for each recording rule.
+    records: Vec<RuleSeries>,
     /// One for each threshold; only those of alerts are used.
     activities: Vec<Activity>,
+    /// The newest stamp of a sample that is ahead of the gate's clock by no more than a skew.
+    newest: i64,
     /// Whether a scrape came without a content type.
     untyped: bool,
     /// Whether a counter went down from one scrape of an instance to the next.
@@ -48,24 +73,28 @@ pub(super) struct WindowState<'p> {
     counters: BTreeMap<(Side, String), f64>,
 }
 
-impl<'p> WindowState<'p> {
-    pub(super) fn new(metrics: &'p Metrics) -> Self {
+impl WindowState {
+    pub(super) fn new(metrics: Arc<Metrics>, labels: BTreeMap<Side, Vec<(String, String)>>) -> Self {
+        let selectors: Vec<Selector> = exprs(&metrics).flat_map(|expr| expr.selectors()).map(by_name).collect();
         Self {
-            metrics,
-            storage: Storage::default(),
+            storage: Storage::default().keeping(&selectors),
             inventory: Inventory::default(),
             instances: BTreeMap::new(),
+            records: vec![RuleSeries::default(); metrics.records.len()],
             activities: vec![Activity::default(); metrics.thresholds.len()],
+            newest: i64::MIN,
             untyped: false,
             fell: None,
             counters: BTreeMap::new(),
+            metrics,
+            labels,
         }
     }
 
     /// Takes in one scrape.
     ///
     /// # Errors
-    /// Why the text is not an exposition.
+    /// Why the text is not an exposition, or is more than can be kept.
     pub(super) fn add(&mut self, side: Side, scraped: &Scraped) -> Result<(), String> {
         let format = scraped.format.unwrap_or_else(|| Format::of_file(&scraped.body));
         self.untyped |= scraped.format.is_none();
@@ -75,59 +104,61 @@ impl<'p> WindowState<'p> {
             self.inventory = Inventory::default();
             self.inventory.add(&exposition);
         }
-        let instance = self.met(side, &exposition);
-        let mut extra = Vec::new();
-        if self.metrics.baseline.is_some() {
-            extra.push(("target", side.word()));
-        }
         if self.metrics.window.is_some() {
-            extra.push(("instance", &*instance));
             self.watch_counters(side, &exposition);
         }
-        let exprs: Vec<&Expr> = self.exprs().collect();
-        let selectors: Vec<_> = exprs.iter().flat_map(|expr| expr.selectors()).collect();
-        self.storage
-            .ingest(&exposition, scraped.at, &extra, |name| selectors.iter().any(|selector| selector.wants(name)));
-        self.up(&extra, scraped.at, 1.0);
-        Ok(())
+        let stamps = exposition.samples().filter_map(|sample| sample.timestamp()).map(milliseconds);
+        let newest = stamps.filter(|stamp| *stamp <= scraped.at + SKEW).max();
+        self.newest = self.newest.max(newest.unwrap_or(i64::MIN));
+        let index = self.met(side, &exposition, scraped.at);
+        let known = self.instances.entry(side).or_default();
+        let mut stored = Ok(());
+        for (number, instance) in known.iter_mut().enumerate() {
+            let result = if number == index {
+                instance.target.scraped(&mut self.storage, &exposition, scraped.at)
+            } else if scraped.at - instance.last > GONE {
+                instance.target.failed(&mut self.storage, scraped.at)
+            } else {
+                Ok(())
+            };
+            stored = stored.and(result);
+        }
+        stored.map_err(|full| format!("200, but the metrics are too many: {full}"))
     }
 
-    /// Notes a scrape that failed.
+    /// Notes a scrape that failed: what was known of the side has no value from then on.
     pub(super) fn missed(&mut self, side: Side, at: i64) {
-        let extra = if self.metrics.baseline.is_some() { vec![("target", side.word())] } else { Vec::new() };
-        self.up(&extra, at, 0.0);
+        let known = self.instances.entry(side).or_default();
+        if known.is_empty() {
+            known.push(Instance { key: None, scrapes: 0, target: target(&self.labels, side, 0), last: at });
+        }
+        for instance in known {
+            // What is too much to be kept is told of when there is something to keep.
+            let _ = instance.target.failed(&mut self.storage, at);
+        }
     }
 
-    /// The series `up`, which a Prometheus server makes of its scrapes, and alerts read.
-    fn up(&mut self, extra: &[(&str, &str)], time: i64, value: f64) {
-        let name = ("__name__", "up");
-        self.storage.append(Labels::new(extra.iter().copied().chain([name])), Point { time, value });
-    }
-
-    fn exprs(&self) -> impl Iterator<Item = &'p Expr> {
-        let metrics = self.metrics;
-        let thresholds = metrics.thresholds.iter().map(|threshold| threshold.rule.expr());
-        thresholds.chain(metrics.records.iter().map(|record| &record.expr))
-    }
-
-    /// The number of the instance that answered, counted from 1.
-    fn met(&mut self, side: Side, exposition: &Exposition<'_>) -> String {
+    /// The number of the instance that answered.
+    fn met(&mut self, side: Side, exposition: &Exposition<'_>, at: i64) -> usize {
         let mut samples = exposition.samples();
         let key =
             samples.find(|sample| sample.name() == self.metrics.instance).map(|sample| format_value(sample.value()));
         let known = self.instances.entry(side).or_default();
-        let index = known.iter().position(|(other, _)| *other == key).unwrap_or_else(|| {
-            known.push((key, 0));
+        // What stands for scrapes that failed before anybody answered is whoever answers first.
+        known.retain(|instance| instance.scrapes > 0);
+        let index = known.iter().position(|other| other.key == key).unwrap_or_else(|| {
+            let target = target(&self.labels, side, known.len());
+            known.push(Instance { key, scrapes: 0, target, last: at });
             known.len() - 1
         });
-        known[index].1 += 1;
-        (index + 1).to_string()
+        known[index].scrapes += 1;
+        known[index].last = at;
+        index
     }
 
     /// Where instances cannot be told apart, a counter that falls is the only sign of a second one.
     fn watch_counters(&mut self, side: Side, exposition: &Exposition<'_>) {
-        let anonymous = self.instances.get(&side).is_some_and(|known| known.iter().any(|(key, _)| key.is_none()));
-        if !anonymous {
+        if exposition.samples().any(|sample| sample.name() == self.metrics.instance) {
             return;
         }
         let counters = exposition.families().iter().filter(|family| family.kind == Some(Kind::Counter));
@@ -149,18 +180,30 @@ impl<'p> WindowState<'p> {
         }
     }
 
+    /// The time of an evaluation: the gate's own, or that of a canary whose clock is a little ahead.
+    fn now(&self, time: i64) -> i64 {
+        time.max(self.newest)
+    }
+
     /// Evaluates the recording rules and the alerts at the time of a scrape.
-    pub(super) fn evaluate(&mut self, time: i64) {
-        for record in &self.metrics.records {
+    ///
+    /// # Errors
+    /// Recorded series that are more than can be kept.
+    pub(super) fn evaluate(&mut self, time: i64) -> Result<(), String> {
+        let time = self.now(time);
+        for (record, series) in self.metrics.records.iter().zip(&mut self.records) {
             // A rule that fails makes no series; what reads it then has no data.
             let Ok(Value::Vector(elements)) = Evaluator::new(&self.storage, time).value(&record.expr) else { continue };
-            for Element { mut labels, value } in elements {
-                labels.set("__name__", &record.name);
+            let named = elements.into_iter().map(|Element { mut labels, value }| {
+                labels.set(METRIC_NAME, &record.name);
                 for (name, value) in &record.labels {
                     labels.set(name, value);
                 }
-                self.storage.append(labels, Point { time, value });
-            }
+                (labels, value)
+            });
+            series
+                .write(&mut self.storage, named, time)
+                .map_err(|full| format!("the recorded series {} are too many: {full}", record.name))?;
         }
         for (threshold, activity) in self.metrics.thresholds.iter().zip(&mut self.activities) {
             if let Rule::Silent(alert) = &threshold.rule {
@@ -172,34 +215,30 @@ impl<'p> WindowState<'p> {
                 activity.evaluated(time, result);
             }
         }
+        Ok(())
     }
 
     /// What the thresholds say at a time.
     pub(super) fn thresholds(&self, time: i64) -> Vec<Observation> {
+        let time = self.now(time);
         let observe = |(threshold, activity): (&Threshold, &Activity)| match &threshold.rule {
             Rule::Holds(comparison) => {
                 let (expr, parts) = (comparison.expr(), comparison.parts());
-                compared(threshold, comparison, decide_over(expr, parts, &self.storage, &self.inventory, time))
+                let decision = decide_over(expr, parts, &self.storage, &self.inventory, time);
+                compared(threshold, comparison, decision)
             }
-            Rule::Silent(alert) => alerted(threshold, alert, activity, self.unseen(&alert.expr)),
+            Rule::Silent(alert) => {
+                let recorded = |name: &str| self.metrics.records.iter().any(|record| record.name == name);
+                let blind = blind_spot(&alert.expr, &self.storage, &self.inventory, time, &recorded);
+                alerted(threshold, alert, activity, blind)
+            }
         };
         self.metrics.thresholds.iter().zip(&self.activities).map(observe).collect()
     }
 
-    /// Which metric of an alert does not exist at all: that it does not fire then says nothing.
-    fn unseen(&self, expr: &Expr) -> Option<String> {
-        let known = |name: &str| self.inventory.declares(name) || self.storage.named(name).next().is_some();
-        let recorded = |name: &str| self.metrics.records.iter().any(|record| record.name == name);
-        let selectors = expr.selectors();
-        let mut missing = selectors
-            .into_iter()
-            .filter(|selector| selector.metric_name().is_some_and(|name| !known(name) && !recorded(name)));
-        missing.next().and_then(|selector| self.inventory.absence(selector, &self.storage))
-    }
-
     /// All observations at the end.
     pub(super) fn observations(&self, time: i64) -> Vec<Observation> {
-        let mut observations = missing_families(self.metrics, &self.inventory);
+        let mut observations = missing_families(&self.metrics, &self.inventory);
         observations.extend(self.thresholds(time));
         if self.untyped {
             let detail = "the answer has no Content-Type; Prometheus 3 refuses such a scrape";
@@ -215,7 +254,7 @@ impl<'p> WindowState<'p> {
     fn instances_met(&self) -> Vec<Observation> {
         let mut notes = Vec::new();
         for (side, known) in &self.instances {
-            let scrapes: Vec<String> = known.iter().map(|(_, count)| count.to_string()).collect();
+            let scrapes: Vec<String> = known.iter().map(|instance| instance.scrapes.to_string()).collect();
             let name = if self.metrics.baseline.is_some() {
                 format!("instances of {}", side.word())
             } else {
@@ -252,7 +291,6 @@ impl<'p> WindowState<'p> {
             let series = self
                 .storage
                 .series()
-                .iter()
                 .filter(|series| selectors.iter().any(|selector| selector.matches(&series.labels)));
             let moves = series.flat_map(|series| series.points.windows(2));
             let last =
@@ -270,12 +308,28 @@ impl<'p> WindowState<'p> {
         notes
     }
 
-    /// The path that is scraped.
-    pub(super) fn path(&self) -> &str {
-        &self.metrics.request.path
-    }
-
     pub(super) fn inventory(&self) -> &Inventory {
         &self.inventory
     }
+}
+
+fn exprs(metrics: &Metrics) -> impl Iterator<Item = &Expr> {
+    let thresholds = metrics.thresholds.iter().map(|threshold| threshold.rule.expr());
+    thresholds.chain(metrics.records.iter().map(|record| &record.expr))
+}
+
+/// The selector of all series of the same names: what other labels there are is told where none fits.
+fn by_name(selector: &Selector) -> Selector {
+    let mut selector = selector.clone();
+    selector.matchers.retain(|matcher| matcher.label == METRIC_NAME);
+    selector
+}
+
+/// The target that an instance is, by the labels of its side. Behind one address the first instance has its name.
+fn target(labels: &BTreeMap<Side, Vec<(String, String)>>, side: Side, number: usize) -> Target {
+    let labels = labels.get(&side).into_iter().flatten().map(|(name, value)| {
+        let several = number > 0 && name == "instance";
+        (name.clone(), if several { format!("{value}#{}", number + 1) } else { value.clone() })
+    });
+    Target::new(labels)
 }

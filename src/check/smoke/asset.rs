@@ -221,7 +221,8 @@ pub(super) fn judge(asset: &Asset, answer: &Answer, charset: Charset) -> Result<
     if let Some(at) = body.iter().position(|byte| *byte == 0) {
         return labelled("binary", &format!(": byte {at} is NUL"));
     }
-    let declared = sniff::charset_parameter(answer.header("content-type").unwrap_or_default());
+    let content_type = answer.header("content-type").unwrap_or_default();
+    let declared = sniff::charset_parameter(&content_type);
     let charset = match declared.filter(|_| kind != AssetKind::Json).map(Charset::of) {
         Some(Ok(charset)) => charset,
         Some(Err(what)) => return labelled(&what, ""),

@@ -37,7 +37,7 @@ enum Came {
 /// An asset, and what came of it.
 struct Entry {
     asset: Asset,
-    result: Option<Result<Came, Cause>>,
+    result: Option<Result<Came, AskError>>,
 }
 
 struct Loader<'f> {
@@ -137,7 +137,7 @@ impl Loader<'_> {
         let mut imported = Vec::new();
         for (place, fetched) in loaded {
             self.attempts = self.attempts.max(fetched.attempts);
-            let mut result = fetched.result.map_err(AskError::cause);
+            let mut result = fetched.result;
             match &mut result {
                 Ok(Came::Good(url, good)) => {
                     let imports = std::mem::take(&mut good.imports);
@@ -211,14 +211,14 @@ impl Loader<'_> {
                         format!("it redirects to {}, of another origin: not loaded", text::cut(to.as_str(), 200));
                     Observation::note(&name, Status::Skipped, detail)
                 }
-                Err(cause) => {
+                Err(error) => {
                     let severity = match asset.need {
                         Need::Named => Severity::Block,
                         Need::Imported => of_imports,
                         Need::Preloaded => Severity::Warn,
                     };
-                    let seen = Observation::of(Seen::Asset, name, Err(cause));
-                    Observation { status: effect(seen.status, severity), ..seen }
+                    let status = effect(error.status(), severity);
+                    Observation { status, ..Observation::of(Seen::Asset, name, Err(error.cause())) }
                 }
             });
         }

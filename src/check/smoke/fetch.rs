@@ -61,7 +61,7 @@ impl Fetch<'_> {
             let Some(location) = answer.header("location").filter(|_| redirects) else {
                 return Ok(End::Answer(Box::new(answer)));
             };
-            let next = match url.join(location) {
+            let next = match url.join(&location) {
                 Ok(next) => next,
                 Err(error) => return permanent(format!("it redirects to {location:?}: {error}")),
             };

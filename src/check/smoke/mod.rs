@@ -80,12 +80,14 @@ async fn pages(fetch: &Fetch<'_>) -> Asked {
     let mut notes = Vec::new();
     for (request, fetched) in answered {
         asked.attempts = asked.attempts.max(fetched.attempts);
+        let failed = fetched.result.as_ref().err().map(AskError::status);
         let result = fetched.result.map_err(AskError::cause).map(|answered| {
             notes.extend(answered.note);
             asked.page = asked.page.take().or(answered.page);
             answered.seen
         });
-        asked.observations.push(Observation::of(Seen::Request, request.shown(), result));
+        let seen = Observation::of(Seen::Request, fetch.client.shown(request), result);
+        asked.observations.push(Observation { status: failed.unwrap_or(seen.status), ..seen });
     }
     asked.observations.extend(notes);
     asked

@@ -95,7 +95,8 @@ pub(super) fn read(answer: &Answer, most: usize, stop: &Stop) -> Result<Page, Ca
         return Err(no_page(&format!("JSON, labelled as {media_type}: {}", answer.excerpt())));
     }
     let marked = body.len() < answer.body.len();
-    let declared = sniff::charset_parameter(answer.header("content-type").unwrap_or_default());
+    let content_type = answer.header("content-type").unwrap_or_default();
+    let declared = sniff::charset_parameter(&content_type);
     // A byte order mark beats the header, and the header beats what the page says.
     let charset = match declared {
         _ if marked => Some(Charset::Utf8),

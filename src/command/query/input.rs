@@ -120,7 +120,7 @@ fn metrics_of(plan: &Plan) -> Option<&Metrics> {
 fn header(written: &str, lookup: &dyn Lookup) -> Result<crate::http::Header, String> {
     let (name, value) =
         written.split_once(':').ok_or_else(|| format!("{written:?} is not written as \"Name: value\""))?;
-    plan::header(name.trim(), value.trim(), lookup)
+    plan::header(name.trim(), value.trim(), lookup).map_err(|mistake| mistake.message)
 }
 
 /// A whole file; `-` is standard input.

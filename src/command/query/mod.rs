@@ -34,7 +34,9 @@ pub(crate) fn run(session: &Session, args: &Query) -> Result<Exit, CommandError>
         // Samples without a time of their own are taken to be from the moment that is asked about.
         let taken_at = text.at.or(time).or(stamped).unwrap_or_else(now);
         newest = newest.max(Some(taken_at));
-        storage.ingest(&exposition, taken_at, &[], |name| selectors.iter().any(|selector| selector.wants(name)));
+        let wanted = |name: &str| selectors.iter().any(|selector| selector.wants(name));
+        let stored = storage.ingest(&exposition, taken_at, &[], wanted);
+        stored.map_err(|full| CommandError::usage(format!("{}: {full}", text.name)))?;
         inventory = Inventory::default();
         inventory.add(&exposition);
     }

@@ -1,196 +1,124 @@
-//! The keys of `metrics`: thresholds, rules files, windows, and where the values come from.
+//! The keys of `metrics`.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Limits, duration_at, fail, flag, headers, path, policy, required};
-use crate::http::{Address, Request};
-use crate::outcome::{Diagnostic, Severity};
-use crate::plan::file::{self, At, Text};
-use crate::plan::{
-    Alert, Baseline, CheckPolicy, CheckSpec, Kind, Lookup, Metrics, MetricsSource, OnNoData, PlanInput, Record, Rule,
-    Stage, Threshold, ThresholdExpr, Window, header, promql_message, rules,
-};
+use super::{Context, http, policy, source, thresholds};
+use crate::http::Request;
+use crate::outcome::Severity;
+use crate::plan::meaning::duration;
+use crate::plan::written::{At, Key, Meant};
+use crate::plan::{CheckPolicy, CheckSpec, Kind, Metrics, Record, Stage, Threshold, Window, code, file};
 
-pub(super) fn check(keys: file::Metrics, input: &PlanInput, lookup: &dyn Lookup) -> Result<CheckSpec, Diagnostic> {
-    let mut thresholds = Vec::new();
-    for threshold in keys.thresholds.unwrap_or_default() {
-        thresholds.push(from_file(threshold)?);
-    }
-    thresholds.extend(from_flags("--threshold", &input.thresholds, Severity::Block)?);
-    thresholds.extend(from_flags("--warn", &input.warnings, Severity::Warn)?);
-    let mut records = Vec::new();
-    if let Some(rules) = keys.rules.flatten() {
-        let severities = required(keys.severities)?;
-        let (alerts, recorded) = rules_file(&rules, &severities, input, lookup)?;
-        thresholds.extend(alerts);
-        records = recorded;
-    }
-    let require = match keys.require.flatten() {
-        Some(names) => names.into_iter().map(|name| name.value).collect(),
-        None => names_of_blocking(&thresholds),
+pub(super) fn check(keys: Key<file::Metrics>, context: &mut Context<'_, '_>) -> Option<CheckSpec> {
+    let place = context.mistakes.source(keys.place());
+    let mut keys = keys.get()?;
+    let judged = judged(&mut keys, context);
+    let headers = http::headers(keys.headers, context);
+    let policy = policy::of(policy::keys!(keys, severity: keys.severity, retries: Key::Absent), context);
+    let written = WindowKeys {
+        length: keys.window,
+        interval: keys.interval,
+        fail_fast: keys.fail_fast,
+        max_failed_scrapes: keys.max_failed_scrapes,
     };
-    let limits = limits!(keys, None);
-    let mut request = Request::get(path(&required(keys.path)?)?);
-    request.headers = headers(keys.headers, lookup)?;
-    let mut policy = policy(keys.enabled, keys.severity, limits)?;
-    let mut length = keys.window.flatten();
-    if let Some(written) = &input.window {
-        let text = At::nowhere(written.clone());
-        // The limit of the file was made for another window, or for none: this one is allowed its own time on top.
-        policy.limit += duration_at(&text).map_err(|error| flag("--window", error))?;
-        length = Some(text);
+    let windowed = window(written, policy, context);
+    let origin = source::Keys { source: &keys.source, url: keys.url, token: keys.token, baseline: &keys.baseline };
+    let source = source::of(origin, context);
+    let on_command_line = !context.input.thresholds.is_empty() || !context.input.warnings.is_empty();
+    let (policy, window) = windowed?;
+    if !policy.enabled && on_command_line {
+        context.conflict(None, "--threshold and --warn are given, but the checks file switches metrics off");
     }
-    let window = window(&policy, length, keys.interval, keys.fail_fast, keys.max_failed_scrapes)?;
-    let baseline = keys.baseline.flatten().map(|text| baseline_of(&text)).transpose()?;
-    let source = metrics_source(keys.source, keys.url.flatten(), keys.token.flatten(), baseline.is_some(), lookup)?;
-    let on_command_line = input.thresholds.iter().chain(&input.warnings).count();
-    if !policy.enabled && on_command_line > 0 {
-        let message = "--threshold and --warn are given, but the checks file switches metrics off";
-        return fail(None, message);
-    }
-    let instance = required(keys.instance)?;
-    let metrics = Metrics { request, require, thresholds, records, window, instance, baseline, source };
-    let kind = Kind::Metrics(Box::new(metrics));
-    Ok(CheckSpec { name: "metrics".into(), policy, stage: Stage::SideBySide, kind })
-}
-
-/// The thresholds of a flag.
-fn from_flags(name: &str, expressions: &[String], severity: Severity) -> Result<Vec<Threshold>, Diagnostic> {
-    let threshold = |expression: &String| {
-        let parsed = ThresholdExpr::parse(expression).map_err(|error| {
-            let message = format!("{name} {expression:?}: {}", promql_message(&error, expression.trim()));
-            Diagnostic::new("promql", None, message)
-        })?;
-        let on_no_data = OnNoData::of(severity);
-        Ok(Threshold { name: None, rule: Rule::Holds(parsed), severity, on_no_data, place: None })
+    let (thresholds, records) = judged?;
+    let require = match keys.require.get()? {
+        Some(names) => names.items.into_iter().map(|name| name.value).collect(),
+        None => thresholds::names_of_blocking(&thresholds),
     };
-    expressions.iter().map(threshold).collect()
+    let request = Request { headers: headers?, ..Request::get(keys.path.get()?.meant.0) };
+    let metrics = Metrics {
+        request,
+        require,
+        thresholds,
+        records,
+        window,
+        instance: keys.instance.get()?,
+        baseline: keys.baseline.get()?.map(|baseline| baseline.meant),
+        source: source?,
+    };
+    let kind = Kind::Metrics(Arc::new(metrics));
+    Some(CheckSpec { name: "metrics".into(), policy, stage: Stage::SideBySide, kind, place })
 }
 
-/// The metric names that blocking comparisons read, sorted.
-fn names_of_blocking(thresholds: &[Threshold]) -> Vec<String> {
-    let blocking = thresholds.iter().filter(|threshold| threshold.severity == Severity::Block);
-    let comparisons = blocking.filter_map(|threshold| match &threshold.rule {
-        Rule::Holds(comparison) => Some(comparison),
-        Rule::Silent(_) => None,
-    });
-    let mut names: Vec<String> = comparisons.flat_map(ThresholdExpr::metric_names).collect();
-    names.sort();
-    names.dedup();
-    names
+/// The thresholds, wherever they come from, and the recording rules.
+fn judged(keys: &mut file::Metrics, context: &mut Context<'_, '_>) -> Option<(Vec<Threshold>, Vec<Record>)> {
+    let take = |key: &mut Key<_>| std::mem::replace(key, Key::Absent);
+    let written = thresholds::of_file(take(&mut keys.thresholds), context);
+    let input = context.input;
+    let blocking = thresholds::of_flag("--threshold", &input.thresholds, Severity::Block, context);
+    let warning = thresholds::of_flag("--warn", &input.warnings, Severity::Warn, context);
+    let severities = std::mem::replace(&mut keys.severities, Key::Absent);
+    let ruled = match std::mem::replace(&mut keys.rules, Key::Absent).present_or_null()? {
+        Some(rules) => thresholds::of_rules(&rules, severities, context),
+        None => Some((Vec::new(), Vec::new())),
+    };
+    let (alerts, records) = ruled?;
+    let mut all = written?;
+    all.extend(blocking);
+    all.extend(warning);
+    all.extend(alerts);
+    Some((all, records))
 }
 
+struct WindowKeys {
+    length: Key<Option<Meant<Duration>>>,
+    interval: Key<Meant<Duration>>,
+    fail_fast: Key<bool>,
+    max_failed_scrapes: Key<u32>,
+}
+
+/// The window, and the policy with the time that it takes.
 fn window(
-    policy: &CheckPolicy,
-    length: Option<Text>,
-    interval: Option<Text>,
-    fail_fast: Option<bool>,
-    max_failed_scrapes: Option<u32>,
-) -> Result<Option<Window>, Diagnostic> {
-    let interval_text = required(interval)?;
-    let interval = duration_at(&interval_text)?;
-    let Some(text) = length else { return Ok(None) };
-    let length = duration_at(&text)?;
-    if length >= policy.limit {
+    keys: WindowKeys,
+    policy: Option<CheckPolicy>,
+    context: &mut Context<'_, '_>,
+) -> Option<(CheckPolicy, Option<Window>)> {
+    let mut added = Duration::ZERO;
+    let length = match &context.input.window {
+        None => keys.length.present_or_null(),
+        Some(written) => match duration(written) {
+            Ok(meant) => {
+                // The limit of the file was made for another window, or for none: this one is allowed its own time on top.
+                added = meant;
+                Some(Some(At::nowhere(Meant { written: written.clone(), meant })))
+            }
+            Err(message) => {
+                context.mistakes.add(code::DURATION, None, format!("--window: {message}"));
+                None
+            }
+        },
+    };
+    let (length, interval) = (length?, keys.interval.into_at()?);
+    let policy = policy.map(|policy| CheckPolicy { limit: policy.limit + added, ..policy });
+    let Some(length) = length else { return Some((policy?, None)) };
+    let (window, step) = (&length.value, &interval.value);
+    if let Some(limit) = policy.as_ref().map(|policy| policy.limit).filter(|limit| window.meant >= *limit) {
         let message = format!(
             "metrics.window ({}) does not fit into metrics.timeout ({}), which also covers the last scrape; raise the timeout",
-            text.value,
-            humantime::format_duration(policy.limit)
+            window.written,
+            humantime::format_duration(limit)
         );
-        return fail(text.place, message);
+        context.conflict(length.place, message);
     }
-    if interval > length {
-        let place = interval_text.place.or(text.place);
-        return fail(
-            place,
-            format!("metrics.interval ({}) is longer than metrics.window ({})", interval_text.value, text.value),
-        );
+    if step.meant > window.meant {
+        let message = format!("metrics.interval ({}) is longer than metrics.window ({})", step.written, window.written);
+        context.conflict(interval.place.or(length.place), message);
     }
-    let (fail_fast, max_failed_scrapes) = (required(fail_fast)?, required(max_failed_scrapes)?);
-    Ok(Some(Window { length, interval, fail_fast, max_failed_scrapes }))
-}
-
-/// An address, or a tag: what is neither is refused as an address.
-fn baseline_of(text: &Text) -> Result<Baseline, Diagnostic> {
-    let tag = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if !text.value.is_empty() && text.value.bytes().all(tag) {
-        return Ok(Baseline::Tag(text.value.clone()));
-    }
-    address(text).map(Baseline::Address)
-}
-
-fn address(text: &Text) -> Result<Address, Diagnostic> {
-    Address::parse(&text.value).map_err(|message| Diagnostic::new("invalid", text.place, message))
-}
-
-fn metrics_source(
-    source: Option<At<file::MetricsSource>>,
-    url: Option<Text>,
-    token: Option<Text>,
-    baseline: bool,
-    lookup: &dyn Lookup,
-) -> Result<MetricsSource, Diagnostic> {
-    let source = required(source)?;
-    if source.value == file::MetricsSource::Scrape {
-        return match url.or(token) {
-            None => Ok(MetricsSource::Scrape),
-            Some(text) => fail(text.place, "metrics.url and metrics.token belong to source: prometheus"),
-        };
-    }
-    let Some(url) = url else {
-        return fail(source.place, "source: prometheus needs metrics.url, the address in front of /api/v1/query");
+    let window = Window {
+        length: window.meant,
+        interval: step.meant,
+        fail_fast: keys.fail_fast.get()?,
+        max_failed_scrapes: keys.max_failed_scrapes.get()?,
     };
-    if baseline {
-        return fail(
-            source.place,
-            "baseline is scraped, and source: prometheus scrapes nothing; tell revisions apart by their labels there",
-        );
-    }
-    let bearer = |text: Text| {
-        if !text.value.starts_with("env:") && !text.value.starts_with("file:") {
-            return fail(
-                text.place,
-                "metrics.token is a secret, and secrets are never written inline: use \"env:NAME\" or \"file:/path\"",
-            );
-        }
-        let value = format!("Bearer {}", text.value);
-        header("Authorization", &value, lookup).map_err(|message| Diagnostic::new("invalid", text.place, message))
-    };
-    Ok(MetricsSource::Prometheus(address(&url)?, token.map(bearer).transpose()?.into_iter().collect()))
-}
-
-/// The alerts of a rules file as thresholds, and its recording rules.
-fn rules_file(
-    rules: &Text,
-    severities: &BTreeMap<String, Severity>,
-    input: &PlanInput,
-    lookup: &dyn Lookup,
-) -> Result<(Vec<Threshold>, Vec<Record>), Diagnostic> {
-    let beside = input.file.as_ref().and_then(|(name, _)| Path::new(name).parent()).unwrap_or(Path::new(""));
-    let path = beside.join(&rules.value);
-    let text = lookup
-        .text(&path)
-        .map_err(|error| Diagnostic::new("rules", rules.place, format!("the rules file: {error}")))?;
-    let rules = rules::parse(&text).map_err(|error| error.in_file(&path.display().to_string()))?;
-    let threshold = |alert: Alert| {
-        let severity = severities.get(&alert.severity).copied().unwrap_or(Severity::Block);
-        let (name, place) = (Some(alert.name.clone()), alert.place);
-        Threshold { name, rule: Rule::Silent(alert), severity, on_no_data: OnNoData::of(severity), place }
-    };
-    Ok((rules.alerts.into_iter().map(threshold).collect(), rules.records))
-}
-
-fn from_file(keys: file::Threshold) -> Result<Threshold, Diagnostic> {
-    let place = keys.expr.place;
-    let comparison = ThresholdExpr::parse(&keys.expr.value)
-        .map_err(|error| Diagnostic::new("promql", place, promql_message(&error, keys.expr.value.trim())))?;
-    let severity = keys.severity.unwrap_or(Severity::Block);
-    if (keys.on_no_data, severity) == (Some(OnNoData::Fail), Severity::Warn) {
-        let message =
-            "on_no_data: fail on a threshold with severity: warn; a threshold that must have data is severity: block";
-        return fail(place, message);
-    }
-    let on_no_data = keys.on_no_data.unwrap_or(OnNoData::of(severity));
-    Ok(Threshold { name: keys.name, rule: Rule::Holds(comparison), severity, on_no_data, place })
+    Some((policy?, Some(window)))
 }

@@ -114,6 +114,8 @@ pub struct Exposition<'a> {
     text: &'a str,
     format: Format,
     families: Vec<Family>,
+    /// The offset of each `# TYPE` line, and what it says.
+    types: Vec<(u32, Kind)>,
     samples: Vec<RawSample>,
     labels: Vec<RawLabel>,
     exemplars: HashMap<u32, RawExemplar>,
@@ -144,6 +146,25 @@ struct RawExemplar {
     timestamp: f64,
 }
 
+/// The kind that the last `# TYPE` line before a sample says, whatever its name: what a Prometheus server goes by.
+#[derive(Clone)]
+pub(crate) struct Kinds<'e> {
+    rest: std::slice::Iter<'e, (u32, Kind)>,
+    current: Option<Kind>,
+}
+
+impl Kinds<'_> {
+    /// The kind for a sample that comes after those asked for before.
+    pub(crate) fn at(&mut self, sample: &Sample) -> Option<Kind> {
+        let start = sample.raw().name.start();
+        while let Some((_, kind)) = self.rest.as_slice().first().filter(|(offset, _)| (*offset as usize) < start) {
+            self.current = Some(*kind);
+            self.rest.next();
+        }
+        self.current
+    }
+}
+
 /// One sample of an [`Exposition`].
 #[derive(Clone, Copy)]
 pub struct Sample<'e> {
@@ -160,6 +181,25 @@ impl<'e> Sample<'e> {
     #[must_use]
     pub fn name(&self) -> Cow<'e, str> {
         self.raw().name.text(self.exposition.text)
+    }
+
+    /// The name as written, for comparisons with that of a neighbour.
+    pub(crate) fn raw_name(&self) -> &'e [u8] {
+        self.raw().name.bytes(self.exposition.text)
+    }
+
+    /// The text of name and labels, from the first to the last of them: in two expositions, samples with the same key are of
+    /// the same series.
+    pub(crate) fn key(&self) -> &'e [u8] {
+        let raw = self.raw();
+        let first = raw.first_label as usize;
+        let labels = &self.exposition.labels[first..first + raw.label_count as usize];
+        let (mut start, mut end) = (raw.name.start(), raw.name.end());
+        if let (Some(first), Some(last)) = (labels.first(), labels.last()) {
+            // A quoted name may be anywhere among the labels.
+            (start, end) = (start.min(first.name.start()), end.max(last.value.end()));
+        }
+        &self.exposition.text.as_bytes()[start..end]
     }
 
     /// The labels as written, without the metric's name.
@@ -206,6 +246,7 @@ impl<'a> Exposition<'a> {
             text,
             format,
             families: Vec::new(),
+            types: Vec::new(),
             samples: Vec::with_capacity(lines),
             labels: Vec::with_capacity(text.len() / 32),
             exemplars: HashMap::new(),
@@ -239,6 +280,11 @@ impl<'a> Exposition<'a> {
             let suffixes = family.kind.map_or(&[][..], |kind| kind.suffixes(self.format));
             suffixes.iter().map(|suffix| format!("{}{suffix}", family.name))
         })
+    }
+
+    /// The kinds that `# TYPE` lines announce, for samples in the order of the text.
+    pub(crate) fn kinds(&self) -> Kinds<'_> {
+        Kinds { rest: self.types.iter(), current: None }
     }
 
     fn label_pairs(&self, first: u32, count: u32) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> + use<'_> {

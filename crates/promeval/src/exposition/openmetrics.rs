@@ -128,6 +128,8 @@ impl Parser<'_> {
                 if let Some(rules) = &mut self.rules {
                     rules.kind = kind;
                 }
+                #[expect(clippy::cast_possible_truncation, reason = "bounded by the text's length")]
+                self.exposition.types.push((start as u32, kind));
                 family.kind.replace(kind).is_some()
             }
         };

@@ -7,7 +7,7 @@ use super::duplicates::Seen;
 use super::error::line_of;
 use super::scan::{Cursor, Span, Style, unescape};
 use super::{Exposition, Family, Format, Kind, ParseError, RawSample};
-use crate::number::parse_float;
+use crate::number::parse_go_float;
 
 pub(super) fn parse(text: &str) -> Result<Exposition<'_>, ParseError> {
     let lines = memchr::memchr_iter(b'\n', text.as_bytes()).count();
@@ -105,6 +105,8 @@ impl<'a> Parser<'a> {
         if self.names.get(&*name).is_some_and(|named| named.has_samples) {
             return fail(format!("the TYPE line for {name:?} comes after its samples"));
         }
+        #[expect(clippy::cast_possible_truncation, reason = "bounded by the text's length")]
+        self.exposition.types.push((start as u32, kind));
         // What the samples in this run are checked for may just have changed.
         self.current = ("", Checked::Nothing);
         Ok(())
@@ -236,7 +238,7 @@ impl<'a> Parser<'a> {
         let first = sample.first_label as usize;
         for raw in &self.exposition.labels[first..first + sample.label_count as usize] {
             let value = raw.value.text(text);
-            if raw.name.text(text) == label && parse_float(&value).is_none() {
+            if raw.name.text(text) == label && parse_go_float(&value).is_none() {
                 let cause = format!("the {label} label {value:?} is not a number");
                 return Err(ParseError::at(text, raw.value.start(), cause));
             }

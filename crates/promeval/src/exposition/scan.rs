@@ -28,14 +28,18 @@ impl Span {
         self.start as usize
     }
 
+    pub(super) fn end(self) -> usize {
+        self.start() + (self.length & !ESCAPED) as usize
+    }
+
     /// The piece as written, escapes and all.
     pub(super) fn raw(self, text: &str) -> &str {
-        &text[self.start()..self.start() + (self.length & !ESCAPED) as usize]
+        &text[self.start()..self.end()]
     }
 
     /// The piece as written, as bytes: without the checks that cutting a string takes.
     pub(super) fn bytes(self, text: &str) -> &[u8] {
-        &text.as_bytes()[self.start()..self.start() + (self.length & !ESCAPED) as usize]
+        &text.as_bytes()[self.start()..self.end()]
     }
 
     /// Whether there are escapes, so that the bytes are not the text.

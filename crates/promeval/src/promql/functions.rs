@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::ast::Type;
 use super::eval::{dates, maths, over_time};
+use super::refused;
 use crate::similar;
 
 /// A function of the language.
@@ -52,6 +53,8 @@ pub(super) enum Special {
     Clamp,
     ClampMax,
     ClampMin,
+    FirstOverTime,
+    HistogramFraction,
     HistogramQuantile,
     LabelJoin,
     LabelReplace,
@@ -117,7 +120,9 @@ static FUNCTIONS: &[Function] = &[
     range("delta", over_time::delta),
     range("deriv", over_time::deriv),
     map("exp", f64::exp),
+    special("first_over_time", &[M], V, Special::FirstOverTime),
     map("floor", f64::floor),
+    special("histogram_fraction", &[S, S, V], V, Special::HistogramFraction),
     special("histogram_quantile", &[S, V], V, Special::HistogramQuantile),
     date("hour", dates::hour),
     range("idelta", over_time::idelta),
@@ -159,44 +164,6 @@ static FUNCTIONS: &[Function] = &[
     date("year", dates::year),
 ];
 
-/// Functions of Prometheus that are not supported, with the reason.
-const REFUSED: &[(&str, &[&str])] = &[
-    (
-        "works on native histograms, which a text exposition cannot carry",
-        &[
-            "histogram_avg",
-            "histogram_count",
-            "histogram_fraction",
-            "histogram_quantiles",
-            "histogram_stddev",
-            "histogram_stdvar",
-            "histogram_sum",
-        ],
-    ),
-    (
-        "is experimental in Prometheus",
-        &[
-            "double_exponential_smoothing",
-            "first_over_time",
-            "holt_winters",
-            "info",
-            "mad_over_time",
-            "max_of",
-            "min_of",
-            "range",
-            "end",
-            "sort_by_label",
-            "sort_by_label_desc",
-            "start",
-            "step",
-            "ts_of_first_over_time",
-            "ts_of_last_over_time",
-            "ts_of_max_over_time",
-            "ts_of_min_over_time",
-        ],
-    ),
-];
-
 /// Finds a function by its name.
 ///
 /// # Errors
@@ -205,8 +172,8 @@ pub(super) fn find(name: &str) -> Result<&'static Function, String> {
     if let Some(function) = FUNCTIONS.iter().find(|function| function.name == name) {
         return Ok(function);
     }
-    if let Some((reason, _)) = REFUSED.iter().find(|(_, names)| names.contains(&name)) {
-        return Err(format!("the function {name} {reason}; it is not supported here"));
+    if let Some(refusal) = refused::of(name) {
+        return Err(format!("the function {refusal}"));
     }
     let names = FUNCTIONS.iter().map(|function| function.name);
     let hint =
@@ -221,9 +188,10 @@ mod tests {
     #[test]
     fn the_table_is_sorted_and_refusals_are_not_in_it() {
         assert!(FUNCTIONS.is_sorted_by_key(|function| function.name));
-        for name in REFUSED.iter().flat_map(|(_, names)| *names) {
-            assert!(find(name).is_err_and(|error| error.contains("not supported")), "{name}");
+        for function in FUNCTIONS {
+            assert_eq!(refused::of(function.name), None, "{}", function.name);
         }
+        assert!(find("limitk").is_err_and(|error| error.contains("not supported here")));
         assert_eq!(find("rat").unwrap_err(), "there is no function rat; did you mean rate?");
     }
 }

@@ -6,17 +6,21 @@
 //! Language: <https://prometheus.io/docs/prometheus/latest/querying/basics/>.
 
 pub mod ast;
+mod duration;
 mod eval;
 mod functions;
 mod kahan;
 mod lexer;
+mod operators;
 mod parser;
+mod refused;
 
 use std::fmt;
 use std::ops::Range;
 
 pub use ast::Expr;
-pub use eval::{Compared, Comparison, Element, Evaluator, Value, compare, holds};
+pub use duration::QueryRange;
+pub use eval::{Compared, Comparison, Element, Evaluator, Unseen, Value, compare, holds, range_query};
 pub use parser::parse;
 
 pub use crate::similar;

@@ -153,22 +153,23 @@ fn vectors(
     if lhs.is_empty() || rhs.is_empty() {
         return Ok(Vec::new());
     }
-    let mut matched: HashSet<Labels> = HashSet::new();
+    let mut matched: HashSet<(Labels, Option<Labels>)> = HashSet::new();
     let mut results = Vec::new();
     for pair in pairs(binary, lhs, rhs, span)?.met {
-        let Some(value) = combine(pair.left, pair.right, pair.left) else { continue };
-        let (unique, message) = match binary.matching.group {
-            None => {
-                let message =
-                    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
-                (pair.key, message)
-            }
-            Some(_) => (pair.labels.clone(), "multiple matches for labels: grouping labels must ensure unique matches"),
+        let (unique, message) = if binary.matching.group.is_none() {
+            let message = "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
+            ((pair.key, None), message)
+        } else {
+            let message = "multiple matches for labels: grouping labels must ensure unique matches";
+            ((pair.key, Some(pair.labels.clone())), message)
         };
         if !matched.insert(unique) {
             return Err(Error::new(format!("{message}: {}", pair.labels), span.clone()));
         }
-        results.push(Element { labels: pair.labels, value });
+        // After the check: what a comparison filters away must match as uniquely as what it keeps.
+        if let Some(value) = combine(pair.left, pair.right, pair.left) {
+            results.push(Element { labels: pair.labels, value });
+        }
     }
     Ok(results)
 }
@@ -223,7 +224,7 @@ fn pairs(binary: &Binary, lhs: Vec<Element>, rhs: Vec<Element>, span: &Range<usi
 fn result_labels(binary: &Binary, mut labels: Labels, one: &Labels) -> Labels {
     let matching = &binary.matching;
     if !filters(binary) {
-        labels.set(METRIC_NAME, "");
+        labels.drop_metric_name();
     }
     if matching.group.is_none() {
         if matching.on {

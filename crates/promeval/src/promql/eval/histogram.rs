@@ -1,10 +1,10 @@
-//! Quantiles of classic histograms.
+//! Quantiles and fractions of classic histograms.
 
 use std::collections::HashMap;
 
 use super::Element;
 use crate::labels::Labels;
-use crate::number::parse_float;
+use crate::number::parse_go_float;
 
 #[derive(Clone, Copy)]
 struct Bucket {
@@ -17,11 +17,23 @@ const TOLERANCE: f64 = 1e-12;
 
 /// The φ-quantile of each histogram whose buckets are among the elements.
 pub(super) fn quantiles(phi: f64, elements: Vec<Element>) -> Vec<Element> {
+    let quantile = |(labels, buckets)| Element { labels, value: bucket_quantile(phi, buckets) };
+    histograms(elements).into_iter().map(quantile).collect()
+}
+
+/// The fraction of the observations that lie between two values, for each histogram whose buckets are among the elements.
+pub(super) fn fractions(lower: f64, upper: f64, elements: Vec<Element>) -> Vec<Element> {
+    let fraction = |(labels, buckets)| Element { labels, value: bucket_fraction(lower, upper, buckets) };
+    histograms(elements).into_iter().map(fraction).collect()
+}
+
+/// The buckets by the histogram that they belong to, each with the labels of its result.
+fn histograms(elements: Vec<Element>) -> Vec<(Labels, Vec<Bucket>)> {
     let mut histograms: Vec<(Labels, Vec<Bucket>)> = Vec::new();
     let mut known = HashMap::new();
     for element in elements {
         // An element without a bound is not a bucket.
-        let Some(bound) = parse_float(element.labels.get("le")) else {
+        let Some(bound) = parse_go_float(element.labels.get("le")) else {
             continue;
         };
         let mut labels = element.labels;
@@ -32,11 +44,10 @@ pub(super) fn quantiles(phi: f64, elements: Vec<Element>) -> Vec<Element> {
         });
         histograms[index].1.push(Bucket { bound, count: element.value });
     }
-    let quantile = |(labels, buckets)| Element { labels, value: bucket_quantile(phi, buckets) };
-    histograms.into_iter().map(quantile).collect()
+    histograms
 }
 
-fn bucket_quantile(phi: f64, mut buckets: Vec<Bucket>) -> f64 {
+fn bucket_quantile(phi: f64, buckets: Vec<Bucket>) -> f64 {
     if phi.is_nan() {
         return f64::NAN;
     }
@@ -46,11 +57,7 @@ fn bucket_quantile(phi: f64, mut buckets: Vec<Bucket>) -> f64 {
     if phi > 1.0 {
         return f64::INFINITY;
     }
-    buckets.sort_by(|a, b| a.bound.total_cmp(&b.bound));
-    if buckets.last().is_none_or(|last| last.bound != f64::INFINITY) {
-        return f64::NAN;
-    }
-    let mut buckets = coalesced(buckets);
+    let Some(mut buckets) = complete(buckets) else { return f64::NAN };
     make_monotonic(&mut buckets);
     let [.., before_last, last] = buckets.as_slice() else {
         return f64::NAN;
@@ -61,9 +68,12 @@ fn bucket_quantile(phi: f64, mut buckets: Vec<Bucket>) -> f64 {
     }
     let rank = phi * observations;
     let finite = &buckets[..buckets.len() - 1];
-    // A NaN count is skipped: no comparison with it holds.
-    let reached = |bucket: &Bucket| bucket.count >= rank;
-    let index = finite.partition_point(|bucket| !reached(bucket));
+    // A NaN count is skipped, because no comparison with it holds: halving must go the way that Prometheus's goes.
+    let (mut index, mut end) = (0, finite.len());
+    while index < end {
+        let middle = usize::midpoint(index, end);
+        if finite[middle].count >= rank { end = middle } else { index = middle + 1 }
+    }
     if index == finite.len() {
         return before_last.bound;
     }
@@ -73,6 +83,49 @@ fn bucket_quantile(phi: f64, mut buckets: Vec<Bucket>) -> f64 {
     }
     let below = index.checked_sub(1).map_or(Bucket { bound: 0.0, count: 0.0 }, |before| finite[before]);
     below.bound + (bucket.bound - below.bound) * ((rank - below.count) / (bucket.count - below.count))
+}
+
+fn bucket_fraction(lower: f64, upper: f64, buckets: Vec<Bucket>) -> f64 {
+    let Some(buckets) = complete(buckets) else { return f64::NAN };
+    let count = buckets.last().map_or(0.0, |last| last.count);
+    if count == 0.0 || lower.is_nan() || upper.is_nan() {
+        return f64::NAN;
+    }
+    if lower >= upper {
+        return 0.0;
+    }
+    let rank = |value: f64| {
+        let rank = rank_of(value, &buckets).unwrap_or(count);
+        if rank > count { count } else { rank }
+    };
+    (rank(upper) - rank(lower)) / count
+}
+
+/// How many observations are below a value, evenly spread within each bucket; nothing where it is above all bounds.
+fn rank_of(value: f64, buckets: &[Bucket]) -> Option<f64> {
+    // Buckets of positive bounds alone begin at zero.
+    let positive = buckets.first().is_some_and(|first| first.bound > 0.0);
+    let mut below = Bucket { bound: if positive { 0.0 } else { f64::NEG_INFINITY }, count: 0.0 };
+    for bucket in buckets {
+        if below.bound >= value {
+            return Some(below.count);
+        }
+        if bucket.bound > value {
+            // A bucket without a lower end has nothing to interpolate between.
+            let part = (value - below.bound) / (bucket.bound - below.bound);
+            let open = below.bound == f64::NEG_INFINITY;
+            return Some(if open { bucket.count } else { below.count + (bucket.count - below.count) * part });
+        }
+        below = *bucket;
+    }
+    None
+}
+
+/// The buckets in the order of their bounds, each bound once; nothing where the last is not that of all observations.
+fn complete(mut buckets: Vec<Bucket>) -> Option<Vec<Bucket>> {
+    buckets.sort_by(|a, b| a.bound.total_cmp(&b.bound));
+    buckets.last().filter(|last| last.bound == f64::INFINITY)?;
+    Some(coalesced(buckets))
 }
 
 /// Merges buckets that have the same bound.

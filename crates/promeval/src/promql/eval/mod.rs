@@ -7,17 +7,22 @@ mod histogram;
 mod label_functions;
 pub(super) mod maths;
 pub(super) mod over_time;
+mod range_query;
 mod select;
 mod special;
+mod unseen;
 
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::ops::Range;
 
 pub use binary::{Compared, Comparison, compare, holds};
+pub use range_query::range_query;
+pub use unseen::Unseen;
 
 use super::Error;
 use super::ast::{Call, Expr, ExprKind};
+use super::duration::QueryRange;
 use super::functions::Body;
 use crate::labels::Labels;
 use crate::series::{Series, Storage};
@@ -55,6 +60,7 @@ pub struct Evaluator<'s> {
     storage: &'s Storage,
     /// Milliseconds since the Unix epoch.
     time: i64,
+    query: QueryRange,
     touched: Cell<usize>,
 }
 
@@ -62,7 +68,14 @@ impl<'s> Evaluator<'s> {
     /// Makes an evaluator for a time in milliseconds since the Unix epoch.
     #[must_use]
     pub fn new(storage: &'s Storage, time: i64) -> Self {
-        Self { storage, time, touched: Cell::new(0) }
+        Self { storage, time, query: QueryRange::instant(time), touched: Cell::new(0) }
+    }
+
+    /// Makes the evaluation one of a range query: its start, end and step are what `@ start()`, `@ end()`, `step()` and
+    /// `range()` mean.
+    #[must_use]
+    pub fn within(self, query: QueryRange) -> Self {
+        Self { query, ..self }
     }
 
     /// Evaluates an expression.

@@ -7,7 +7,8 @@ use super::over_time::Window;
 use super::{Element, Evaluator, LOOKBACK, Value};
 use crate::promql::Error;
 use crate::promql::ast::{At, Expr, ExprKind, Selector, Shift, Subquery};
-use crate::series::{Point, Series};
+use crate::promql::duration::Role;
+use crate::series::{Point, Series, StoredSeries};
 
 /// Series cut to a window.
 pub(super) struct RangeVector {
@@ -22,12 +23,12 @@ impl<'s> Evaluator<'s> {
         selector: &Selector,
         time: i64,
         span: &Range<usize>,
-    ) -> Result<Vec<(&'s Series, Point)>, Error> {
-        let time = self.shifted(selector.shift, time);
+    ) -> Result<Vec<(StoredSeries<'s>, Point)>, Error> {
+        let time = self.shifted(&selector.shift, time)?;
         let mut found = Vec::new();
         for series in self.matching(selector) {
             // The window is open on the left: a point exactly as old as the lookback no longer counts.
-            let newest = within(&series.points, time.saturating_sub(LOOKBACK), time).last();
+            let newest = within(series.points, time.saturating_sub(LOOKBACK), time).last();
             if let Some(point) = newest.filter(|point| !point.is_stale()) {
                 found.push((series, *point));
             }
@@ -40,7 +41,7 @@ impl<'s> Evaluator<'s> {
         let points = self.instant_points(selector, time, span)?;
         Ok(points
             .into_iter()
-            .map(|(series, point)| Element { labels: series.labels.clone(), value: point.value })
+            .map(|(series, point)| Element { labels: series.labels.to_labels(), value: point.value })
             .collect())
     }
 
@@ -48,15 +49,16 @@ impl<'s> Evaluator<'s> {
     pub(super) fn range(&self, expr: &Expr, time: i64) -> Result<RangeVector, Error> {
         match &expr.unwrapped().kind {
             ExprKind::Matrix(selector, range) => {
-                let end = self.shifted(selector.shift, time);
-                let window = Window { start: end.saturating_sub(*range), end };
+                let end = self.shifted(&selector.shift, time)?;
+                let range = range.within(&self.query, Role::Range)?;
+                let window = Window { start: end.saturating_sub(range), end };
                 let mut series = Vec::new();
                 for stored in self.matching(selector) {
-                    let points = within(&stored.points, window.start, window.end);
+                    let points = within(stored.points, window.start, window.end);
                     self.touch(points.len(), &expr.span)?;
                     let points: Vec<Point> = points.iter().filter(|point| !point.is_stale()).copied().collect();
                     if !points.is_empty() {
-                        series.push(Series { labels: stored.labels.clone(), points });
+                        series.push(Series { labels: stored.labels.to_labels(), points });
                     }
                 }
                 Ok(RangeVector { series, window })
@@ -68,11 +70,13 @@ impl<'s> Evaluator<'s> {
 
     /// Evaluates at whole multiples of the step, so that the points do not depend on the query's time.
     fn subquery(&self, subquery: &Subquery, time: i64, span: &Range<usize>) -> Result<RangeVector, Error> {
-        let end = self.shifted(subquery.shift, time);
-        let window = Window { start: end.saturating_sub(subquery.range), end };
-        let mut at = subquery.step * (window.start / subquery.step);
+        let end = self.shifted(&subquery.shift, time)?;
+        let range = subquery.range.within(&self.query, Role::Range)?;
+        let step = subquery.step.within(&self.query, Role::Step)?.max(1);
+        let window = Window { start: end.saturating_sub(range), end };
+        let mut at = step * (window.start / step);
         if at <= window.start {
-            at += subquery.step;
+            at += step;
         }
         let mut series: Vec<Series> = Vec::new();
         let mut known = HashMap::new();
@@ -88,28 +92,30 @@ impl<'s> Evaluator<'s> {
                     series[index].points.push(Point { time: at, value: element.value });
                 }
             }
-            at += subquery.step;
+            at += step;
         }
         Ok(RangeVector { series, window })
     }
 
-    fn matching(&self, selector: &Selector) -> Vec<&'s Series> {
-        let matches = |series: &&Series| selector.matches(&series.labels);
-        let mut found: Vec<&Series> = match selector.metric_name() {
+    pub(super) fn matching(&self, selector: &Selector) -> Vec<StoredSeries<'s>> {
+        let matches = |series: &StoredSeries<'s>| selector.matches(&series.labels);
+        let mut found: Vec<StoredSeries<'s>> = match selector.metric_name() {
             Some(name) => self.storage.named(name).filter(matches).collect(),
-            None => self.storage.series().iter().filter(matches).collect(),
+            None => self.storage.series().filter(matches).collect(),
         };
-        found.sort_by(|a, b| a.labels.cmp(&b.labels));
+        found.sort_by(|a, b| a.labels.iter().cmp(b.labels.iter()));
         found
     }
 
-    fn shifted(&self, shift: Shift, time: i64) -> i64 {
+    pub(super) fn shifted(&self, shift: &Shift, time: i64) -> Result<i64, Error> {
         let base = match shift.at {
             None => time,
             Some(At::Time(at)) => at,
-            Some(At::Query) => self.time,
+            Some(At::Start) => self.query.start,
+            Some(At::End) => self.query.end,
         };
-        base.saturating_sub(shift.offset.unwrap_or(0))
+        let offset = shift.offset.as_ref().map(|offset| offset.within(&self.query, Role::Offset)).transpose()?;
+        Ok(base.saturating_sub(offset.unwrap_or(0)))
     }
 }
 

@@ -57,6 +57,10 @@ impl Evaluator<'_> {
                 let phi = scalar(0)?;
                 distinct(histogram::quantiles(phi, vector(1)?), span)?
             }
+            Special::HistogramFraction => {
+                let (lower, upper) = (scalar(0)?, scalar(1)?);
+                distinct(histogram::fractions(lower, upper, vector(2)?), span)?
+            }
             Special::LabelReplace => {
                 let (target, template) = (label_name(&args[1])?, string(&args[2])?);
                 let (source, pattern) = (string(&args[3])?, string(&args[4])?);
@@ -67,6 +71,12 @@ impl Evaluator<'_> {
                 let (target, separator) = (label_name(&args[1])?, string(&args[2])?);
                 let sources: Vec<&str> = args[3..].iter().map(label_name).collect::<Result<_, _>>()?;
                 distinct(label_functions::join(vector(0)?, target, separator, &sources), span)?
+            }
+            Special::FirstOverTime => {
+                let first = |series: Series| {
+                    series.points.first().map(|point| Element { value: point.value, labels: series.labels.clone() })
+                };
+                self.range(&args[0], time)?.series.into_iter().filter_map(first).collect()
             }
             Special::LastOverTime => {
                 let last = |series: Series| {
@@ -110,7 +120,7 @@ impl Evaluator<'_> {
         };
         let points = self.instant_points(selector, time, span)?;
         let elements = points.into_iter().map(|(series, point)| Element {
-            labels: series.labels.clone().without_metric_name(),
+            labels: series.labels.to_labels().without_metric_name(),
             value: seconds(point.time),
         });
         distinct(elements.collect(), span)

@@ -3,14 +3,17 @@
 //! Precedence, from the tightest: `^` (right to left), unary minus, `* / % atan2`, `+ -`, comparisons, `and unless`, `or`.
 
 mod call;
+mod duration;
+mod matching;
 mod selector;
 
 use std::ops::Range;
 
 use super::Error;
-use super::ast::{Binary, BinaryOp, Expr, ExprKind, Group, Matching, POWER, Type};
+use super::ast::{Binary, BinaryOp, Expr, ExprKind, Type};
 use super::lexer::{Token, tokens};
-use crate::labels::is_legacy_label;
+use super::operators::POWER;
+use super::refused;
 use selector::{named, shift_of};
 
 /// How deep expressions may be nested: far over what people write, far under what the stack holds.
@@ -104,22 +107,38 @@ impl Parser {
     }
 
     fn expr(&mut self, weakest: u8) -> Result<Expr, Error> {
+        self.descend()?;
+        let mut lhs = self.unary()?;
+        while let Some(op) = self.binary_op().filter(|op| op.precedence() >= weakest) {
+            let place = self.place();
+            self.count_operator()?;
+            self.next();
+            self.refuse_trim(op, &place)?;
+            lhs = self.binary(lhs, op, place)?;
+        }
+        self.ascend();
+        Ok(lhs)
+    }
+
+    fn descend(&mut self) -> Result<(), Error> {
         self.depth += 1;
         if self.depth > DEPTH {
             return Err(Error::new(format!("the expression is nested more than {DEPTH} levels deep"), self.place()));
         }
-        let mut lhs = self.unary()?;
-        while let Some(op) = self.binary_op().filter(|op| op.precedence() >= weakest) {
-            let place = self.place();
-            self.operators += 1;
-            if self.operators > OPERATORS {
-                return Err(Error::new(format!("the expression has more than {OPERATORS} operators"), place));
-            }
-            self.next();
-            lhs = self.binary(lhs, op, place)?;
-        }
+        Ok(())
+    }
+
+    fn ascend(&mut self) {
         self.depth -= 1;
-        Ok(lhs)
+    }
+
+    fn count_operator(&mut self) -> Result<(), Error> {
+        self.operators += 1;
+        if self.operators > OPERATORS {
+            let message = format!("the expression has more than {OPERATORS} operators");
+            return Err(Error::new(message, self.place()));
+        }
+        Ok(())
     }
 
     fn binary_op(&self) -> Option<BinaryOp> {
@@ -161,58 +180,12 @@ impl Parser {
         Ok(Expr { kind: ExprKind::Binary(Box::new(Binary { op, lhs, rhs, returns_bool, matching })), span })
     }
 
-    fn matching(&mut self, op: BinaryOp) -> Result<Matching, Error> {
-        let mut matching = Matching::default();
-        let word = self.keyword();
-        if !matches!(word.as_deref(), Some("on" | "ignoring")) {
-            return Ok(matching);
-        }
-        matching.on = word.as_deref() == Some("on");
-        self.next();
-        matching.labels = self.label_list()?;
-        let place = self.place();
-        matching.group = match self.keyword().as_deref() {
-            Some("group_left") => Some(Group::Left),
-            Some("group_right") => Some(Group::Right),
-            Some("fill" | "fill_left" | "fill_right") => {
-                return Err(Error::new(
-                    "fill modifiers are experimental in Prometheus; they are not supported here",
-                    place,
-                ));
-            }
-            _ => return Ok(matching),
-        };
-        self.next();
-        if op.is_set() {
-            return Err(Error::new(format!("grouping is not allowed for {}", op.symbol()), place));
-        }
-        if matches!(self.peek(), Token::Symbol("(")) {
-            matching.include = self.label_list()?;
-        }
-        let both = matching.include.iter().find(|label| matching.on && matching.labels.contains(label));
-        match both {
-            Some(label) => Err(Error::new(format!("the label {label:?} is in both on and the grouping"), place)),
-            None => Ok(matching),
-        }
-    }
-
-    /// Labels in parentheses.
-    fn label_list(&mut self) -> Result<Vec<String>, Error> {
-        self.expect("(")?;
-        let mut labels = Vec::new();
-        loop {
-            if self.eat(")") {
-                return Ok(labels);
-            }
-            match self.peek().clone() {
-                Token::Ident(name) if is_legacy_label(&name) => labels.push(name),
-                Token::String(name) if !name.is_empty() => labels.push(name),
-                _ => return Err(self.unexpected("a label name or \")\"")),
-            }
-            self.next();
-            if !self.eat(",") && !matches!(self.peek(), Token::Symbol(")")) {
-                return Err(self.unexpected("\",\" or \")\""));
-            }
+    /// `</` or `>/`, which cut buckets off a native histogram; the first sign is read.
+    fn refuse_trim(&self, op: BinaryOp, place: &Range<usize>) -> Result<(), Error> {
+        let trims = matches!(self.peek(), Token::Symbol("/")) && self.place().start == place.end;
+        match refused::of(&format!("{}/", op.symbol())).filter(|_| trims) {
+            Some(message) => Err(Error::new(message, place.start..place.end + 1)),
+            None => Ok(()),
         }
     }
 
@@ -248,7 +221,7 @@ impl Parser {
             if self.eat("[") {
                 expr = self.bracket(expr, place.start)?;
             } else if self.eat_keyword("offset") {
-                let offset = self.signed_duration()?;
+                let offset = self.offset()?;
                 let shift = shift_of(&mut expr, "offset", &place)?;
                 if shift.offset.replace(offset).is_some() {
                     return Err(Error::new("offset is given twice", place));
@@ -260,10 +233,8 @@ impl Parser {
                     return Err(Error::new("@ is given twice", place));
                 }
             } else {
-                let word = self.keyword();
-                if matches!(word.as_deref(), Some("anchored" | "smoothed")) {
-                    let message =
-                        format!("{} is experimental in Prometheus; it is not supported here", word.unwrap_or_default());
+                let modifier = self.keyword().filter(|word| matches!(&**word, "anchored" | "smoothed"));
+                if let Some(message) = modifier.and_then(|word| refused::of(&word)) {
                     return Err(Error::new(message, place));
                 }
                 return Ok(expr);
@@ -304,8 +275,9 @@ impl Parser {
         {
             return Ok(aggregate);
         }
-        if called && matches!(&*lower, "limitk" | "limit_ratio") {
-            return Err(Error::new(format!("{lower} is experimental in Prometheus; it is not supported here"), place));
+        let limits = (called || grouped) && matches!(&*lower, "limitk" | "limit_ratio");
+        if let Some(message) = limits.then(|| refused::of(&lower)).flatten() {
+            return Err(Error::new(message, place));
         }
         if called {
             return self.call(&word, place);

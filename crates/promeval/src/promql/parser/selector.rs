@@ -6,7 +6,8 @@ use super::Parser;
 use crate::Pattern;
 use crate::labels::{METRIC_NAME, is_legacy_label};
 use crate::promql::Error;
-use crate::promql::ast::{At, Expr, ExprKind, Matcher, Selector, Shift, Subquery, Test, Type};
+use crate::promql::ast::{At, Duration, Expr, ExprKind, Matcher, Selector, Shift, Subquery, Test, Type};
+use crate::promql::duration::Role;
 use crate::promql::lexer::Token;
 use crate::series::milliseconds;
 
@@ -16,11 +17,7 @@ const DEFAULT_STEP: i64 = 60_000;
 impl Parser {
     /// `[range]` or `[range:step]`; the bracket is read.
     pub(super) fn bracket(&mut self, expr: Expr, start: usize) -> Result<Expr, Error> {
-        let range_place = self.place();
-        let range = self.duration("a range such as 5m")?;
-        if range <= 0 {
-            return Err(Error::new("a range must be greater than 0", range_place));
-        }
+        let range = self.duration(Role::Range, "a range such as 5m")?;
         let span = expr.span.start..start;
         if !self.eat(":") {
             self.expect("]")?;
@@ -32,12 +29,9 @@ impl Parser {
                 _ => Err(Error::new("a range goes after a selector; a subquery is written [range:step]", span)),
             };
         }
-        let step_place = self.place();
+        let without_step = matches!(self.peek(), Token::Symbol("]"));
         let step =
-            if matches!(self.peek(), Token::Symbol("]")) { DEFAULT_STEP } else { self.duration("a step such as 1m")? };
-        if step <= 0 {
-            return Err(Error::new("a step must be greater than 0", step_place));
-        }
+            if without_step { Duration::Fixed(DEFAULT_STEP) } else { self.duration(Role::Step, "a step such as 1m")? };
         self.expect("]")?;
         if expr.value_type() != Type::Vector {
             let message = format!("a subquery needs an instant vector, and this is {}", expr.value_type());
@@ -47,31 +41,16 @@ impl Parser {
         Ok(Expr { kind: ExprKind::Subquery(Box::new(Subquery { expr, range, step, shift })), span })
     }
 
-    /// A duration, or a number of seconds, in milliseconds.
-    pub(super) fn duration(&mut self, wanted: &str) -> Result<i64, Error> {
-        let error = self.unexpected(wanted);
-        match self.next().0 {
-            Token::Duration(milliseconds) => Ok(milliseconds),
-            Token::Number(seconds) if seconds.is_finite() && seconds.abs() < 9e9 => Ok(milliseconds(seconds)),
-            _ => Err(error),
-        }
-    }
-
-    pub(super) fn signed_duration(&mut self) -> Result<i64, Error> {
-        let negative = self.eat("-");
-        if !negative {
-            self.eat("+");
-        }
-        let duration = self.duration("a duration such as 5m")?;
-        Ok(if negative { -duration } else { duration })
-    }
-
     pub(super) fn at_time(&mut self) -> Result<At, Error> {
-        if matches!(self.keyword().as_deref(), Some("start" | "end")) {
+        if let Some(at) = match self.keyword().as_deref() {
+            Some("start") => Some(At::Start),
+            Some("end") => Some(At::End),
+            _ => None,
+        } {
             self.next();
             self.expect("(")?;
             self.expect(")")?;
-            return Ok(At::Query);
+            return Ok(at);
         }
         let negative = self.eat("-");
         if !negative {

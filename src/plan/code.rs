@@ -1,0 +1,41 @@
+//! The codes of mistakes: stable words for machines and for looking a mistake up. `docs/checks.md` has a line for each.
+
+macro_rules! codes {
+    ($($name:ident = $word:literal),* $(,)?) => {
+        $(pub(crate) const $name: &str = $word;)*
+        #[cfg(test)]
+        const ALL: &[&str] = &[$($word),*];
+    };
+}
+
+codes! {
+    FILE = "file",
+    EMPTY = "empty",
+    YAML = "yaml",
+    UNKNOWN_KEY = "unknown-key",
+    DUPLICATE_KEY = "duplicate-key",
+    MISSING_KEY = "missing-key",
+    WRONG_TYPE = "wrong-type",
+    UNKNOWN_VALUE = "unknown-value",
+    NUMBER = "number",
+    DURATION = "duration",
+    SIZE = "size",
+    PATH = "path",
+    ADDRESS = "address",
+    HEADER = "header",
+    SECRET = "secret",
+    PATTERN = "pattern",
+    JSON_PATH = "json-path",
+    PROMQL = "promql",
+    NAME = "name",
+    RULES = "rules",
+    CONFLICT = "conflict",
+    DEFECT = "defect",
+}
+
+#[test]
+fn the_codes_are_those_of_the_documents() {
+    let table = include_str!("../../docs/checks.md").lines();
+    let documented: Vec<&str> = table.filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    assert_eq!(documented, ALL);
+}

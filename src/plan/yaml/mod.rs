@@ -1,0 +1,38 @@
+//! YAML read strictly and within bounds: every mistake at its place, in words of our own.
+//!
+//! The text becomes a tree whose nodes know their places ([`tree`]); the types of a file are then made from it in one go
+//! by [`deserializer`], which reports what does not fit and goes on with the next key.
+
+mod access;
+mod deserializer;
+pub(super) mod locate;
+mod scalar;
+mod tree;
+
+use std::cell::{Cell, RefCell};
+
+use serde::de::DeserializeOwned;
+
+pub(super) use deserializer::{KEY, LIST, LIST_OR_ONE, MUST, ONE_OF};
+
+use super::code;
+use super::mistakes::Mistakes;
+use deserializer::{Here, Reader, Step};
+
+/// Reads YAML into the types of a file; nothing where the text cannot be one at all. `empty` is said of a text that holds
+/// nothing.
+pub(super) fn read<T: DeserializeOwned>(text: &str, mistakes: &mut Mistakes<'_>, empty: &str) -> Option<T> {
+    let root = match tree::build(text, mistakes)? {
+        tree::Built::Tree(root) => root,
+        tree::Built::Nothing => {
+            mistakes.whole(code::EMPTY, empty);
+            return None;
+        }
+    };
+    let places = mistakes.has_file();
+    let reader = Reader { places, visits: Cell::new(0), mistakes: RefCell::new(mistakes) };
+    T::deserialize(Here::new(&root, &Step::Root, &reader)).ok()
+}
+
+#[cfg(test)]
+mod tests;

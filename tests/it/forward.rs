@@ -1,0 +1,32 @@
+//! A server in front of another.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use crate::canary::server::{Reply, Request};
+
+/// Forwards a request to another server and returns that server's answer.
+pub fn forward(to: &str, request: &Request) -> Reply {
+    let mut stream = TcpStream::connect(to.trim_start_matches("http://")).unwrap();
+    let query = if request.query.is_empty() { String::new() } else { format!("?{}", request.query) };
+    write!(stream, "GET {}{query} HTTP/1.1\r\n", request.path).unwrap();
+    for (name, value) in &request.headers {
+        write!(stream, "{name}: {value}\r\n").unwrap();
+    }
+    write!(stream, "\r\n").unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let header = |name: &str| {
+        let line = head.lines().find(|line| line.to_ascii_lowercase().starts_with(&format!("{name}:")));
+        line.and_then(|line| line.split_once(": ")).map(|(_, value)| value.to_owned()).unwrap_or_default()
+    };
+    let mut body = vec![0; header("content-length").parse().unwrap()];
+    stream.read_exact(&mut body).unwrap();
+    let status = head.split_whitespace().nth(1).unwrap().parse().unwrap();
+    Reply::new(status, &header("content-type"), body)
+}

@@ -1,0 +1,207 @@
+//! Where reports go: an older one never outlives a run, nothing but a file is ever replaced, and nothing is left beside it.
+
+use std::fs;
+use std::io::Read as _;
+use std::os::unix::fs::{FileTypeExt as _, symlink};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::canary::{FAULTS, Fault};
+use crate::checks::Checks;
+use crate::gate::Gate;
+
+fn report(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap_or_default()).unwrap_or(Value::Null)
+}
+
+/// The files of a folder.
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn an_older_report_is_gone_from_the_start_on() {
+    let canary = Fault::named("health-hangs").unwrap().start();
+    let mut gate =
+        Gate::verify(&canary.url(), Checks::fast().set("health.request_timeout", "30s").set("health.timeout", "30s"));
+    gate.file("report.json", r#"{"verdict":"pass"}"#);
+    let path = gate.folder().join("report.json");
+    let mut child = gate.command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let began = Instant::now();
+    while report(&path)["verdict"] != "error" {
+        assert!(began.elapsed() < Duration::from_secs(20), "{}", report(&path));
+        thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let left = report(&path);
+    assert_eq!((&left["cause"], &left["exit_code"]), (&"not finished".into(), &3.into()));
+    assert_eq!(names(gate.folder()), ["checks.yaml", "report.json"]);
+}
+
+#[test]
+fn an_error_of_usage_leaves_no_older_report_and_no_new_file() {
+    let canary = FAULTS[0].start();
+    for existed in [true, false] {
+        let mut gate = Gate::verify(&canary.url(), "timeout: soon\n");
+        if existed {
+            gate.file("report.json", r#"{"verdict":"pass"}"#);
+        }
+        let path = gate.folder().join("report.json");
+        let output = gate.command().output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(path.exists(), existed);
+        if existed {
+            let left = report(&path);
+            assert_eq!((&left["verdict"], &left["exit_code"]), (&"error".into(), &2.into()));
+            assert!(left["cause"].as_str().unwrap().contains("\"soon\" is not a duration"), "{left}");
+        }
+    }
+}
+
+#[test]
+fn a_link_is_followed_and_stays() {
+    let canary = FAULTS[0].start();
+    for target in ["there.json", "not-yet.json"] {
+        let mut gate = Gate::verify(&canary.url(), Checks::fast());
+        gate.file("there.json", "an older report");
+        let (link, target) = (gate.folder().join("report.json"), gate.folder().join(target));
+        symlink(target.file_name().unwrap(), &link).unwrap();
+        assert!(gate.command().output().unwrap().status.success());
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(report(&target)["verdict"], "pass");
+    }
+}
+
+#[test]
+fn a_pipe_is_written_into_and_stays_a_pipe() {
+    let canary = FAULTS[0].start();
+    let mut gate = Gate::verify(&canary.url(), Checks::fast());
+    let path = gate.folder().join("report.json");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    // Nobody reads: that is found before any request, and without waiting.
+    let output = gate.command().output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nobody reads the pipe"));
+    assert!(canary.seen().is_empty());
+    let reader = {
+        let path = path.clone();
+        thread::spawn(move || {
+            let mut text = String::new();
+            fs::File::open(path).unwrap().read_to_string(&mut text).unwrap();
+            text
+        })
+    };
+    // The reader waits for a writer, and is there as soon as one can open the pipe.
+    let began = Instant::now();
+    let code = loop {
+        let code = gate.command().output().unwrap().status.code();
+        if code != Some(2) || began.elapsed() > Duration::from_secs(20) {
+            break code;
+        }
+    };
+    assert_eq!(code, Some(0));
+    let text = reader.join().unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["verdict"], "pass");
+    assert!(fs::metadata(&path).unwrap().file_type().is_fifo());
+}
+
+#[test]
+fn a_signal_at_any_moment_leaves_nothing_behind() {
+    let canary = Fault::named("health-hangs").unwrap().start();
+    for (round, signal) in (0..60).zip(["TERM", "HUP", "INT"].iter().cycle()) {
+        let mut gate = Gate::verify(
+            &canary.url(),
+            Checks::fast().set("health.request_timeout", "30s").set("health.timeout", "30s"),
+        );
+        gate.file("report.json", r#"{"verdict":"pass"}"#);
+        let folder = gate.folder().to_owned();
+        let mut child = gate.command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        thread::sleep(Duration::from_micros(500 * (round % 20)));
+        assert!(
+            Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap().success()
+        );
+        let status = child.wait().unwrap();
+        assert_eq!(names(&folder), ["checks.yaml", "report.json"], "{signal}");
+        match status.code() {
+            Some(code) => {
+                assert_eq!((code, report(&folder.join("report.json"))["verdict"].clone()), (3, "error".into()));
+            }
+            // Ended before the first line of the program ran: nothing was done, and the process did not end well.
+            None => assert!(!status.success()),
+        }
+    }
+}
+
+#[test]
+fn too_few_descriptors_are_no_panic_and_no_pass() {
+    let canary = FAULTS[0].start();
+    let binary = env!("CARGO_BIN_EXE_canary-gate");
+    for limit in 3..16 {
+        let script = format!("ulimit -n {limit}; exec {binary} verify -q --url {}", canary.url());
+        let output = Command::new("sh").args(["-c", &script]).env_clear().output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        if stderr.contains("error while loading shared libraries") {
+            // The loader's own error; the binary of the image needs no loader.
+            continue;
+        }
+        assert!(!stderr.contains("panicked"), "{limit}: {stderr}");
+        let code = output.status.code();
+        assert!(matches!(code, Some(0 | 1 | 3)), "{limit}: {:?} {stderr}", output.status);
+        if code != Some(0) {
+            assert!(!stderr.is_empty() || !output.stdout.is_empty(), "{limit}: nothing is said");
+        }
+    }
+}
+
+/// A small file system of its own, where that may be mounted.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    fn mount() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=16k", "none"]).arg(folder.path()).output();
+        mounted.is_ok_and(|output| output.status.success()).then_some(Self(folder))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).output();
+    }
+}
+
+#[test]
+fn a_full_disk_leaves_no_older_report() {
+    let Some(disk) = Small::mount() else {
+        println!("skipped: no file system can be mounted here");
+        return;
+    };
+    let canary = FAULTS[0].start();
+    let path = disk.0.path().join("report.json");
+    let run = || {
+        let report = format!("json={}", path.display());
+        let gate = Gate::new().args(["verify", "--url", &canary.url(), "--report", &report]);
+        (0..20).fold(gate, |gate, limit| gate.args(["--warn", &format!("memory_analysis_cache_size > {limit}")])).run()
+    };
+    // Room for what is written at first, not for the report.
+    fs::write(&path, r#"{"verdict":"pass"}"#).unwrap();
+    fs::write(disk.0.path().join("ballast"), vec![0; 8 * 1024]).unwrap();
+    let ran = run();
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(ran.stderr.contains("could not be written"), "{}", ran.stderr);
+    assert_eq!(report(&path)["cause"], "not finished");
+    // No room at all.
+    fs::write(&path, r#"{"verdict":"pass"}"#).unwrap();
+    let _ = fs::write(disk.0.path().join("more"), vec![0; 64 * 1024]);
+    let ran = run();
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(!path.exists() || report(&path)["verdict"] != "pass");
+}
