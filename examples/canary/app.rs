@@ -44,7 +44,8 @@ pub fn answer_with(request: &Request, traffic: &Traffic) -> Reply {
     match &*request.path {
         "/" => Reply::new(200, "text/html; charset=utf-8", page()),
         "/assets/" => Reply::new(200, "text/html; charset=utf-8", "<!doctype html><title>assets</title>"),
-        SCRIPT | VENDOR => Reply::new(200, "text/javascript; charset=utf-8", "export const app = 1;\n"),
+        SCRIPT => Reply::new(200, "text/javascript; charset=utf-8", script()),
+        VENDOR => Reply::new(200, "text/javascript; charset=utf-8", "export const start = () => {};\n"),
         STYLE => Reply::new(200, "text/css; charset=utf-8", "body { margin: 0 }\n"),
         "/api/health" => {
             Reply::json(200, r#"{"status":"ok","version":"2026.11.1","checks":{"database":{"status":"ok"}}}"#)
@@ -53,6 +54,12 @@ pub fn answer_with(request: &Request, traffic: &Traffic) -> Reply {
         "/api/metrics" => Reply::new(200, TEXT, metrics(traffic)),
         _ => Reply::json(404, r#"{"detail":"Not Found"}"#),
     }
+}
+
+/// The entry: a module that imports another.
+pub fn script() -> String {
+    let vendor = VENDOR.trim_start_matches("/assets/");
+    format!("import{{start as s}}from\"./{vendor}\";const a=/[\"'`]/;s(`${{a}}`);export const app=1;\n")
 }
 
 pub fn page() -> String {

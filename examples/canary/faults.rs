@@ -327,4 +327,42 @@ pub static FAULTS: &[Fault] = &[
     fault("redirect-elsewhere", "redirects the page to another origin", |request| {
         at("/", request, || Reply::new(302, "", "").header("Location", "https://login.example.com/"))
     }),
+    fault("page-text", "answers text for the page, labelled as HTML", |request| at("/", request, || html("OK"))),
+    fault("page-gzip-unlabelled", "compresses the page and does not say so", |request| {
+        at("/", request, || html(gzip(app::page().as_bytes())))
+    }),
+    fault("page-without-assets", "answers a page that names no script and no style sheet", |request| {
+        at("/", request, || html("<!doctype html><title>Sample</title><p>Welcome"))
+    }),
+    fault("assets-elsewhere", "names all assets at an address of a developer's machine", |request| {
+        at("/", request, || html(app::page().replace("\"/assets/", "\"https://localhost:8012/assets/")))
+    }),
+    fault("base-elsewhere", "sends browsers to another host for its assets, by a base element", |request| {
+        at("/", request, || html(app::page().replace("<head>", "<head><base href=\"https://cdn.example.net/\">")))
+    }),
+    fault("import-missing", "answers 404 for a module that only the entry script imports", |request| {
+        match &*request.path {
+            "/" => html(app::page().replace("rel=\"modulepreload\"", "rel=\"prefetch\"")),
+            app::VENDOR => Reply::json(404, "{}"),
+            _ => answer(request),
+        }
+    }),
+    fault("import-bare", "serves an entry script that imports a package by its name", |request| {
+        script(request, || Reply::new(200, "text/javascript", "import React from \"react\";React"))
+    }),
+    fault("script-json", "serves JSON in place of a script", |request| {
+        script(request, || Reply::new(200, "text/javascript", r#"{"detail":"Not Found"}"#))
+    }),
+    fault("script-gzip-unlabelled", "compresses a script and does not say so", |request| {
+        script(request, || Reply::new(200, "text/javascript", gzip(app::script().as_bytes())))
+    }),
+    fault("script-not-text", "serves a script that holds NUL bytes", |request| {
+        script(request, || Reply::new(200, "text/javascript", "export\0"))
+    }),
+    fault("integrity-broken", "serves another script than the page's integrity attribute demands", |request| {
+        at("/", request, || html(app::page().replace("type=\"module\"", "type=\"module\" integrity=\"sha384-AAAA\"")))
+    }),
+    fault("csp-blocks", "sends a Content-Security-Policy under which its own scripts cannot run", |request| {
+        at("/", request, || html(app::page()).header("Content-Security-Policy", "script-src 'strict-dynamic'"))
+    }),
 ];

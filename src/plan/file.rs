@@ -293,7 +293,11 @@ pub(super) struct Smoke {
     pub(super) assets: Key<bool>,
     /// Whether it blocks that the revision beside this one lacks the page's assets, while clients do not stick to one.
     pub(super) asset_skew: Key<Severity>,
-    /// How many assets a page may name.
+    /// What it does that something which only a script or a style sheet imports is missing; off: imports are not followed.
+    pub(super) imports: Key<Imports>,
+    /// How many assets must be loaded; 0 for a page that loads none. Where it is null, it warns that none was loaded.
+    pub(super) min_assets: Key<Option<u32>>,
+    /// How many assets a page may name, with what these import.
     pub(super) max_assets: Key<u32>,
     /// How many requests run side by side.
     pub(super) concurrency: Key<u32>,
@@ -307,6 +311,19 @@ pub(super) struct Smoke {
     pub(super) max_body: Key<Meant<Size>>,
     /// The waits between tries.
     pub(super) backoff: Key<Backoff>,
+}
+
+/// What is done about imports.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Imports {
+    /// They are not followed.
+    Off,
+    /// A missing one is reported and does not change the verdict.
+    Warn,
+    /// A missing one fails the gate.
+    Block,
 }
 
 /// A request of the smoke check.

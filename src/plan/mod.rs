@@ -248,7 +248,12 @@ pub(crate) struct Smoke {
     pub(crate) assets: bool,
     /// What it does that the revision beside this one lacks the page's assets.
     pub(crate) asset_skew: Severity,
-    /// How many assets a page may name.
+    /// What it does that something which only a script or a style sheet imports is missing; imports are not followed where
+    /// there is none.
+    pub(crate) imports: Option<Severity>,
+    /// How many assets must be loaded; where there is no number, it warns that none was.
+    pub(crate) min_assets: Option<usize>,
+    /// How many assets a page may name, with what these import.
     pub(crate) max_assets: usize,
     /// How many requests run side by side.
     pub(crate) concurrency: usize,

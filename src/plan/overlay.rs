@@ -53,7 +53,8 @@ overlay!(Metrics {
     max_failed_scrapes, labels, honor_timestamps, instance, baseline, source, url, token, timeout, request_timeout, max_body
 } { backoff });
 overlay!(Smoke {
-    enabled, severity, requests, page, assets, asset_skew, max_assets, concurrency, max_redirects, timeout, request_timeout, max_body
+    enabled, severity, requests, page, assets, asset_skew, imports, min_assets, max_assets, concurrency, max_redirects, timeout, request_timeout,
+    max_body
 } { backoff });
 
 #[cfg(test)]

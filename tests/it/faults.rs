@@ -103,6 +103,18 @@ const CASES: &[Case] = &[
     case("script-503-once", 0, "smoke", "pass", Exactly(2), "3 assets loaded"),
     case("redirect-loop", 1, "smoke", "fail", Exactly(1), "it redirects over 5 times"),
     case("redirect-elsewhere", 1, "smoke", "fail", Exactly(1), "it redirects to another origin"),
+    case("page-text", 1, "smoke", "fail", Exactly(1), "GET /: 200, but the page is not HTML: OK"),
+    case("page-gzip-unlabelled", 1, "smoke", "fail", Exactly(1), "the page is compressed with gzip, and no Content-Encoding says so"),
+    case("page-without-assets", 0, "smoke", "warn", Exactly(1), "2 requests answered, 0 assets loaded; assets: the page names no script"),
+    case("assets-elsewhere", 0, "smoke", "warn", Exactly(1), "2 requests answered, 0 assets loaded, 3 of other origins not loaded"),
+    case("base-elsewhere", 0, "smoke", "warn", Exactly(1), "0 assets loaded, 3 of other origins not loaded"),
+    case("import-missing", 0, "smoke", "warn", Exactly(1), "(imported by /assets/index-4f2a91c7.js): 404, want 200"),
+    case("import-bare", 0, "smoke", "warn", Exactly(1), "it imports what cannot be found: \"react\" is neither"),
+    case("script-json", 1, "smoke", "fail", Exactly(1), "the body is JSON: a script is missing"),
+    case("script-gzip-unlabelled", 1, "smoke", "fail", Exactly(1), "the body is compressed with gzip"),
+    case("script-not-text", 1, "smoke", "fail", Exactly(1), "the body is binary: byte 6 is NUL"),
+    case("integrity-broken", 1, "smoke", "fail", Exactly(1), "its integrity attribute does not fit"),
+    case("csp-blocks", 0, "smoke", "warn", Exactly(1), "2 of its scripts cannot load under its Content-Security-Policy"),
 ];
 
 #[test]

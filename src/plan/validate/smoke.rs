@@ -2,7 +2,8 @@
 
 use super::{Context, http, policy};
 use crate::http::Request;
-use crate::plan::written::{Key, List};
+use crate::outcome::Severity;
+use crate::plan::written::{At, Key, List};
 use crate::plan::{CheckSpec, Kind, Smoke, Stage, code, file};
 
 /// The most redirects that are followed, whatever the file says.
@@ -21,6 +22,18 @@ pub(super) fn check(keys: Key<file::Smoke>, context: &mut Context<'_, '_>) -> Op
     }
     let requests = requests(keys.requests, context);
     let max_assets = bounded(&keys.max_assets, 10_000, "max_assets", context);
+    let imports = match keys.imports.get() {
+        Some(file::Imports::Off) => Some(None),
+        Some(file::Imports::Warn) => Some(Some(Severity::Warn)),
+        Some(file::Imports::Block) => Some(Some(Severity::Block)),
+        None => None,
+    };
+    if let (Some(At { value: Some(least), place, .. }), Some(most)) = (keys.min_assets.at(), max_assets)
+        && usize::try_from(*least).is_ok_and(|least| least > most)
+    {
+        let message = format!("min_assets is {least}; want at most max_assets, {most}");
+        context.mistakes.add(code::NUMBER, *place, message);
+    }
     let concurrency = bounded(&keys.concurrency, 64, "concurrency", context);
     let policy = policy::of(policy::keys!(keys, severity: keys.severity, retries: Key::Absent), context);
     let kind = Kind::Smoke(Smoke {
@@ -28,6 +41,8 @@ pub(super) fn check(keys: Key<file::Smoke>, context: &mut Context<'_, '_>) -> Op
         page: keys.page.get()?.map(|page| page.meant.0),
         assets: keys.assets.get()?,
         asset_skew: keys.asset_skew.get()?,
+        imports: imports?,
+        min_assets: keys.min_assets.get()?.and_then(|least| usize::try_from(least).ok()),
         max_assets: max_assets?,
         concurrency: concurrency?,
         max_redirects: usize::try_from(keys.max_redirects.get()?).ok()?.min(MAX_REDIRECTS),
