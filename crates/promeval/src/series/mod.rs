@@ -2,6 +2,7 @@
 
 mod cache;
 mod limits;
+mod matching;
 mod points;
 mod resolve;
 mod rule;
@@ -12,12 +13,12 @@ use std::collections::HashMap;
 use std::hash::BuildHasher as _;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
 use crate::exposition::{Exposition, Sample};
 use crate::labels::{LabelValues, Labels};
 use crate::promql::ast::Selector;
 use crate::symbols::{Pair, Symbol, Symbols};
+use crate::table::Table;
 pub use limits::{Full, Limits};
 use points::{Added, Points};
 use resolve::Resolver;
@@ -76,7 +77,7 @@ pub struct Storage {
     pairs: Vec<Pair>,
     series: Vec<Stored>,
     /// Indices of series by the hash of their labels, so that no label set is kept twice.
-    by_labels: HashTable<u32>,
+    by_labels: Table,
     names: Vec<Name>,
     name_indices: HashMap<Symbol, u32, RandomState>,
     state: RandomState,
@@ -178,7 +179,21 @@ impl Storage {
         self.names.get(*index as usize)
     }
 
-    fn view(&self, index: usize) -> StoredSeries<'_> {
+    pub(crate) fn symbols(&self) -> &Symbols {
+        &self.symbols
+    }
+
+    /// The labels of a series.
+    pub(crate) fn pairs(&self, series: u32) -> &[Pair] {
+        pairs_of(&self.pairs, &self.series, series as usize)
+    }
+
+    /// The points of a series.
+    pub(crate) fn points(&self, series: u32) -> &[Point] {
+        self.series[series as usize].points.as_slice()
+    }
+
+    pub(crate) fn view(&self, index: usize) -> StoredSeries<'_> {
         let labels = StoredLabels::new(&self.symbols, pairs_of(&self.pairs, &self.series, index));
         StoredSeries { labels, points: self.series[index].points.as_slice() }
     }
@@ -212,9 +227,9 @@ impl Storage {
     /// The series of a label set that is sorted by its names, made if it is new.
     fn series_of(&mut self, pairs: &[Pair]) -> Result<u32, Full> {
         let hash = self.state.hash_one(pairs);
-        let known = |index: &u32| pairs_of(&self.pairs, &self.series, *index as usize) == pairs;
+        let known = |index: usize| pairs_of(&self.pairs, &self.series, index) == pairs;
         if let Some(index) = self.by_labels.find(hash, known) {
-            return Ok(*index);
+            return Ok(index);
         }
         let full = Full::Series(self.limits.series);
         if self.series.len() >= self.limits.series {
@@ -227,8 +242,7 @@ impl Storage {
         self.names[name as usize].series.push(index);
         self.pairs.extend_from_slice(pairs);
         self.series.push(Stored { first_pair, name, points: Points::None });
-        let Self { by_labels, series, pairs, state, .. } = self;
-        by_labels.insert_unique(hash, index, |index| state.hash_one(pairs_of(pairs, series, *index as usize)));
+        self.by_labels.insert(hash, index);
         Ok(index)
     }
 
