@@ -1,61 +1,47 @@
 //! What a scrape holds by name, to say why a selector found nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use promeval::exposition::Exposition;
+use promeval::exposition::{Exposition, Summary};
 use promeval::labels::METRIC_NAME;
 use promeval::promql::ast::{Matcher, Selector};
-use promeval::promql::similar;
 use promeval::series::Storage;
 
 /// The metric names that were declared, and those that had samples.
 #[derive(Clone, Debug, Default)]
 pub struct Inventory {
-    declared: BTreeSet<String>,
-    families: BTreeSet<String>,
-    sampled: BTreeMap<String, usize>,
+    summary: Summary,
 }
 
 impl Inventory {
-    /// Adds what an exposition holds.
+    /// Takes in what an exposition holds.
     pub fn add(&mut self, exposition: &Exposition<'_>) {
-        self.declared.extend(exposition.declared_names());
-        let declared = exposition.families().iter().filter(|family| family.kind.is_some());
-        self.families.extend(declared.map(|family| family.name.clone()));
-        for sample in exposition.samples() {
-            let name = sample.name();
-            match self.sampled.get_mut(&*name) {
-                Some(count) => *count += 1,
-                None => drop(self.sampled.insert(name.into_owned(), 1)),
-            }
-        }
+        self.summary = Summary::new(exposition);
     }
 
     /// Whether a family or a metric of this name is declared by a `# TYPE` line.
     #[must_use]
     pub fn declares(&self, name: &str) -> bool {
-        self.families.contains(name) || self.declared.contains(name)
+        self.summary.declares(name)
     }
 
     /// How many names have samples.
     #[must_use]
     pub fn names(&self) -> usize {
-        self.sampled.len()
+        self.summary.names()
     }
 
     /// How many samples there are.
     #[must_use]
     pub fn samples(&self) -> usize {
-        self.sampled.values().sum()
+        self.summary.samples()
     }
 
     /// Names like the given one, best first.
     #[must_use]
     pub fn similar(&self, name: &str) -> Vec<&str> {
         const SHOWN: usize = 3;
-        let names: BTreeSet<&str> =
-            self.sampled.keys().chain(&self.declared).chain(&self.families).map(|name| &**name).collect();
-        let mut found = similar(name, names.into_iter());
+        let mut found = self.summary.similar(name);
         found.truncate(SHOWN);
         found
     }
@@ -67,7 +53,7 @@ impl Inventory {
             let any = storage.series().any(|series| selector.wants(series.labels.metric_name()));
             return (!any).then(|| "no metric name matches its pattern".to_owned());
         };
-        if !self.sampled.contains_key(name) {
+        if self.summary.samples_of(name) == 0 {
             if self.declares(name) {
                 return Some(format!(
                     "{name} is declared but has no sample yet (write \"or vector(0)\" where none means zero)"

@@ -57,10 +57,8 @@ pub(super) fn run(args: &Query) -> u8 {
     };
     // Samples without a time of their own are taken to be from the moment that is asked about.
     let taken_at = time.or_else(|| newest(&exposition)).unwrap_or(scraped_at);
-    let selectors = expr.selectors();
-    let mut storage = Storage::default();
-    let wanted = |name: &str| selectors.iter().any(|selector| selector.wants(name));
-    if let Err(full) = storage.ingest(&exposition, taken_at, &[], wanted) {
+    let mut storage = Storage::default().keeping(expr.selectors());
+    if let Err(full) = storage.ingest(&exposition, taken_at, &[], |_| true) {
         return fail(NO_VERDICT, &full.to_string());
     }
     match Evaluator::new(&storage, taken_at).value(&expr) {

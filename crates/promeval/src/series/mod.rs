@@ -1,6 +1,7 @@
 //! Series over time: what scrapes or a saved exposition gave, ready for PromQL.
 
 mod cache;
+mod kept;
 mod limits;
 mod matching;
 mod points;
@@ -14,11 +15,12 @@ use std::hash::BuildHasher as _;
 
 use foldhash::fast::RandomState;
 
-use crate::exposition::{Exposition, Sample};
-use crate::labels::{LabelValues, Labels};
+use crate::exposition::Exposition;
+use crate::labels::Labels;
 use crate::promql::ast::Selector;
 use crate::symbols::{Pair, Symbol, Symbols};
 use crate::table::Table;
+use kept::{Run, Wanted, WantedNames};
 pub use limits::{Full, Limits};
 use points::{Added, Points};
 use resolve::Resolver;
@@ -143,13 +145,15 @@ impl Storage {
     ) -> Result<(), Full> {
         let extra: Vec<_> = extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let mut resolver = Resolver::new(exposition, &extra, false);
-        let mut runs = Runs::default();
+        let (mut names, mut run) = (WantedNames::default(), Run::default());
         let mut unsettled = Vec::new();
         let stored = exposition.samples().try_for_each(|sample| {
-            if !runs.wanted(&sample, |name| wanted(name) && self.keeps_name(name)) {
+            let find = |name: &str| if wanted(name) { self.wanted(name) } else { Wanted::Nothing };
+            let wanted = names.of(&mut run, &sample, find);
+            if *wanted == Wanted::Nothing {
                 return Ok(());
             }
-            let Some(series) = resolver.series(self, sample)? else { return Ok(()) };
+            let Some(series) = resolver.series(self, sample, wanted)? else { return Ok(()) };
             let time = sample.timestamp().map_or(scraped_at, milliseconds);
             self.push(series, Point { time, value: sample.value() }, &mut unsettled)
         });
@@ -198,23 +202,13 @@ impl Storage {
         StoredSeries { labels, points: self.series[index].points.as_slice() }
     }
 
-    /// Whether series with these labels are kept.
-    fn keeps(&self, labels: &impl LabelValues) -> bool {
-        self.kept.as_ref().is_none_or(|kept| kept.iter().any(|selector| selector.matches(labels)))
-    }
-
-    /// Whether some series of this metric name are kept.
-    fn keeps_name(&self, name: &str) -> bool {
-        self.kept.as_ref().is_none_or(|kept| kept.iter().any(|selector| selector.wants(name)))
-    }
-
     fn intern(&mut self, text: &str) -> Result<Symbol, Full> {
         self.symbols.intern(text).ok_or(Full::Text)
     }
 
     /// The series with these labels, made if it is new; nothing where it is not kept.
     fn kept_series(&mut self, labels: &Labels) -> Result<Option<u32>, Full> {
-        if !self.keeps(labels) {
+        if !self.keeps(&self.wanted(labels.metric_name()), labels) {
             return Ok(None);
         }
         let mut pairs = Vec::new();
@@ -300,23 +294,6 @@ impl Storage {
 fn pairs_of<'p>(pairs: &'p [Pair], series: &[Stored], index: usize) -> &'p [Pair] {
     let end = series.get(index + 1).map_or(pairs.len(), |next| next.first_pair as usize);
     &pairs[series[index].first_pair as usize..end]
-}
-
-/// Neighbouring samples mostly have one name: whether it is wanted is asked once for all of them.
-#[derive(Default)]
-struct Runs<'e> {
-    name: &'e [u8],
-    wanted: bool,
-}
-
-impl<'e> Runs<'e> {
-    fn wanted(&mut self, sample: &Sample<'e>, wanted: impl FnOnce(&str) -> bool) -> bool {
-        let name = sample.raw_name();
-        if name != self.name {
-            (self.name, self.wanted) = (name, wanted(&sample.name()));
-        }
-        self.wanted
-    }
 }
 
 /// Seconds to whole milliseconds.

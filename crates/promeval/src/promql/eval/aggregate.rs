@@ -132,13 +132,17 @@ impl Grouping {
     fn groups<'s, T>(&self, items: Vec<Item<'s>>, take: impl Fn(Item<'s>) -> T) -> Vec<(LabelSet<'s>, Vec<T>)> {
         let mut groups: Vec<(LabelSet<'s>, Vec<T>)> = Vec::new();
         let mut known: HashMap<LabelSet<'s>, usize, RandomState> = HashMap::default();
+        let mut newest = 0;
         for item in items {
             let labels = self.of(item.labels.clone());
-            let index = *known.entry(labels).or_insert_with_key(|labels| {
-                groups.push((labels.clone(), Vec::new()));
-                groups.len() - 1
-            });
-            groups[index].1.push(take(item));
+            // Neighbours are mostly of one group.
+            if groups.get(newest).is_none_or(|(group, _)| *group != labels) {
+                newest = *known.entry(labels).or_insert_with_key(|labels| {
+                    groups.push((labels.clone(), Vec::new()));
+                    groups.len() - 1
+                });
+            }
+            groups[newest].1.push(take(item));
         }
         groups
     }

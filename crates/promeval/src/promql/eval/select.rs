@@ -42,8 +42,11 @@ impl<'s> Evaluation<'s> {
         let time = selector.shift.from(time, &self.query)?;
         let item = |series: u32| {
             // The window is open on the left: a point exactly as old as the lookback no longer counts.
-            let newest = within(self.storage.points(series), time.saturating_sub(LOOKBACK), time).last();
-            let value = newest.filter(|point| !point.is_stale()).map(&take)?;
+            let newest = newest_until(self.storage.points(series), time)?;
+            if newest.time <= time.saturating_sub(LOOKBACK) || newest.is_stale() {
+                return None;
+            }
+            let value = take(newest);
             Some(Item { labels: LabelSet::stored(self.storage.pairs(series)), value })
         };
         let found: Vec<Item> = self.storage.matching(selector).filter_map(item).collect();
@@ -134,6 +137,15 @@ impl<'s> Gathered<'s> {
             series[index].points.to_mut().push(Point { time, value });
         }
     }
+}
+
+/// The newest point up to and with `end`: mostly the last one.
+fn newest_until(points: &[Point], end: i64) -> Option<&Point> {
+    let last = points.last()?;
+    if last.time <= end {
+        return Some(last);
+    }
+    points[..points.partition_point(|point| point.time <= end)].last()
 }
 
 /// The points after `start`, up to and with `end`.
