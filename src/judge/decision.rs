@@ -169,9 +169,9 @@ zero 0
 
     fn decided(source: &str) -> (ThresholdVerdict, String) {
         let exposition = Exposition::parse(SCRAPE.as_bytes(), Format::Prometheus).unwrap();
-        let (mut storage, mut inventory) = (Storage::default(), Inventory::default());
+        let mut storage = Storage::default();
+        let inventory = Inventory::new(&exposition);
         storage.ingest(&exposition, 1000, &[], |_| true).unwrap();
-        inventory.add(&exposition);
         let expr = parse(source).unwrap();
         let ExprKind::Binary(parts) = &expr.unwrapped().kind else { panic!("{source} is no comparison") };
         let decision = decide_over(&expr, parts, &storage, &inventory, 1000);

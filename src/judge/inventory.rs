@@ -1,94 +1,68 @@
 //! What a scrape holds by name, to say why a selector found nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use promeval::exposition::{Exposition, Kind};
+use promeval::exposition::{Exposition, Summary, WarningKind};
 use promeval::labels::METRIC_NAME;
 use promeval::number::format_value;
 use promeval::promql::ast::{Matcher, Selector};
-use promeval::promql::similar;
 use promeval::series::Storage;
-
-/// The ending of a counter's samples.
-const TOTAL: &str = "_total";
 
 /// The metric names that were declared, and those that had samples.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Inventory {
-    declared: BTreeSet<String>,
-    families: BTreeSet<String>,
-    sampled: BTreeMap<String, usize>,
-    /// Counters with a value that no counter can have, and that value.
-    bad_counters: BTreeMap<String, f64>,
+    summary: Summary,
+    /// Counters with a value that no counter can have, and the first such value.
+    bad_counters: Vec<(String, f64)>,
 }
 
 impl Inventory {
-    /// Adds what an exposition holds.
-    pub(crate) fn add(&mut self, exposition: &Exposition<'_>) {
-        self.declared.extend(exposition.declared_names());
-        let declared = exposition.families().iter().filter(|family| family.kind.is_some());
-        for family in declared.clone() {
-            self.families.insert(family.name.clone());
-            if family.kind == Some(Kind::Counter) {
-                // A counter goes by two names: with the ending of its samples, and without.
-                let other = family.name.strip_suffix(TOTAL).map(str::to_owned);
-                self.declared.insert(other.unwrap_or_else(|| format!("{}{TOTAL}", family.name)));
-            }
-        }
-        let counters: BTreeSet<String> = declared
-            .filter(|family| family.kind == Some(Kind::Counter))
-            .flat_map(|family| [family.name.clone(), format!("{}{TOTAL}", family.name)])
-            .collect();
-        // Samples of one name mostly follow each other.
-        let mut last = (String::new(), false);
-        for sample in exposition.samples() {
-            let name = sample.name();
-            if last.0 != *name {
-                last = (name.clone().into_owned(), counters.contains(&*name));
-            }
-            let value = sample.value();
-            if last.1 && (value < 0.0 || value.is_nan()) {
-                self.bad_counters.insert(last.0.clone(), value);
-            }
-            match self.sampled.get_mut(&*name) {
-                Some(count) => *count += 1,
-                None => drop(self.sampled.insert(name.into_owned(), 1)),
-            }
-        }
+    /// What an exposition holds.
+    pub(crate) fn new(exposition: &Exposition<'_>) -> Self {
+        let bad = exposition.warnings().iter().filter(|warning| warning.kind == WarningKind::BadCounter);
+        let value = |name: &str| {
+            let mut samples = exposition.samples();
+            let first = samples.find(|sample| {
+                let value = sample.value();
+                (value < 0.0 || value.is_nan()) && *sample.name() == *name
+            });
+            first.map_or(f64::NAN, |sample| sample.value())
+        };
+        let bad_counters = bad.map(|warning| (warning.name.clone(), value(&warning.name))).collect();
+        Self { summary: Summary::new(exposition), bad_counters }
     }
 
     /// Whether a family or a metric of this name is declared by a `# TYPE` line.
     pub(crate) fn declares(&self, name: &str) -> bool {
-        self.families.contains(name) || self.declared.contains(name)
+        self.summary.declares(name)
     }
 
     /// Whether a metric of this name has samples.
     pub(crate) fn has_samples(&self, name: &str) -> bool {
-        self.sampled.contains_key(name)
+        self.summary.samples_of(name) > 0
     }
 
     /// The value of a declared counter that no counter can have: below 0, or no number at all.
     pub(super) fn bad_counter(&self, name: &str) -> Option<String> {
-        self.bad_counters.get(name).map(|value| format_value(*value))
+        let (_, value) = self.bad_counters.iter().find(|(bad, _)| bad == name)?;
+        Some(format_value(*value))
     }
 
     /// How many names have samples.
     pub(crate) fn names(&self) -> usize {
-        self.sampled.len()
+        self.summary.names()
     }
 
     /// How many samples there are.
     pub(crate) fn samples(&self) -> usize {
-        self.sampled.values().sum()
+        self.summary.samples()
     }
 
     /// Names like the given one, best first.
     pub(crate) fn similar(&self, name: &str) -> Vec<&str> {
         const SHOWN: usize = 3;
-        let names: BTreeSet<&str> =
-            self.sampled.keys().chain(&self.declared).chain(&self.families).map(|name| &**name).collect();
-        let names = names.into_iter().filter(|other| *other != name);
-        let mut found = similar(name, names);
+        let mut found = self.summary.similar(name);
+        found.retain(|other| *other != name);
         found.truncate(SHOWN);
         found
     }
@@ -99,7 +73,7 @@ impl Inventory {
             let any = storage.series().any(|series| selector.wants(series.labels.metric_name()));
             return (!any).then(|| "no metric name matches its pattern".to_owned());
         };
-        if !self.sampled.contains_key(name) {
+        if self.summary.samples_of(name) == 0 {
             if self.declares(name) {
                 return Some(format!(
                     "{name} is declared but has no sample yet (write \"or vector(0)\" where none means zero)"

@@ -98,7 +98,6 @@ fn a_counter_that_is_none_is_no_data() {
 fn a_counter_goes_by_both_of_its_names() {
     for (text, media_type) in [
         ("# TYPE failure counter\nfailure_total 1\n# EOF\n", OPENMETRICS),
-        ("# TYPE failure_total counter\nfailure_total 1\n", TEXT),
         ("# TYPE failure counter\nfailure_total 1\n", TEXT),
     ] {
         let canary = scraped(move |_| Reply::new(200, media_type, text));

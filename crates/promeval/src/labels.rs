@@ -7,7 +7,7 @@ use std::sync::Arc;
 pub const METRIC_NAME: &str = "__name__";
 
 /// The labels that say what a metric is. Whatever gives new values drops them together.
-const METADATA: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];
+pub(crate) const METADATA: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];
 
 /// A label set: sorted by name, each name once, no empty values (an empty value is the same as no label).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,6 +24,11 @@ impl Labels {
         labels.0.reverse();
         labels.0.retain(|(_, value)| !value.is_empty());
         labels
+    }
+
+    /// Of pairs that are sorted by their names, each name once, without empty values.
+    pub(crate) fn of_sorted(pairs: Vec<(Arc<str>, Arc<str>)>) -> Self {
+        Self(pairs)
     }
 
     /// The value of a label; empty where the label is missing.
@@ -48,28 +53,11 @@ impl Labels {
         }
     }
 
-    /// Keeps only the named labels.
-    pub(crate) fn keep(&mut self, names: &[String]) {
-        self.0.retain(|(name, _)| names.iter().any(|kept| **kept == **name));
-    }
-
-    /// Removes the named labels.
-    pub(crate) fn remove(&mut self, names: &[String]) {
-        self.0.retain(|(name, _)| !names.iter().any(|removed| **removed == **name));
-    }
-
     /// The same labels without the metric's name, and without the labels for its type and unit.
     #[must_use]
     pub fn without_metric_name(mut self) -> Self {
-        self.drop_metric_name();
+        self.0.retain(|(name, _)| !METADATA.contains(&&**name));
         self
-    }
-
-    pub(crate) fn drop_metric_name(&mut self) {
-        // All three begin alike, so that one look mostly tells that there is nothing to drop.
-        if self.0.iter().any(|(name, _)| name.starts_with("__")) {
-            self.0.retain(|(name, _)| !METADATA.contains(&&**name));
-        }
     }
 
     /// Names and values, sorted by name.

@@ -8,6 +8,7 @@ pub mod promql;
 pub mod series;
 mod similar;
 mod symbols;
+mod table;
 
 pub use exposition::{Exposition, Format, ParseError};
 pub use labels::Labels;

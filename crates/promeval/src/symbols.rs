@@ -3,9 +3,9 @@
 use std::hash::{BuildHasher as _, Hasher as _};
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
 use crate::labels::METRIC_NAME;
+use crate::table::Table;
 
 /// A text of a [`Symbols`] table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,7 +28,7 @@ pub(crate) struct Symbols {
     text: String,
     /// Where each text ends; it starts where the one before ends.
     ends: Vec<u32>,
-    table: HashTable<u32>,
+    table: Table,
     /// Seeded anew in each process, so that nobody can choose texts that collide.
     state: RandomState,
 }
@@ -36,7 +36,7 @@ pub(crate) struct Symbols {
 impl Default for Symbols {
     fn default() -> Self {
         let (text, ends) = (String::new(), Vec::new());
-        let mut symbols = Self { text, ends, table: HashTable::new(), state: RandomState::default() };
+        let mut symbols = Self { text, ends, table: Table::default(), state: RandomState::default() };
         let known = ["", METRIC_NAME].map(|text| symbols.intern(text));
         debug_assert_eq!(known, [Some(Symbol::EMPTY), Some(Symbol::METRIC_NAME)]);
         symbols
@@ -44,6 +44,12 @@ impl Default for Symbols {
 }
 
 impl Symbols {
+    /// How many there are: all symbols are below.
+    pub(crate) fn len(&self) -> u32 {
+        // They are counted in 32 bits.
+        u32::try_from(self.ends.len()).unwrap_or(u32::MAX)
+    }
+
     pub(crate) fn get(&self, symbol: Symbol) -> &str {
         let index = symbol.0 as usize;
         let start = index.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
@@ -51,38 +57,37 @@ impl Symbols {
     }
 
     pub(crate) fn find(&self, text: &str) -> Option<Symbol> {
-        self.table.find(self.hash(text), |index| self.get(Symbol(*index)) == text).copied().map(Symbol)
+        self.known(self.hash(text), text)
     }
 
     /// The symbol of a text, made if it is new; nothing where 4 GiB of text are full.
     pub(crate) fn intern(&mut self, text: &str) -> Option<Symbol> {
         let hash = self.hash(text);
-        if let Some(index) = self.table.find(hash, |index| self.get(Symbol(*index)) == text) {
-            return Some(Symbol(*index));
+        if let Some(known) = self.known(hash, text) {
+            return Some(known);
         }
         let end = u32::try_from(self.text.len() + text.len()).ok()?;
         let index = u32::try_from(self.ends.len()).ok()?;
         self.text.push_str(text);
         self.ends.push(end);
-        let Self { text, ends, table, state } = self;
-        let again = |index: &u32| {
-            let index = *index as usize;
-            let start = index.checked_sub(1).map_or(0, |before| ends[before] as usize);
-            hash_of(state, &text[start..ends[index] as usize])
-        };
-        table.insert_unique(hash, index, again);
+        self.table.insert(hash, index);
         Some(Symbol(index))
     }
 
-    fn hash(&self, text: &str) -> u64 {
-        hash_of(&self.state, text)
+    fn known(&self, hash: u64, text: &str) -> Option<Symbol> {
+        let is_wanted = |index: usize| {
+            let start = index.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
+            // As bytes: cutting a string checks where its characters begin.
+            &self.text.as_bytes()[start..self.ends[index] as usize] == text.as_bytes()
+        };
+        self.table.find(hash, is_wanted).map(Symbol)
     }
-}
 
-fn hash_of(state: &RandomState, text: &str) -> u64 {
-    let mut hasher = state.build_hasher();
-    hasher.write(text.as_bytes());
-    hasher.finish()
+    fn hash(&self, text: &str) -> u64 {
+        let mut hasher = self.state.build_hasher();
+        hasher.write(text.as_bytes());
+        hasher.finish()
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "outside production code")]
 
-use promeval::exposition::{Exposition, Format};
+use promeval::exposition::{Exposition, Format, Summary};
 use proptest::prelude::*;
 
 use Format::{OpenMetrics, Prometheus};
@@ -64,7 +64,7 @@ fn the_prometheus_format_is_enforced() {
         ("up 1,5\n", "is not a number"),
         ("up 1 1.5\n", "line 1, column 6: the timestamp \"1.5\" is not a whole number of milliseconds"),
         ("up 1 2 3\n", "line 1, column 8: text after the value and the timestamp"),
-        ("up 1 # {a=\"b\"} 1\n", "the timestamp \"#\""),
+        ("up 1 # {a=\"b\"} 1\n", "line 1, column 6: an exemplar is of OpenMetrics"),
         ("up 1\r\n", "the value \"1\\r\" is not a number"),
         ("up{a=\"b\" c=\"d\"} 1\n", "line 1, column 10: want ',' or '}' after a label"),
         ("up{a=\"b\",,} 1\n", "line 1, column 10: want a label name"),
@@ -85,7 +85,8 @@ fn the_prometheus_format_is_enforced() {
         ("{a=\"b\"} 1\n", "the metric has no name"),
         ("{\"a\", \"b = \"c\"} 1\n", "after a label"),
         ("# TYPE up counter\n# TYPE up counter\n", "line 2, column 8: a second TYPE line for \"up\""),
-        ("# HELP up a\n# HELP up b\n", "line 2, column 8: a second HELP line for \"up\""),
+        ("# TYPE up info\n", "line 1, column 11: the type info is of OpenMetrics"),
+        ("# TYPE up unknown\n", "the type unknown is of OpenMetrics"),
         ("up 1\n# TYPE up counter\n", "line 2, column 8: the TYPE line for \"up\" comes after its samples"),
         ("# TYPE up meter\n", "line 1, column 11: unknown type \"meter\""),
         ("# TYPE up\n", "unknown type \"\""),
@@ -94,7 +95,7 @@ fn the_prometheus_format_is_enforced() {
         ("# TYPE h histogram\nh_bucket{le=\"x\"} 1\n", "line 2, column 14: the le label \"x\" is not a number"),
         ("# TYPE s summary\ns{quantile=\"x\"} 1\n", "the quantile label \"x\" is not a number"),
         ("up{a=\"1\",b=\"2\"} 1\nup 3\nup{b=\"2\",a=\"1\"} 2\n", "line 3, column 1: the series is already on line 1"),
-        ("up 1\nup{a=\"\"} 1\n", "line 2, column 1: the series is already on line 1"),
+        ("up 1\nup{a=\"\"} 2\n", "line 2, column 1: the series is already on line 1"),
         ("up 1 5\nup 2 5\n", "with the same timestamp"),
         ("<!doctype html>\n", "line 1, column 1: want a metric name, found '<'"),
         ("{\"status\":\"ok\"}\n", "line 1, column 10: want '=' after a label name, found ':'"),
@@ -147,7 +148,9 @@ fn openmetrics_is_enforced() {
         ("a 1 2 3\n# EOF\n", "want an exemplar"),
         ("# TYPE a untyped\n# EOF\n", "unknown type \"untyped\""),
         ("# TYPE a gauge \n# EOF\n", "unknown type \"gauge \""),
-        ("# TYPE a counter\na 1\n# EOF\n", "belongs to an earlier one"),
+        ("# TYPE a counter\na 1\n# EOF\n", "line 2, column 1: the sample of the counter \"a\" has no ending: it must be named \"a_total\""),
+        ("# TYPE a_total counter\na_total 1\n# EOF\n", "the TYPE line must name \"a\""),
+        ("# TYPE a info\na{x=\"1\"} 1\n# EOF\n", "the sample of the info \"a\" has no ending: it must be named \"a_info\""),
         ("# TYPE a counter\na_total -1\n# EOF\n", "cannot be negative"),
         ("# TYPE a counter\na_total NaN\n# EOF\n", "cannot be NaN"),
         ("# TYPE a gauge\na 1 # {b=\"c\"} 1\n# EOF\n", "only buckets and the _total of a counter may have exemplars"),
@@ -177,6 +180,79 @@ fn openmetrics_is_enforced() {
     }
     let long = format!("# TYPE a counter\na_total 1 # {{b=\"{}\"}} 1\n# EOF\n", "x".repeat(128));
     assert!(parsed(&long, OpenMetrics).unwrap_err().contains("over 128"));
+}
+
+#[test]
+fn what_mainstream_clients_send_is_accepted_with_a_warning() {
+    #[rustfmt::skip]
+    let cases: &[(Format, &str, &[&str], &[&str])] = &[
+        (Prometheus, "# HELP up a\n# HELP up b\nup 1\n", &["up[] 1"], &["line 2: a second HELP line for \"up\""]),
+        (OpenMetrics, "# TYPE up gauge\n# HELP up a\n# HELP up a\nup 1\n# EOF\n", &["up[] 1"], &["line 3: a second HELP line for \"up\""]),
+        (Prometheus, "up{a=\"1\",b=\"2\"} 1\nx 2\nup{b=\"2\",a=\"1\"} 1\nup{b=\"2\",a=\"1\"} 1\n", &["up[a=1|b=2] 1", "x[] 2"],
+            &["line 3: a series of \"up\" is repeated with the same value (2 lines)"]),
+        (Prometheus, "up NaN 5\nup{a=\"\"} NaN 5\nup NaN 6\n", &["up[] NaN @0.005", "up[] NaN @0.006"], &["line 2: a series of \"up\" is repeated"]),
+        (OpenMetrics, "# TYPE h histogram\nh_bucket{le=\"+Inf\"} 2\nh_bucket{le=\"+Inf\"} 2\nh_count 2\nh_sum 3\n# EOF\n",
+            &["h_bucket[le=+Inf] 2", "h_count[] 2", "h_sum[] 3"], &["line 3: a series of \"h_bucket\" is repeated"]),
+        (OpenMetrics, "# HELP a In use.\n# TYPE a gauge\na 1\n# HELP a Ever.\n# TYPE a counter\na_total 2\n# EOF\n", &["a[] 1", "a_total[] 2"],
+            &["line 4: a second family has the name \"a\""]),
+        (OpenMetrics, "# TYPE a counter\na_total 2\n# TYPE b gauge\nb 1\n# TYPE a gauge\na 1\n# EOF\n", &["a_total[] 2", "b[] 1", "a[] 1"],
+            &["line 5: a second family has the name \"a\""]),
+        (OpenMetrics, "# TYPE h histogram\nh_bucket{le=\"+Inf\"} 2\nh_count 2\n# EOF\n", &["h_bucket[le=+Inf] 2", "h_count[] 2"],
+            &["line 2: the histogram \"h\" has a _count and no _sum"]),
+        (Prometheus, "# TYPE a counter\na{x=\"1\"} -1\na{x=\"2\"} NaN\na{x=\"3\"} 1\n# TYPE b counter\nb_total -Inf\nc_total -1\n",
+            &["a[x=1] -1", "a[x=2] NaN", "a[x=3] 1", "b_total[] -inf", "c_total[] -1"],
+            &["line 2: the counter \"a\" is negative or NaN, which no counter can be (2 lines)", "line 6: the counter \"b_total\" is negative"]),
+        (Prometheus, "# TYPE a_seconds gauge\n# UNIT a_seconds seconds\na_seconds 1\n# EOF\n", &["a_seconds[] 1"],
+            &["line 2: \"# UNIT\" is OpenMetrics, and the text is read as the Prometheus text format", "line 4: \"# EOF\" is OpenMetrics"]),
+    ];
+    for (format, text, samples, wanted) in cases {
+        let exposition = Exposition::parse(text.as_bytes(), *format).unwrap();
+        let warnings: Vec<String> = exposition.warnings().iter().map(ToString::to_string).collect();
+        assert_eq!(warnings.len(), wanted.len(), "{text:?}: {warnings:?}");
+        for (warning, wanted) in warnings.iter().zip(*wanted) {
+            assert!(warning.contains(wanted), "{text:?}\n  found {warning}\n  want  {wanted}");
+        }
+        assert_eq!(parsed(text, *format).unwrap(), *samples, "{text:?}");
+    }
+    // A warning is made once a name, and not for each of countless names.
+    let text: String = (0..1000).map(|index| format!("# TYPE c{index} counter\nc{index} -1\n")).collect();
+    let exposition = Exposition::parse(text.as_bytes(), Prometheus).unwrap();
+    let counted: usize = exposition.warnings().iter().map(|warning| warning.count).sum();
+    assert_eq!((exposition.warnings().len(), counted), (100, 1000));
+}
+
+#[test]
+fn names_are_known_with_their_samples_and_declarations() {
+    let text =
+        "# TYPE a counter\na_total{x=\"1\"} 1\nb 1\na_total{x=\"2\"} 2\n# TYPE h histogram\n# TYPE c counter\nc 1\n";
+    let exposition = Exposition::parse(text.as_bytes(), Prometheus).unwrap();
+    let names: Vec<_> = exposition.names().map(|(name, samples)| format!("{name} {samples}")).collect();
+    assert_eq!(names, ["a_total 2", "b 1", "c 1"]);
+    assert_eq!(exposition.samples_of("a_total").map(|sample| sample.value()).collect::<Vec<_>>(), [1.0, 2.0]);
+    assert_eq!(exposition.samples_of("none").count(), 0);
+    let declared: Vec<String> = exposition.declared_names().collect();
+    assert_eq!(declared, ["a", "a_total", "h_bucket", "h_count", "h_sum", "c"]);
+    let open = Exposition::parse(b"# TYPE a counter\na_total 1\n# EOF\n", OpenMetrics).unwrap();
+    assert_eq!(open.declared_names().collect::<Vec<_>>(), ["a_total", "a_created", "a"]);
+
+    let summary = Summary::new(&exposition);
+    assert_eq!((summary.names(), summary.samples(), summary.samples_of("a_total")), (3, 4, 2));
+    assert!(["a", "a_total", "h", "h_bucket", "c"].iter().all(|name| summary.declares(name)));
+    assert!(!["b", "c_total", "none"].iter().any(|name| summary.declares(name)));
+    assert_eq!(summary.similar("a_totals"), ["a_total"]);
+    assert!(summary.similar("b").iter().all(|name| *name != "b"), "a name is not similar to itself");
+}
+
+#[test]
+fn similar_names_are_found_in_linear_time() {
+    let long = format!("{} 1\n", "x".repeat(10_000_000));
+    let many: String = (0..300_000).map(|index| format!("requests_{index}_total 1\n")).collect();
+    let began = std::time::Instant::now();
+    for text in [long, many] {
+        let exposition = Exposition::parse(text.as_bytes(), Prometheus).unwrap();
+        let _ = Summary::new(&exposition).similar("requests_total");
+    }
+    assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
 }
 
 #[test]

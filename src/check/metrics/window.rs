@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use promeval::exposition::{Exposition, Format, Kind};
+use promeval::exposition::{Exposition, Format, Kind, Warning};
 use promeval::labels::METRIC_NAME;
 use promeval::number::format_value;
 use promeval::promql::ast::Selector;
@@ -16,6 +16,7 @@ use super::thresholds::{alerted, compared, missing_families};
 use crate::judge::{Inventory, blind_spot, decide_over};
 use crate::outcome::{Observation, Status};
 use crate::plan::{Metrics, Rule, Threshold};
+use crate::text;
 
 /// How far the clock of a canary may be ahead of the gate's: its newest sample is then what time it is.
 const SKEW: i64 = 60_000;
@@ -58,6 +59,8 @@ pub(super) struct WindowState {
     storage: Storage,
     /// What the canary's newest scrape holds.
     inventory: Inventory,
+    /// What is not as its format wants it in that scrape, and is taken all the same.
+    warnings: Vec<Warning>,
     /// The instances met, in their order.
     instances: BTreeMap<Side, Vec<Instance>>,
     /// One for each recording rule.
@@ -81,6 +84,7 @@ impl WindowState {
         Self {
             storage: Storage::default().keeping(&selectors),
             inventory: Inventory::default(),
+            warnings: Vec::new(),
             instances: BTreeMap::new(),
             records: vec![RuleSeries::default(); metrics.records.len()],
             activities: vec![Activity::default(); metrics.thresholds.len()],
@@ -104,8 +108,8 @@ impl WindowState {
         let exposition = Exposition::parse(&scraped.body, format)
             .map_err(|error| format!("200, but the metrics are malformed: {error}"))?;
         if side == Side::Canary {
-            self.inventory = Inventory::default();
-            self.inventory.add(&exposition);
+            self.inventory = Inventory::new(&exposition);
+            self.warnings = exposition.warnings().to_vec();
         }
         if self.metrics.window.is_some() {
             self.watch_counters(side, &exposition);
@@ -253,6 +257,10 @@ impl WindowState {
         if self.untyped {
             let detail = "the answer has no Content-Type; Prometheus 3 refuses such a scrape";
             observations.push(Observation::note("content type", Status::Warn, detail));
+        }
+        if !self.warnings.is_empty() {
+            let detail = text::joined(self.warnings.iter().map(ToString::to_string), 5, "; ");
+            observations.push(Observation::note("exposition", Status::Warn, detail));
         }
         if self.stamped && !self.metrics.honor_timestamps {
             let detail = "samples with timestamps were taken as of the scrape (honor_timestamps: false)";

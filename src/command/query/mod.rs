@@ -37,8 +37,7 @@ pub(crate) fn run(session: &Session, args: &Query) -> Result<Exit, CommandError>
         let wanted = |name: &str| selectors.iter().any(|selector| selector.wants(name));
         let stored = storage.ingest(&exposition, taken_at, &[], wanted);
         stored.map_err(|full| CommandError::usage(format!("{}: {full}", text.name)))?;
-        inventory = Inventory::default();
-        inventory.add(&exposition);
+        inventory = Inventory::new(&exposition);
     }
     let time = time.or(newest).unwrap_or_else(now);
     let value = Evaluator::new(&storage, time).value(&expr).map_err(|error| rejected(args, &error))?;

@@ -2,17 +2,15 @@
 
 use std::hash::{BuildHasher, Hasher};
 
-use foldhash::fast::FixedState;
-use hashbrown::HashTable;
+use foldhash::fast::RandomState;
 
-use super::scan::Span;
 use super::{Exposition, RawSample};
+use crate::table::Table;
 
 /// The samples seen so far, by series and timestamp.
 pub(super) struct Seen {
-    /// Half of a hash, and the sample's index: small entries, because the table is accessed at random.
-    table: HashTable<(u32, u32)>,
-    state: FixedState,
+    table: Table,
+    state: RandomState,
 }
 
 /// Room is made for at most this many entries; with more, the table grows.
@@ -21,74 +19,51 @@ const MAX_ROOM: usize = 1 << 21;
 impl Seen {
     /// Makes room for an exposition of so many lines: a table that never grows is a tenth of the parse time.
     pub(super) fn new(lines: usize) -> Self {
-        Self { table: HashTable::with_capacity(lines.min(MAX_ROOM)), state: FixedState::default() }
+        Self { table: Table::with_capacity(lines.min(MAX_ROOM)), state: RandomState::default() }
     }
 
-    /// Notes the newest sample of the exposition; returns the index of an earlier one with the same name, labels and
-    /// timestamp.
-    pub(super) fn note(&mut self, exposition: &Exposition) -> Option<u32> {
+    /// A hash of a metric's name, as it is part of that of a series.
+    pub(super) fn name_hash(&self, name: &str) -> u64 {
+        let mut hasher = self.state.build_hasher();
+        hasher.write(name.as_bytes());
+        hasher.finish()
+    }
+
+    /// Notes the newest sample of the exposition, whose name and labels have the given hash; returns the index of an earlier one
+    /// with the same name, labels and timestamp.
+    pub(super) fn note(&mut self, exposition: &Exposition, mut hash: u64) -> Option<usize> {
         let samples = &exposition.samples;
-        let sample = samples.last()?;
-        let hash = sample_hash(&self.state, exposition, sample);
-        // The halves are of one 64-bit hash, and the table uses the lower one.
-        let tag = (hash >> 32) as u32;
-        let same =
-            |(other, index): &(u32, u32)| *other == tag && same_series(exposition, &samples[*index as usize], sample);
-        if let Some((_, index)) = self.table.find(hash, same) {
-            return Some(*index);
+        let newest = samples.len().checked_sub(1)?;
+        let timestamp = exposition.timestamp(newest);
+        if !timestamp.is_nan() {
+            let mut hasher = self.state.build_hasher();
+            hasher.write_u64(hash);
+            hasher.write_u64(timestamp.to_bits());
+            hash = hasher.finish();
+        }
+        let same = |index: usize| {
+            let same_time = exposition.timestamp(index).to_bits() == timestamp.to_bits();
+            same_time && same_series(exposition, samples[index], samples[newest])
+        };
+        if let Some(index) = self.table.find(hash, same) {
+            return Some(index as usize);
         }
         // Fewer samples than bytes, and those are bounded by 2^31.
-        #[expect(clippy::cast_possible_truncation, reason = "bounded by the text's length")]
-        let index = (samples.len() - 1) as u32;
-        let Self { table, state } = self;
-        let again = |(_, index): &(u32, u32)| sample_hash(state, exposition, &samples[*index as usize]);
-        table.insert_unique(hash, (tag, index), again);
+        self.table.insert(hash, u32::try_from(newest).unwrap_or(u32::MAX));
         None
     }
+}
 
-    /// A hash of the labels except `leave_out`, whatever their order. A label with an empty value does not count.
-    pub(super) fn labels_hash(&self, exposition: &Exposition, sample: &RawSample, leave_out: Option<&str>) -> u64 {
-        labels_hash(&self.state, exposition, sample, leave_out)
+/// Only reached when half of the hash agrees, so it may take its time.
+fn same_series(exposition: &Exposition, a: RawSample, b: RawSample) -> bool {
+    let text = exposition.text;
+    if text.as_bytes()[a.start()..a.end()] == text.as_bytes()[b.start()..b.end()] {
+        return true;
     }
-}
-
-fn sample_hash(state: &FixedState, exposition: &Exposition, sample: &RawSample) -> u64 {
-    let mut hasher = state.build_hasher();
-    write(&mut hasher, exposition.text, sample.name);
-    hasher.write_u64(sample.timestamp.to_bits());
-    hasher.finish().wrapping_add(labels_hash(state, exposition, sample, None))
-}
-
-fn labels_hash(state: &FixedState, exposition: &Exposition, sample: &RawSample, leave_out: Option<&str>) -> u64 {
-    let (text, first) = (exposition.text, sample.first_label as usize);
-    let mut sum = 0_u64;
-    for label in &exposition.labels[first..first + sample.label_count as usize] {
-        let left_out = leave_out.is_some_and(|name| label.name.text(text) == name);
-        if label.value.bytes(text).is_empty() || left_out {
-            continue;
-        }
-        let mut hasher = state.build_hasher();
-        write(&mut hasher, text, label.name);
-        write(&mut hasher, text, label.value);
-        sum = sum.wrapping_add(hasher.finish());
-    }
-    sum
-}
-
-fn write(hasher: &mut impl Hasher, text: &str, span: Span) {
-    if span.is_escaped() { hasher.write(span.text(text).as_bytes()) } else { hasher.write(span.bytes(text)) }
-}
-
-/// Only reached when 64 bits of hash agree, so it may take its time.
-fn same_series(exposition: &Exposition, a: &RawSample, b: &RawSample) -> bool {
-    let labels = |sample: &RawSample| {
-        let mut pairs: Vec<_> = exposition
-            .label_pairs(sample.first_label, sample.label_count)
-            .filter(|(_, value)| !value.is_empty())
-            .collect();
+    let labels = |sample: RawSample| {
+        let mut pairs: Vec<_> = sample.labels(text).filter(|(_, value)| !value.is_empty()).collect();
         pairs.sort();
         pairs
     };
-    let text = exposition.text;
-    a.name.text(text) == b.name.text(text) && a.timestamp.to_bits() == b.timestamp.to_bits() && labels(a) == labels(b)
+    a.name(text).text(text) == b.name(text).text(text) && labels(a) == labels(b)
 }

@@ -8,17 +8,27 @@
 
 mod duplicates;
 mod error;
+mod names;
 mod openmetrics;
 mod openmetrics_rules;
 mod print;
 mod prometheus;
 mod scan;
+mod summary;
+mod warning;
+mod written;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 pub use error::ParseError;
+use names::Names;
 use scan::Span;
+pub(crate) use scan::common_prefix;
+pub use summary::Summary;
+use warning::Warnings;
+pub use warning::{Warning, WarningKind};
+use written::{Written, metric_name};
 
 /// Which text format a body is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,30 +127,52 @@ pub struct Exposition<'a> {
     /// The offset of each `# TYPE` line, and what it says.
     types: Vec<(u32, Kind)>,
     samples: Vec<RawSample>,
-    labels: Vec<RawLabel>,
+    /// Seconds since the Unix epoch, NaN where a line has none; empty where no line has one.
+    timestamps: Vec<f64>,
     exemplars: HashMap<u32, RawExemplar>,
+    names: Names,
+    warnings: Warnings,
 }
 
+/// A sample: 16 bytes.
 #[derive(Clone, Copy, Debug)]
 struct RawSample {
-    name: Span,
-    first_label: u32,
-    label_count: u32,
+    /// Where the name begins, or the brace before it.
+    start: u32,
+    /// Behind the closing brace, or the name.
+    end: u32,
     value: f64,
-    /// Seconds since the Unix epoch; NaN where the line has none.
-    timestamp: f64,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct RawLabel {
-    name: Span,
-    value: Span,
+impl RawSample {
+    /// A text whose offsets do not fit in 31 bits is refused when it comes in.
+    #[expect(clippy::cast_possible_truncation, reason = "bounded by the text's length")]
+    fn new(start: usize, end: usize, value: f64) -> Self {
+        Self { start: start as u32, end: end as u32, value }
+    }
+
+    fn start(self) -> usize {
+        self.start as usize
+    }
+
+    fn end(self) -> usize {
+        self.end as usize
+    }
+
+    fn name(self, text: &str) -> Span {
+        metric_name(text, self.start(), self.end())
+    }
+
+    fn labels(self, text: &str) -> Written<'_> {
+        Written::new(text, self.start(), self.end())
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
 struct RawExemplar {
-    first_label: u32,
-    label_count: u32,
+    /// Where its labels begin and end.
+    start: usize,
+    end: usize,
     value: f64,
     /// Seconds since the Unix epoch; NaN where there is none.
     timestamp: f64,
@@ -156,7 +188,7 @@ pub(crate) struct Kinds<'e> {
 impl Kinds<'_> {
     /// The kind for a sample that comes after those asked for before.
     pub(crate) fn at(&mut self, sample: &Sample) -> Option<Kind> {
-        let start = sample.raw().name.start();
+        let start = sample.raw().start();
         while let Some((_, kind)) = self.rest.as_slice().first().filter(|(offset, _)| (*offset as usize) < start) {
             self.current = Some(*kind);
             self.rest.next();
@@ -172,40 +204,80 @@ pub struct Sample<'e> {
     index: u32,
 }
 
+/// A label as it is written in its line.
+pub(crate) struct WrittenLabel<'e> {
+    text: &'e str,
+    name: Span,
+    value: Span,
+    pub(crate) raw_name: &'e [u8],
+    pub(crate) raw_value: &'e [u8],
+    /// Where the value ends in the sample's key.
+    pub(crate) end: usize,
+}
+
+impl<'e> WrittenLabel<'e> {
+    pub(crate) fn name(&self) -> Cow<'e, str> {
+        self.name.text(self.text)
+    }
+
+    pub(crate) fn value(&self) -> Cow<'e, str> {
+        self.value.text(self.text)
+    }
+}
+
 impl<'e> Sample<'e> {
-    fn raw(&self) -> &'e RawSample {
-        &self.exposition.samples[self.index as usize]
+    fn raw(&self) -> RawSample {
+        self.exposition.samples[self.index as usize]
     }
 
     /// The metric's name.
     #[must_use]
     pub fn name(&self) -> Cow<'e, str> {
-        self.raw().name.text(self.exposition.text)
+        let text = self.exposition.text;
+        self.raw().name(text).text(text)
     }
 
     /// The name as written, for comparisons with that of a neighbour.
     pub(crate) fn raw_name(&self) -> &'e [u8] {
-        self.raw().name.bytes(self.exposition.text)
+        let text = self.exposition.text;
+        self.raw().name(text).bytes(text)
     }
 
-    /// The text of name and labels, from the first to the last of them: in two expositions, samples with the same key are of
-    /// the same series.
+    /// Whether the name is written like this, without quotes: quicker than asking for the name.
+    pub(crate) fn is_named(&self, name: &[u8]) -> bool {
+        let rest = self.key().strip_prefix(name).filter(|_| !name.is_empty());
+        rest.is_some_and(|rest| rest.first().is_none_or(|byte| !scan::is_metric_name_byte(*byte)))
+    }
+
+    /// The text of name and labels: in two expositions, samples with the same key are of the same series.
     pub(crate) fn key(&self) -> &'e [u8] {
         let raw = self.raw();
-        let first = raw.first_label as usize;
-        let labels = &self.exposition.labels[first..first + raw.label_count as usize];
-        let (mut start, mut end) = (raw.name.start(), raw.name.end());
-        if let (Some(first), Some(last)) = (labels.first(), labels.last()) {
-            // A quoted name may be anywhere among the labels.
-            (start, end) = (start.min(first.name.start()), end.max(last.value.end()));
-        }
-        &self.exposition.text.as_bytes()[start..end]
+        &self.exposition.text.as_bytes()[raw.start()..raw.end()]
+    }
+
+    /// The labels with their places.
+    pub(crate) fn written(&self) -> impl Iterator<Item = WrittenLabel<'e>> + use<'e> {
+        self.written_from(self.raw().start())
+    }
+
+    /// The labels that come after so many bytes of the key, behind a label.
+    pub(crate) fn written_after(&self, bytes: usize) -> impl Iterator<Item = WrittenLabel<'e>> + use<'e> {
+        self.written_from(self.raw().start() + bytes)
+    }
+
+    fn written_from(&self, at: usize) -> impl Iterator<Item = WrittenLabel<'e>> + use<'e> {
+        let (text, start) = (self.exposition.text, self.raw().start());
+        let mut labels = Written::new(text, at, self.raw().end());
+        std::iter::from_fn(move || {
+            let (name, value) = labels.next_spans()?;
+            let (raw_name, raw_value) = (name.bytes(text), value.bytes(text));
+            Some(WrittenLabel { text, name, value, raw_name, raw_value, end: value.end() - start })
+        })
     }
 
     /// The labels as written, without the metric's name.
     pub fn labels(&self) -> impl Iterator<Item = (Cow<'e, str>, Cow<'e, str>)> + use<'e> {
-        let raw = self.raw();
-        self.exposition.label_pairs(raw.first_label, raw.label_count)
+        self.raw().labels(self.exposition.text)
     }
 
     /// The value.
@@ -217,14 +289,14 @@ impl<'e> Sample<'e> {
     /// Seconds since the Unix epoch, where the line has a timestamp.
     #[must_use]
     pub fn timestamp(&self) -> Option<f64> {
-        let timestamp = self.raw().timestamp;
+        let timestamp = self.exposition.timestamp(self.index as usize);
         (!timestamp.is_nan()).then_some(timestamp)
     }
 
     /// The line's number, counted from 1. Counts lines anew at each call: for messages, not for loops.
     #[must_use]
     pub fn line(&self) -> usize {
-        error::line_of(self.exposition.text, self.raw().name.start()).0
+        error::line_of(self.exposition.text, self.raw().start()).0
     }
 }
 
@@ -232,13 +304,16 @@ impl<'a> Exposition<'a> {
     /// Parses a whole body.
     ///
     /// # Errors
-    /// The first line that the format forbids, with line, column and cause; a body that is not UTF-8 or over 2 GiB.
+    /// The first line that the format forbids, with line, column and cause; a body that is not UTF-8 or over 2 GiB. What
+    /// mainstream clients send all the same is in [`Exposition::warnings`] instead.
     pub fn parse(body: &'a [u8], format: Format) -> Result<Self, ParseError> {
         let text = scan::text_of(body)?;
-        match format {
-            Format::Prometheus => prometheus::parse(text),
-            Format::OpenMetrics => openmetrics::parse(text),
-        }
+        let mut exposition = match format {
+            Format::Prometheus => prometheus::parse(text)?,
+            Format::OpenMetrics => openmetrics::parse(text)?,
+        };
+        exposition.warnings.settle(text);
+        Ok(exposition)
     }
 
     fn new(text: &'a str, lines: usize, format: Format) -> Self {
@@ -248,8 +323,10 @@ impl<'a> Exposition<'a> {
             families: Vec::new(),
             types: Vec::new(),
             samples: Vec::with_capacity(lines),
-            labels: Vec::with_capacity(text.len() / 32),
+            timestamps: Vec::new(),
             exemplars: HashMap::new(),
+            names: Names::default(),
+            warnings: Warnings::default(),
         }
     }
 
@@ -274,24 +351,69 @@ impl<'a> Exposition<'a> {
         (0..self.samples.len() as u32).map(|index| Sample { exposition: self, index })
     }
 
-    /// The names that samples may have by what is declared: `a_bucket`, `a_count` and `a_sum` of a histogram `a`.
+    /// The samples of one metric. Quick where they are together, as they mostly are.
+    pub fn samples_of<'e>(&'e self, name: &'e str) -> impl Iterator<Item = Sample<'e>> + use<'e, 'a> {
+        let known = self.names.find(self.text, name).map(|index| self.names.list[index]);
+        let (first, count) = known.map_or((0, 0), |known| (known.first as usize, known.samples as usize));
+        self.samples().skip(first).filter(move |sample| sample.name() == name).take(count)
+    }
+
+    /// The metric names that have samples, each with their number, in the order in which they first appear.
+    pub fn names(&self) -> impl Iterator<Item = (Cow<'_, str>, u32)> {
+        self.names.sampled(self.text)
+    }
+
+    /// The names that samples may have by what is declared: `a_bucket`, `a_count` and `a_sum` of a histogram `a`. A counter is
+    /// declared with and without `_total`: in `OpenMetrics` in any case, and in the other format where its samples end in it.
     pub fn declared_names(&self) -> impl Iterator<Item = String> {
-        self.families.iter().filter(|family| family.kind.is_some()).flat_map(|family| {
-            let suffixes = family.kind.map_or(&[][..], |kind| kind.suffixes(self.format));
-            suffixes.iter().map(|suffix| format!("{}{suffix}", family.name))
+        self.families.iter().filter_map(|family| Some((family, family.kind?))).flat_map(|(family, kind)| {
+            let total = || format!("{}_total", family.name);
+            let also = match (kind, self.format) {
+                (Kind::Counter, Format::OpenMetrics) => Some(family.name.clone()),
+                (Kind::Counter, Format::Prometheus) => Some(total()).filter(|total| self.has_samples(total)),
+                _ => None,
+            };
+            let suffixes = kind.suffixes(self.format);
+            suffixes.iter().map(|suffix| format!("{}{suffix}", family.name)).chain(also)
         })
+    }
+
+    /// What is not as the format wants it, and was accepted.
+    #[must_use]
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings.list
+    }
+
+    fn has_samples(&self, name: &str) -> bool {
+        self.names.find(self.text, name).is_some_and(|index| self.names.list[index].samples > 0)
+    }
+
+    /// Adds a sample; a timestamp that is NaN is none.
+    fn push(&mut self, sample: RawSample, timestamp: f64) {
+        if !timestamp.is_nan() || !self.timestamps.is_empty() {
+            self.timestamps.resize(self.samples.len(), f64::NAN);
+            self.timestamps.push(timestamp);
+        }
+        self.samples.push(sample);
+    }
+
+    /// Takes the newest sample back.
+    fn pop(&mut self) {
+        self.samples.pop();
+        self.timestamps.truncate(self.samples.len());
+    }
+
+    fn timestamp(&self, index: usize) -> f64 {
+        self.timestamps.get(index).copied().unwrap_or(f64::NAN)
     }
 
     /// The kinds that `# TYPE` lines announce, for samples in the order of the text.
     pub(crate) fn kinds(&self) -> Kinds<'_> {
         Kinds { rest: self.types.iter(), current: None }
     }
+}
 
-    fn label_pairs(&self, first: u32, count: u32) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> + use<'_> {
-        let first = first as usize;
-        let text = self.text;
-        self.labels[first..first + count as usize]
-            .iter()
-            .map(move |label| (label.name.text(text), label.value.text(text)))
-    }
+/// Whether two samples of one series say the same.
+fn same_value(a: f64, b: f64) -> bool {
+    a == b || (a.is_nan() && b.is_nan())
 }

@@ -3,9 +3,10 @@
 
 use super::duplicates::Seen;
 use super::error::line_of;
-use super::openmetrics_rules::{FamilyRules, Names};
-use super::scan::{Cursor, Style, unescape};
-use super::{Exposition, Family, Format, Kind, ParseError, RawExemplar, RawSample};
+use super::names::MAX_NAMES;
+use super::openmetrics_rules::{Claim, Claims, Closed, FamilyRules, Told};
+use super::scan::{Cursor, LabelSet, Span, Style, unescape};
+use super::{Exposition, Family, Format, Kind, ParseError, RawExemplar, RawSample, WarningKind, Written, same_value};
 
 /// The longest exemplar label set, in characters of names and values.
 const EXEMPLAR_LABELS: usize = 128;
@@ -15,8 +16,11 @@ pub(super) fn parse(text: &str) -> Result<Exposition<'_>, ParseError> {
     let mut parser = Parser {
         cursor: Cursor::new(text, Style::OpenMetrics),
         exposition: Exposition::new(text, lines, Format::OpenMetrics),
+        labels: LabelSet::default(),
+        exemplar_labels: LabelSet::default(),
+        run: Run::default(),
         rules: None,
-        names: Names::default(),
+        claims: Claims::default(),
         seen: Seen::new(lines),
     };
     while !parser.line()? {}
@@ -26,10 +30,23 @@ pub(super) fn parse(text: &str) -> Result<Exposition<'_>, ParseError> {
 struct Parser<'a> {
     cursor: Cursor<'a>,
     exposition: Exposition<'a>,
+    labels: LabelSet,
+    exemplar_labels: LabelSet,
+    run: Run<'a>,
     /// The rules of the family that the lines before belong to.
     rules: Option<FamilyRules>,
-    names: Names,
+    claims: Claims,
     seen: Seen,
+}
+
+/// What is known of the name of the sample before: families come in runs.
+#[derive(Default)]
+struct Run<'a> {
+    /// The name as written.
+    raw: &'a str,
+    /// Its index among the names.
+    name: usize,
+    hash: u64,
 }
 
 impl Parser<'_> {
@@ -87,12 +104,10 @@ impl Parser<'_> {
             return Err(self.cursor.error(cause));
         }
         let name = name.text(text).into_owned();
-        if let Some(rules) = self.rules.as_ref().filter(|rules| rules.name == name) {
-            if rules.has_samples() {
-                return Err(ParseError::at(text, start, format!("metadata for {name:?} after its samples")));
-            }
-        } else {
-            self.open_family(name, start)?;
+        let current = self.rules.as_ref().filter(|rules| rules.name == name);
+        let after_samples = current.is_some_and(FamilyRules::has_samples);
+        if current.is_none() || after_samples {
+            self.open_family(name, start, after_samples)?;
         }
         Ok(self.exposition.families.len() - 1)
     }
@@ -106,9 +121,16 @@ impl Parser<'_> {
         rest_at: usize,
     ) -> Result<(), ParseError> {
         let text = self.cursor.text;
-        let family = &mut self.exposition.families[family];
+        let Exposition { families, warnings, types, .. } = &mut self.exposition;
+        let family = &mut families[family];
         let twice = match word {
-            "HELP" => family.help.replace(unescape(rest)).is_some(),
+            "HELP" => {
+                match &mut family.help {
+                    Some(_) => warnings.add(WarningKind::SecondHelp, &family.name, start),
+                    help => *help = Some(unescape(rest)),
+                }
+                false
+            }
             "UNIT" => family.unit.replace(rest.to_owned()).is_some(),
             _ => {
                 let kind = match rest {
@@ -126,10 +148,10 @@ impl Parser<'_> {
                     }
                 };
                 if let Some(rules) = &mut self.rules {
-                    rules.kind = kind;
+                    (rules.kind, rules.is_declared) = (kind, true);
                 }
                 #[expect(clippy::cast_possible_truncation, reason = "bounded by the text's length")]
-                self.exposition.types.push((start as u32, kind));
+                types.push((start as u32, kind));
                 family.kind.replace(kind).is_some()
             }
         };
@@ -139,35 +161,51 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn open_family(&mut self, name: String, start: usize) -> Result<(), ParseError> {
+    fn open_family(&mut self, name: String, start: usize, after_samples: bool) -> Result<(), ParseError> {
         self.close_family()?;
         // Fewer samples than bytes, and those are bounded by 2^31.
         #[expect(clippy::cast_possible_truncation, reason = "bounded by the text's length")]
         let first_sample = self.exposition.samples.len() as u32;
-        self.rules = Some(FamilyRules::new(name.clone(), start));
+        self.rules = Some(FamilyRules::new(name.clone(), start, after_samples));
         self.exposition.families.push(Family { name, kind: None, help: None, unit: None, first_sample });
         Ok(())
     }
 
     fn close_family(&mut self) -> Result<(), ParseError> {
         let Some(rules) = self.rules.take() else { return Ok(()) };
-        let start = rules.start;
+        let (text, start, after_samples) = (self.cursor.text, rules.start, rules.after_samples);
         let unit = self.exposition.families.last().and_then(|family| family.unit.as_deref());
-        let closed = rules.close(unit).and_then(|name| self.names.claim(name));
-        closed.map_err(|cause| ParseError::at(self.cursor.text, start, cause))
+        let fail = |cause| ParseError::at(text, start, cause);
+        let closed: Closed = rules.close(unit).map_err(fail)?;
+        match self.claims.claim(&closed) {
+            Claim::New => {}
+            Claim::SharesName => self.exposition.warnings.add(WarningKind::SharedName, &closed.name, start),
+            Claim::Clashes(_) if after_samples => {
+                return Err(fail(format!("metadata for {:?} after its samples", closed.name)));
+            }
+            Claim::Clashes(clash) => {
+                return Err(fail(format!(
+                    "the name {clash:?} of this family belongs to an earlier one, or its lines are not together"
+                )));
+            }
+        }
+        if let Some(at) = closed.without_sum {
+            self.exposition.warnings.add(WarningKind::NoSum, &closed.name, at);
+        }
+        Ok(())
     }
 
     fn sample(&mut self) -> Result<(), ParseError> {
         let text = self.cursor.text;
         let start = self.cursor.at;
-        let mut name = self.cursor.name(true);
-        #[expect(clippy::cast_possible_truncation, reason = "bounded by the text's length")]
-        let mut labels = (self.exposition.labels.len() as u32, 0);
+        let mut name = self.cursor.metric_name(self.run.raw);
         if self.cursor.eat(b'{') {
-            let set = self.cursor.label_set(&mut self.exposition, name.is_none())?;
-            labels = (set.first, set.count);
-            name = name.or(set.name);
+            self.cursor.label_set(&mut self.labels, name.is_none())?;
+            name = name.or(self.labels.name);
+        } else {
+            self.labels.clear();
         }
+        let end = self.cursor.at;
         let Some(name) = name else {
             return Err(ParseError::at(text, start, "want a metric name"));
         };
@@ -181,18 +219,7 @@ impl Parser<'_> {
             self.cursor.at += 1;
             timestamp = self.timestamp()?;
         }
-        self.exposition.samples.push(RawSample {
-            name,
-            first_label: labels.0,
-            label_count: labels.1,
-            value,
-            timestamp,
-        });
-        let exemplar = self.cursor.peek() == Some(b' ');
-        if exemplar {
-            self.cursor.at += 1;
-            self.exemplar()?;
-        }
+        let exemplar = if self.cursor.eat(b' ') { Some(self.exemplar()?) } else { None };
         match self.cursor.peek() {
             Some(b'\n') => self.cursor.at += 1,
             None => {
@@ -200,7 +227,14 @@ impl Parser<'_> {
             }
             Some(_) => return Err(self.cursor.error("text after the sample")),
         }
-        self.check(start, exemplar)
+        let sample = self.exposition.samples.len();
+        self.exposition.push(RawSample::new(start, end, value), timestamp);
+        self.check(name, start, Told { group: 0, value, timestamp, exemplar: exemplar.is_some(), start })?;
+        if let Some(exemplar) = exemplar.filter(|_| sample < self.exposition.samples.len()) {
+            // Fewer samples than bytes, and those are bounded by 2^31.
+            self.exposition.exemplars.insert(u32::try_from(sample).unwrap_or(u32::MAX), exemplar);
+        }
+        Ok(())
     }
 
     fn timestamp(&mut self) -> Result<f64, ParseError> {
@@ -212,14 +246,16 @@ impl Parser<'_> {
         Err(ParseError::at(self.cursor.text, start, "the timestamp is not a finite number of seconds"))
     }
 
-    fn exemplar(&mut self) -> Result<(), ParseError> {
+    fn exemplar(&mut self) -> Result<RawExemplar, ParseError> {
         let start = self.cursor.at;
         if !self.cursor.text[start..].starts_with("# {") {
             return Err(self.cursor.error("want an exemplar: '# {labels} value'"));
         }
         self.cursor.at += 3;
-        let set = self.cursor.label_set(&mut self.exposition, false)?;
-        let pairs = self.exposition.label_pairs(set.first, set.count);
+        let labels = self.cursor.at - 1;
+        self.cursor.label_set(&mut self.exemplar_labels, false)?;
+        let end = self.cursor.at;
+        let pairs = Written::new(self.cursor.text, labels, end);
         let length: usize = pairs.map(|(name, value)| name.chars().count() + value.chars().count()).sum();
         if length > EXEMPLAR_LABELS {
             let cause = format!("the exemplar's labels have {length} characters, over {EXEMPLAR_LABELS}");
@@ -230,38 +266,63 @@ impl Parser<'_> {
         }
         let value = self.cursor.value("exemplar's value")?;
         let timestamp = if self.cursor.eat(b' ') { self.timestamp()? } else { f64::NAN };
-        // The sample that the exemplar belongs to was pushed just before.
-        #[expect(clippy::cast_possible_truncation, reason = "bounded by the text's length")]
-        let sample = (self.exposition.samples.len() - 1) as u32;
-        let exemplar = RawExemplar { first_label: set.first, label_count: set.count, value, timestamp };
-        self.exposition.exemplars.insert(sample, exemplar);
-        Ok(())
+        Ok(RawExemplar { start: labels, end, value, timestamp })
     }
 
-    fn check(&mut self, start: usize, exemplar: bool) -> Result<(), ParseError> {
+    fn check(&mut self, span: Span, start: usize, mut told: Told) -> Result<(), ParseError> {
         let text = self.cursor.text;
-        let Some(sample) = self.exposition.samples.last().copied() else {
-            return Ok(());
-        };
-        let name = sample.name.text(text);
+        let fail = |cause| ParseError::at(text, start, cause);
+        let name = span.text(text);
         if !self.rules.as_ref().is_some_and(|rules| rules.owns(&name)) {
+            if let Some(cause) = self.rules.as_ref().and_then(|rules| rules.ending_is_missing(&name)) {
+                return Err(fail(cause));
+            }
             // The new family's first sample is the one just read.
-            self.open_family(name.clone().into_owned(), start)?;
+            self.open_family(name.clone().into_owned(), start, false)?;
             if let Some(family) = self.exposition.families.last_mut() {
                 family.first_sample -= 1;
             }
         }
+        self.begin_run(span, start)?;
+        let hash = self.run.hash.wrapping_add(self.labels.hash());
+        if let Some(index) = self.seen.note(&self.exposition, hash) {
+            let before = self.exposition.samples[index];
+            if !same_value(before.value, told.value) {
+                let first = line_of(text, before.start()).0;
+                let cause = format!("the series is already on line {first}, with the same timestamp and another value");
+                return Err(fail(cause));
+            }
+            self.exposition.pop();
+            self.exposition.warnings.add(WarningKind::Duplicate, &name, start);
+            return Ok(());
+        }
+        self.exposition.names.list[self.run.name].samples += 1;
         let Some(rules) = &mut self.rules else { return Ok(()) };
-        let grouping = rules.grouping_label(&name).map(str::to_owned);
-        let group = self.seen.labels_hash(&self.exposition, &sample, grouping.as_deref());
-        let labels = self.exposition.label_pairs(sample.first_label, sample.label_count);
-        let told = super::openmetrics_rules::Told { group, value: sample.value, timestamp: sample.timestamp, exemplar };
-        rules.sample(&name, labels, &told).map_err(|cause| ParseError::at(text, start, cause))?;
-        if let Some(index) = self.seen.note(&self.exposition) {
-            let first = line_of(text, self.exposition.samples[index as usize].name.start()).0;
-            let cause = format!("the series is already on line {first}, with the same timestamp");
+        let marker = rules.grouping_label(&name);
+        let marked = marker.and_then(|marker| self.labels.labels.iter().find(|label| label.name.is(text, marker)));
+        told.group = self.labels.hash().wrapping_sub(marked.map_or(0, |label| label.hash));
+        let marked = marked.map(|label| label.value.text(text));
+        rules.sample(&name, marked.as_deref(), &told).map_err(fail)
+    }
+
+    /// Notes the name of the newest sample.
+    fn begin_run(&mut self, span: Span, start: usize) -> Result<(), ParseError> {
+        let text = self.cursor.text;
+        if self.run.raw.as_bytes() == span.bytes(text) {
+            return Ok(());
+        }
+        let Exposition { names, samples, .. } = &mut self.exposition;
+        let name = names.enter(text, span);
+        if names.list.len() > MAX_NAMES {
+            let cause =
+                format!("more than {MAX_NAMES} metric names: it looks as if label values went into metric names");
             return Err(ParseError::at(text, start, cause));
         }
+        if names.list[name].samples == 0 {
+            // A text has fewer samples than bytes, and those are bounded by 2^31.
+            names.list[name].first = u32::try_from(samples.len() - 1).unwrap_or(u32::MAX);
+        }
+        self.run = Run { raw: span.raw(text), name, hash: self.seen.name_hash(&span.text(text)) };
         Ok(())
     }
 }

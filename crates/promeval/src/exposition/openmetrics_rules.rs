@@ -1,29 +1,65 @@
 //! What `OpenMetrics` requires of the samples of one family together: names, groups, order, values, buckets.
 
-use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+
+use foldhash::fast::RandomState;
 
 use super::{Format, Kind};
 use crate::number::parse_float;
 
-/// The names that the families so far have claimed, suffixes included.
+/// The names that the families so far have claimed: those of their samples, and their own.
 #[derive(Default)]
-pub(super) struct Names(HashSet<String>);
+pub(super) struct Claims(HashMap<String, Use, RandomState>);
 
-impl Names {
+/// What a family has a name for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Samples,
+    /// Its own name, which none of its samples has.
+    Family,
+}
+
+/// What came of a claim.
+pub(super) enum Claim {
+    New,
+    /// Another family has the same name, and samples of other names.
+    SharesName,
+    /// The name that another family has.
+    Clashes(String),
+}
+
+impl Claims {
     /// Claims the names of a family: the bare one, and one for each ending that its kind has.
-    pub(super) fn claim(&mut self, (name, kind): (String, Kind)) -> Result<(), String> {
-        let suffixes = kind.suffixes(Format::OpenMetrics);
-        let bare = if suffixes.contains(&"") { &[][..] } else { &[""] };
-        for suffix in bare.iter().chain(suffixes) {
-            if let Some(clash) = self.0.replace(format!("{name}{suffix}")) {
-                return Err(format!(
-                    "the name {clash:?} of this family belongs to an earlier one, or its lines are not together"
-                ));
+    pub(super) fn claim(&mut self, closed: &Closed) -> Claim {
+        let suffixes = closed.kind.suffixes(Format::OpenMetrics);
+        let mut claim = Claim::New;
+        let bare = (!suffixes.contains(&"")).then_some(("", Use::Family));
+        for (suffix, new) in bare.into_iter().chain(suffixes.iter().map(|suffix| (*suffix, Use::Samples))) {
+            let name = format!("{}{suffix}", closed.name);
+            match self.0.get(&name).map(|known| *known == Use::Family || new == Use::Family) {
+                None => drop(self.0.insert(name, new)),
+                // A family that is only implied by its samples is one whose lines are not together.
+                Some(true) if closed.is_declared => {
+                    claim = Claim::SharesName;
+                    if new == Use::Samples {
+                        self.0.insert(name, new);
+                    }
+                }
+                Some(_) => return Claim::Clashes(name),
             }
         }
-        Ok(())
+        claim
     }
+}
+
+/// A family whose lines are over.
+pub(super) struct Closed {
+    pub(super) name: String,
+    pub(super) kind: Kind,
+    /// Whether it has a `# TYPE` line.
+    pub(super) is_declared: bool,
+    /// The offset of a histogram that has a count and no sum, if there is one.
+    pub(super) without_sum: Option<usize>,
 }
 
 /// What the rules need to know about a sample, besides its name and labels.
@@ -34,6 +70,8 @@ pub(super) struct Told {
     /// NaN where there is none.
     pub(super) timestamp: f64,
     pub(super) exemplar: bool,
+    /// The offset of its line.
+    pub(super) start: usize,
 }
 
 /// One family while its lines are read.
@@ -42,9 +80,13 @@ pub(super) struct FamilyRules {
     pub(super) kind: Kind,
     /// The offset of the family's first line.
     pub(super) start: usize,
-    groups: HashSet<u64>,
+    pub(super) is_declared: bool,
+    /// Whether it began with metadata after the samples of a family of the same name.
+    pub(super) after_samples: bool,
+    groups: HashSet<u64, RandomState>,
     group: Option<(u64, f64)>,
     buckets: Option<Buckets>,
+    without_sum: Option<usize>,
 }
 
 /// The buckets of one histogram at one timestamp.
@@ -56,11 +98,15 @@ struct Buckets {
     sum: Option<f64>,
     gauge_sum: Option<f64>,
     negative: bool,
+    /// The offset of the first line.
+    start: usize,
 }
 
 impl FamilyRules {
-    pub(super) fn new(name: String, start: usize) -> Self {
-        Self { name, kind: Kind::Unknown, start, groups: HashSet::new(), group: None, buckets: None }
+    pub(super) fn new(name: String, start: usize, after_samples: bool) -> Self {
+        let (groups, group, buckets, without_sum) = (HashSet::default(), None, None, None);
+        let kind = Kind::Unknown;
+        Self { name, kind, start, is_declared: false, after_samples, groups, group, buckets, without_sum }
     }
 
     pub(super) fn has_samples(&self) -> bool {
@@ -83,24 +129,34 @@ impl FamilyRules {
         }
     }
 
-    /// Checks one sample that the family owns.
-    pub(super) fn sample<'e>(
-        &mut self,
-        sample: &str,
-        labels: impl Iterator<Item = (Cow<'e, str>, Cow<'e, str>)>,
-        told: &Told,
-    ) -> Result<(), String> {
+    /// Why a sample that the family does not own is not right, where it lacks the ending that the kind wants.
+    pub(super) fn ending_is_missing(&self, sample: &str) -> Option<String> {
+        let (word, ending) = match self.kind {
+            Kind::Counter => ("counter", "_total"),
+            Kind::Info => ("info", "_info"),
+            _ => return None,
+        };
+        let name = &self.name;
+        if sample != name {
+            return None;
+        }
+        Some(match name.strip_suffix(ending) {
+            Some(family) => format!(
+                "the {word} {name:?} is declared with the ending of its samples: the TYPE line must name {family:?}"
+            ),
+            None => format!("the sample of the {word} {name:?} has no ending: it must be named \"{name}{ending}\""),
+        })
+    }
+
+    /// Checks one sample that the family owns; `marked` is the value of its grouping label.
+    pub(super) fn sample(&mut self, sample: &str, marked: Option<&str>, told: &Told) -> Result<(), String> {
         let suffix = &sample[self.name.len()..];
-        let marker = self.grouping_label(sample).map(str::to_owned);
-        let marked = marker.and_then(|marker| {
-            let mut labels = labels;
-            labels.find(|(name, _)| *name == marker).map(|(_, value)| value.into_owned())
-        });
-        let bound = self.check_marker(suffix, marked.as_deref())?;
+        let bound = self.check_marker(suffix, marked)?;
         self.check_group(told)?;
         self.check_value(suffix, told)?;
         if matches!(self.kind, Kind::Histogram | Kind::GaugeHistogram) {
-            self.buckets.get_or_insert_default().sample(suffix, bound, told.value)?;
+            let buckets = self.buckets.get_or_insert_with(|| Buckets { start: told.start, ..Buckets::default() });
+            buckets.sample(suffix, bound, told.value)?;
         }
         Ok(())
     }
@@ -192,11 +248,18 @@ impl FamilyRules {
     }
 
     fn close_buckets(&mut self) -> Result<(), String> {
-        self.buckets.take().map_or(Ok(()), Buckets::close)
+        let Some(buckets) = self.buckets.take() else { return Ok(()) };
+        if buckets.count.is_some() && buckets.sum.is_none() && buckets.gauge_sum.is_none() {
+            if self.kind == Kind::GaugeHistogram {
+                return Err("there is a _gcount without a _gsum".into());
+            }
+            self.without_sum.get_or_insert(buckets.start);
+        }
+        buckets.close()
     }
 
-    /// Checks what only the whole family shows; returns its name and kind.
-    pub(super) fn close(mut self, unit: Option<&str>) -> Result<(String, Kind), String> {
+    /// Checks what only the whole family shows.
+    pub(super) fn close(mut self, unit: Option<&str>) -> Result<Closed, String> {
         self.close_buckets()?;
         if let Some(unit) = unit.filter(|unit| !unit.is_empty()) {
             let fits = self.name.strip_suffix(unit).is_some_and(|rest| rest.ends_with('_'));
@@ -207,7 +270,8 @@ impl FamilyRules {
                 return Err("a family of this type has no unit".into());
             }
         }
-        Ok((self.name, self.kind))
+        let Self { name, kind, is_declared, without_sum, .. } = self;
+        Ok(Closed { name, kind, is_declared, without_sum })
     }
 }
 
@@ -240,7 +304,6 @@ impl Buckets {
             Self { count: Some(count), value, .. } if count != value => fail("the count differs from the +Inf bucket"),
             Self { sum: Some(_), count: None, .. } => fail("there is a _sum without a _count"),
             Self { gauge_sum: Some(_), count: None, .. } => fail("there is a _gsum without a _gcount"),
-            Self { sum: None, gauge_sum: None, count: Some(_), .. } => fail("there is a count without a sum"),
             Self { negative: true, sum: Some(_), .. } => fail("a histogram with negative buckets has no _sum"),
             Self { negative: false, gauge_sum: Some(sum), .. } if sum < 0.0 => {
                 fail("the _gsum is negative and no bucket is")

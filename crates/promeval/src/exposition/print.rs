@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::{Exposition, Family, Format, RawSample};
+use super::{Exposition, Family, Format, RawSample, Written};
 use crate::labels::{is_legacy_label, is_legacy_name, quote};
 use crate::number::format_value;
 
@@ -43,12 +43,12 @@ impl Exposition<'_> {
     }
 
     fn print_samples(&self, f: &mut fmt::Formatter<'_>, start: usize, end: usize) -> fmt::Result {
-        for (index, sample) in self.samples.iter().enumerate().take(end).skip(start) {
-            self.print_sample(f, sample)?;
+        for index in start..end {
+            self.print_sample(f, self.samples[index], self.timestamp(index))?;
             #[expect(clippy::cast_possible_truncation, reason = "bounded by the text's length")]
             if let Some(exemplar) = self.exemplars.get(&(index as u32)) {
                 f.write_str(" # ")?;
-                let labels: Vec<_> = self.label_pairs(exemplar.first_label, exemplar.label_count).map(label).collect();
+                let labels: Vec<_> = Written::new(self.text, exemplar.start, exemplar.end).map(label).collect();
                 write!(f, "{{{}}} {}", labels.join(","), format_value(exemplar.value))?;
                 if !exemplar.timestamp.is_nan() {
                     write!(f, " {}", exemplar.timestamp)?;
@@ -59,11 +59,11 @@ impl Exposition<'_> {
         Ok(())
     }
 
-    fn print_sample(&self, f: &mut fmt::Formatter<'_>, sample: &RawSample) -> fmt::Result {
-        let name = sample.name.text(self.text);
+    fn print_sample(&self, f: &mut fmt::Formatter<'_>, sample: RawSample, timestamp: f64) -> fmt::Result {
+        let name = sample.name(self.text).text(self.text);
         let legacy = is_legacy_name(&name);
         let inside = (!legacy).then(|| quote(&name));
-        let labels = self.label_pairs(sample.first_label, sample.label_count).map(label);
+        let labels = sample.labels(self.text).map(label);
         let parts: Vec<String> = inside.into_iter().chain(labels).collect();
         if legacy {
             f.write_str(&name)?;
@@ -73,10 +73,10 @@ impl Exposition<'_> {
         }
         write!(f, " {}", format_value(sample.value))?;
         match self.format {
-            _ if sample.timestamp.is_nan() => Ok(()),
-            Format::OpenMetrics => write!(f, " {}", sample.timestamp),
+            _ if timestamp.is_nan() => Ok(()),
+            Format::OpenMetrics => write!(f, " {timestamp}"),
             #[expect(clippy::cast_possible_truncation, reason = "read from a whole number of milliseconds")]
-            Format::Prometheus => write!(f, " {}", (sample.timestamp * 1000.0).round() as i64),
+            Format::Prometheus => write!(f, " {}", (timestamp * 1000.0).round() as i64),
         }
     }
 }

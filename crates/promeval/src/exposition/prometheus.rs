@@ -1,12 +1,10 @@
 //! The Prometheus text format, 0.0.4 and 1.0.0.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-
 use super::duplicates::Seen;
 use super::error::line_of;
-use super::scan::{Cursor, Span, Style, unescape};
-use super::{Exposition, Family, Format, Kind, ParseError, RawSample};
+use super::names::MAX_NAMES;
+use super::scan::{Cursor, LabelSet, Span, Style, unescape};
+use super::{Exposition, Family, Format, Kind, ParseError, RawSample, WarningKind, same_value};
 use crate::number::parse_go_float;
 
 pub(super) fn parse(text: &str) -> Result<Exposition<'_>, ParseError> {
@@ -14,8 +12,8 @@ pub(super) fn parse(text: &str) -> Result<Exposition<'_>, ParseError> {
     let mut parser = Parser {
         cursor: Cursor::new(text, Style::Prometheus),
         exposition: Exposition::new(text, lines, Format::Prometheus),
-        names: HashMap::new(),
-        current: ("", Checked::Nothing),
+        labels: LabelSet::default(),
+        run: Run::default(),
         seen: Seen::new(lines),
     };
     while parser.cursor.at < text.len() {
@@ -27,25 +25,22 @@ pub(super) fn parse(text: &str) -> Result<Exposition<'_>, ParseError> {
 struct Parser<'a> {
     cursor: Cursor<'a>,
     exposition: Exposition<'a>,
-    names: HashMap<Cow<'a, str>, Named>,
-    /// The name of the sample before, as written, and what its labels are checked for: families come in runs.
-    current: (&'a str, Checked),
+    labels: LabelSet,
+    run: Run<'a>,
     seen: Seen,
 }
 
-/// What is known of one name.
+/// What is known of the name of the sample before: families come in runs.
 #[derive(Default)]
-struct Named {
-    family: Option<usize>,
-    has_samples: bool,
-}
-
-/// The label whose value must be a number.
-#[derive(Clone, Copy, PartialEq)]
-enum Checked {
-    Nothing,
-    Le,
-    Quantile,
+struct Run<'a> {
+    /// The name as written.
+    raw: &'a str,
+    /// Its index among the names.
+    name: usize,
+    hash: u64,
+    /// The label whose value must be a number, if there is one.
+    number: Option<&'static str>,
+    is_counter: bool,
 }
 
 impl<'a> Parser<'a> {
@@ -63,21 +58,28 @@ impl<'a> Parser<'a> {
     }
 
     fn comment(&mut self) -> Result<(), ParseError> {
+        let start = self.cursor.at;
         self.cursor.at += 1;
         self.cursor.skip_blanks();
         match self.cursor.word() {
             "HELP" => self.help(),
             "TYPE" => self.kind(),
-            _ => self.rest_of_line().map(drop),
+            word => {
+                if matches!(word, "EOF" | "UNIT") {
+                    self.exposition.warnings.add(WarningKind::OpenMetricsText, &format!("# {word}"), start);
+                }
+                self.rest_of_line().map(drop)
+            }
         }
     }
 
     fn help(&mut self) -> Result<(), ParseError> {
         let (start, family) = self.family("HELP")?;
         let text = unescape(self.rest_of_line()?);
-        if self.exposition.families[family].help.replace(text).is_some() {
-            let cause = format!("a second HELP line for {:?}", self.exposition.families[family].name);
-            return Err(ParseError::at(self.cursor.text, start, cause));
+        let Exposition { families, warnings, .. } = &mut self.exposition;
+        match &mut families[family].help {
+            Some(_) => warnings.add(WarningKind::SecondHelp, &families[family].name, start),
+            help => *help = Some(text),
         }
         Ok(())
     }
@@ -93,22 +95,31 @@ impl<'a> Parser<'a> {
             "summary" => Kind::Summary,
             "untyped" => Kind::Unknown,
             _ => {
-                let cause = format!("unknown type {word:?}: want counter, gauge, histogram, summary or untyped");
+                let known = "counter, gauge, histogram, summary or untyped";
+                let cause = match word {
+                    "unknown" | "info" | "stateset" | "gaugehistogram" => {
+                        format!("the type {word} is of OpenMetrics{OPEN_METRICS}, which has {known}")
+                    }
+                    _ => format!("unknown type {word:?}: want {known}"),
+                };
                 return Err(ParseError::at(self.cursor.text, word_at, cause));
             }
         };
-        let name = self.exposition.families[family].name.clone();
-        let fail = |cause| Err(ParseError::at(self.cursor.text, start, cause));
-        if self.exposition.families[family].kind.replace(kind).is_some() {
+        let Exposition { families, text, .. } = &mut self.exposition;
+        let (name, text) = (&families[family].name, *text);
+        let fail = |cause| Err(ParseError::at(text, start, cause));
+        if families[family].kind.is_some() {
             return fail(format!("a second TYPE line for {name:?}"));
         }
-        if self.names.get(&*name).is_some_and(|named| named.has_samples) {
+        if self.exposition.has_samples(&self.exposition.families[family].name) {
+            let name = &self.exposition.families[family].name;
             return fail(format!("the TYPE line for {name:?} comes after its samples"));
         }
+        self.exposition.families[family].kind = Some(kind);
         #[expect(clippy::cast_possible_truncation, reason = "bounded by the text's length")]
         self.exposition.types.push((start as u32, kind));
         // What the samples in this run are checked for may just have changed.
-        self.current = ("", Checked::Nothing);
+        self.run = Run::default();
         Ok(())
     }
 
@@ -130,14 +141,15 @@ impl<'a> Parser<'a> {
             return Err(self.cursor.error(cause));
         }
         self.cursor.skip_blanks();
-        let name = name.text(self.cursor.text);
-        let families = &mut self.exposition.families;
-        let named = self.names.entry(name.clone()).or_default();
-        let index = *named.family.get_or_insert_with(|| {
-            families.push(Family { name: name.into_owned(), kind: None, help: None, unit: None, first_sample: 0 });
-            families.len() - 1
+        let Exposition { families, names, .. } = &mut self.exposition;
+        let named = names.enter(self.cursor.text, name);
+        let index = *names.list[named].family.get_or_insert_with(|| {
+            let name = name.text(self.cursor.text).into_owned();
+            families.push(Family { name, kind: None, help: None, unit: None, first_sample: 0 });
+            // A text has fewer families than bytes, and those are bounded by 2^31.
+            u32::try_from(families.len() - 1).unwrap_or(u32::MAX)
         });
-        Ok((start, index))
+        Ok((start, index as usize))
     }
 
     fn rest_of_line(&mut self) -> Result<&'a str, ParseError> {
@@ -152,21 +164,22 @@ impl<'a> Parser<'a> {
 
     fn sample(&mut self) -> Result<(), ParseError> {
         let start = self.cursor.at;
-        let mut name = self.cursor.name(true);
+        let mut name = self.cursor.metric_name(self.run.raw);
+        let mut end = self.cursor.at;
         self.cursor.skip_blanks();
-        #[expect(clippy::cast_possible_truncation, reason = "bounded by the text's length")]
-        let mut labels = (self.exposition.labels.len() as u32, 0);
         if self.cursor.eat(b'{') {
-            let set = self.cursor.label_set(&mut self.exposition, name.is_none())?;
-            labels = (set.first, set.count);
-            name = name.or(set.name);
+            self.cursor.label_set(&mut self.labels, name.is_none())?;
+            end = self.cursor.at;
+            name = name.or(self.labels.name);
             if name.is_none() {
                 return Err(ParseError::at(self.cursor.text, start, "the metric has no name"));
             }
             self.cursor.skip_blanks();
-        } else if name.is_some() && self.cursor.at == start + name.map_or(0, |name| name.raw(self.cursor.text).len()) {
+        } else if name.is_some() && self.cursor.at == end {
             let cause = format!("invalid metric name or missing value: {} follows the name", self.cursor.found());
             return Err(self.cursor.error(cause));
+        } else {
+            self.labels.clear();
         }
         let Some(name) = name else {
             let cause = format!("want a metric name, found {}", self.cursor.found());
@@ -174,9 +187,8 @@ impl<'a> Parser<'a> {
         };
         let value = self.cursor.value("value")?;
         let timestamp = self.timestamp()?;
-        let sample = RawSample { name, first_label: labels.0, label_count: labels.1, value, timestamp };
-        self.exposition.samples.push(sample);
-        self.check(start, &sample)
+        self.exposition.push(RawSample::new(start, end, value), timestamp);
+        self.check(name, start, value)
     }
 
     /// Milliseconds after the value, if any, and the end of the line.
@@ -186,6 +198,9 @@ impl<'a> Parser<'a> {
         }
         self.cursor.skip_blanks();
         let start = self.cursor.at;
+        if self.cursor.peek() == Some(b'#') {
+            return Err(self.cursor.error(format!("an exemplar is of OpenMetrics{OPEN_METRICS}, which has none")));
+        }
         let word = self.cursor.word();
         let mut timestamp = f64::NAN;
         if !word.is_empty() {
@@ -208,37 +223,39 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn check(&mut self, start: usize, sample: &RawSample) -> Result<(), ParseError> {
+    fn check(&mut self, name: Span, start: usize, value: f64) -> Result<(), ParseError> {
         let text = self.cursor.text;
-        if self.current.0.as_bytes() != sample.name.bytes(text) {
-            let checked = self.begin_name(sample.name);
+        if self.run.raw.as_bytes() != name.bytes(text) {
+            self.run = self.begin_run(name);
             self.check_names(start)?;
-            self.current = (sample.name.raw(text), checked);
         }
-        let label = match self.current.1 {
-            Checked::Nothing => None,
-            Checked::Le => Some("le"),
-            Checked::Quantile => Some("quantile"),
-        };
-        if let Some(label) = label {
-            self.check_number_label(label, sample)?;
+        if let Some(label) = self.run.number {
+            self.check_number_label(label)?;
         }
-        match self.seen.note(&self.exposition) {
-            None => Ok(()),
-            Some(index) => {
-                let first = line_of(text, self.exposition.samples[index as usize].name.start()).0;
-                let cause = format!("the series is already on line {first}, with the same timestamp");
-                Err(ParseError::at(text, start, cause))
+        let hash = self.run.hash.wrapping_add(self.labels.hash());
+        if let Some(index) = self.seen.note(&self.exposition, hash) {
+            let before = self.exposition.samples[index];
+            if !same_value(before.value, value) {
+                let first = line_of(text, before.start()).0;
+                let cause = format!("the series is already on line {first}, with the same timestamp and another value");
+                return Err(ParseError::at(text, start, cause));
             }
+            self.exposition.pop();
+            self.exposition.warnings.add(WarningKind::Duplicate, &name.text(text), start);
+            return Ok(());
         }
+        self.exposition.names.list[self.run.name].samples += 1;
+        if self.run.is_counter && (value < 0.0 || value.is_nan()) {
+            self.exposition.warnings.add(WarningKind::BadCounter, &name.text(text), start);
+        }
+        Ok(())
     }
 
-    fn check_number_label(&self, label: &str, sample: &RawSample) -> Result<(), ParseError> {
+    fn check_number_label(&self, label: &str) -> Result<(), ParseError> {
         let text = self.cursor.text;
-        let first = sample.first_label as usize;
-        for raw in &self.exposition.labels[first..first + sample.label_count as usize] {
+        for raw in self.labels.labels.iter().filter(|raw| raw.name.is(text, label)) {
             let value = raw.value.text(text);
-            if raw.name.text(text) == label && parse_go_float(&value).is_none() {
+            if parse_go_float(&value).is_none() {
                 let cause = format!("the {label} label {value:?} is not a number");
                 return Err(ParseError::at(text, raw.value.start(), cause));
             }
@@ -246,28 +263,38 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// Notes that a name has samples, and finds out what their labels must satisfy.
-    fn begin_name(&mut self, name: Span) -> Checked {
-        let name = name.text(self.cursor.text);
+    /// Notes that a name has samples, from the newest on, and finds out what they must satisfy.
+    fn begin_run(&mut self, span: Span) -> Run<'a> {
+        let text = self.cursor.text;
+        let name = span.text(text);
         let kind_of = |name: &str| {
-            let family = self.names.get(name).and_then(|named| named.family)?;
-            self.exposition.families[family].kind
+            let index = self.exposition.names.find(text, name)?;
+            let family = self.exposition.names.list[index].family?;
+            self.exposition.families[family as usize].kind
         };
-        let is_bucket_of = |base: &str| kind_of(base) == Some(Kind::Histogram);
-        let checked = if kind_of(&name) == Some(Kind::Summary) {
-            Checked::Quantile
-        } else if name.strip_suffix("_bucket").is_some_and(is_bucket_of) {
-            Checked::Le
+        let kind = kind_of(&name);
+        let number = if kind == Some(Kind::Summary) {
+            Some("quantile")
+        } else if name.strip_suffix("_bucket").is_some_and(|base| kind_of(base) == Some(Kind::Histogram)) {
+            Some("le")
         } else {
-            Checked::Nothing
+            None
         };
-        self.names.entry(name).or_default().has_samples = true;
-        checked
+        let is_total = || name.strip_suffix("_total").is_some_and(|base| kind_of(base) == Some(Kind::Counter));
+        let is_counter = kind == Some(Kind::Counter) || is_total();
+        let hash = self.seen.name_hash(&name);
+        let index = self.exposition.names.enter(text, span);
+        let entry = &mut self.exposition.names.list[index];
+        if entry.samples == 0 {
+            // A text has fewer samples than bytes, and those are bounded by 2^31.
+            entry.first = u32::try_from(self.exposition.samples.len() - 1).unwrap_or(u32::MAX);
+        }
+        Run { raw: span.raw(text), name: index, hash, number, is_counter }
     }
 
     /// Each name takes memory, so that their number is bounded.
     fn check_names(&self, start: usize) -> Result<(), ParseError> {
-        if self.names.len() <= MAX_NAMES {
+        if self.exposition.names.list.len() <= MAX_NAMES {
             return Ok(());
         }
         let cause = format!("more than {MAX_NAMES} metric names: it looks as if label values went into metric names");
@@ -275,7 +302,8 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// The largest number of different metric names in one exposition.
-const MAX_NAMES: usize = 1 << 21;
-
 const CUT: &str = "the last line does not end in a line feed: the body is cut";
+
+/// Behind a name of something that the other format has.
+const OPEN_METRICS: &str =
+    " (its content type is application/openmetrics-text), and this is the Prometheus text format";

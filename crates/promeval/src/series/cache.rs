@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher as _, Hasher as _};
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
+
+use crate::table::Table;
 
 /// Known lines, by the bytes before the value.
 ///
@@ -15,7 +16,7 @@ pub(super) struct Cache {
     /// The keys of all lines, one after the other.
     keys: Vec<u8>,
     lines: Vec<Line>,
-    table: HashTable<u32>,
+    table: Table,
     state: RandomState,
     /// Counts the scrapes.
     scrape: u32,
@@ -48,7 +49,7 @@ impl Cache {
         let index = if self.next < self.lines.len() && self.key(self.next) == key {
             self.next
         } else {
-            *self.table.find(self.hash(key), |index| self.key(*index as usize) == key)? as usize
+            self.table.find(self.hash(key), |index| self.key(index) == key)? as usize
         };
         self.next = index + 1;
         let line = &mut self.lines[index];
@@ -105,27 +106,17 @@ impl Cache {
 
     fn enter(&mut self, index: usize) {
         let hash = self.hash(self.key(index));
-        let Self { table, keys, lines, state, .. } = self;
-        let again = |index: &u32| hash_of(state, key_of(keys, lines, *index as usize));
-        table.insert_unique(hash, u32::try_from(index).unwrap_or(u32::MAX), again);
+        self.table.insert(hash, u32::try_from(index).unwrap_or(u32::MAX));
     }
 
     fn key(&self, index: usize) -> &[u8] {
-        key_of(&self.keys, &self.lines, index)
+        let start = index.checked_sub(1).map_or(0, |before| self.lines[before].key_end as usize);
+        &self.keys[start..self.lines[index].key_end as usize]
     }
 
     fn hash(&self, key: &[u8]) -> u64 {
-        hash_of(&self.state, key)
+        let mut hasher = self.state.build_hasher();
+        hasher.write(key);
+        hasher.finish()
     }
-}
-
-fn key_of<'k>(keys: &'k [u8], lines: &[Line], index: usize) -> &'k [u8] {
-    let start = index.checked_sub(1).map_or(0, |before| lines[before].key_end as usize);
-    &keys[start..lines[index].key_end as usize]
-}
-
-fn hash_of(state: &RandomState, key: &[u8]) -> u64 {
-    let mut hasher = state.build_hasher();
-    hasher.write(key);
-    hasher.finish()
 }

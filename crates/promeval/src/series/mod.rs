@@ -1,7 +1,9 @@
 //! Series over time: what scrapes or a saved exposition gave, ready for PromQL.
 
 mod cache;
+mod kept;
 mod limits;
+mod matching;
 mod points;
 mod resolve;
 mod rule;
@@ -12,12 +14,13 @@ use std::collections::HashMap;
 use std::hash::BuildHasher as _;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
-use crate::exposition::{Exposition, Sample};
-use crate::labels::{LabelValues, Labels};
+use crate::exposition::Exposition;
+use crate::labels::Labels;
 use crate::promql::ast::Selector;
 use crate::symbols::{Pair, Symbol, Symbols};
+use crate::table::Table;
+use kept::{Run, Wanted, WantedNames};
 pub use limits::{Full, Limits};
 use points::{Added, Points};
 use resolve::Resolver;
@@ -76,7 +79,7 @@ pub struct Storage {
     pairs: Vec<Pair>,
     series: Vec<Stored>,
     /// Indices of series by the hash of their labels, so that no label set is kept twice.
-    by_labels: HashTable<u32>,
+    by_labels: Table,
     names: Vec<Name>,
     name_indices: HashMap<Symbol, u32, RandomState>,
     state: RandomState,
@@ -142,13 +145,15 @@ impl Storage {
     ) -> Result<(), Full> {
         let extra: Vec<_> = extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let mut resolver = Resolver::new(exposition, &extra, false);
-        let mut runs = Runs::default();
+        let (mut names, mut run) = (WantedNames::default(), Run::default());
         let mut unsettled = Vec::new();
         let stored = exposition.samples().try_for_each(|sample| {
-            if !runs.wanted(&sample, |name| wanted(name) && self.keeps_name(name)) {
+            let find = |name: &str| if wanted(name) { self.wanted(name) } else { Wanted::Nothing };
+            let wanted = names.of(&mut run, &sample, find);
+            if *wanted == Wanted::Nothing {
                 return Ok(());
             }
-            let Some(series) = resolver.series(self, sample)? else { return Ok(()) };
+            let Some(series) = resolver.series(self, sample, wanted)? else { return Ok(()) };
             let time = sample.timestamp().map_or(scraped_at, milliseconds);
             self.push(series, Point { time, value: sample.value() }, &mut unsettled)
         });
@@ -178,19 +183,23 @@ impl Storage {
         self.names.get(*index as usize)
     }
 
-    fn view(&self, index: usize) -> StoredSeries<'_> {
+    pub(crate) fn symbols(&self) -> &Symbols {
+        &self.symbols
+    }
+
+    /// The labels of a series.
+    pub(crate) fn pairs(&self, series: u32) -> &[Pair] {
+        pairs_of(&self.pairs, &self.series, series as usize)
+    }
+
+    /// The points of a series.
+    pub(crate) fn points(&self, series: u32) -> &[Point] {
+        self.series[series as usize].points.as_slice()
+    }
+
+    pub(crate) fn view(&self, index: usize) -> StoredSeries<'_> {
         let labels = StoredLabels::new(&self.symbols, pairs_of(&self.pairs, &self.series, index));
         StoredSeries { labels, points: self.series[index].points.as_slice() }
-    }
-
-    /// Whether series with these labels are kept.
-    fn keeps(&self, labels: &impl LabelValues) -> bool {
-        self.kept.as_ref().is_none_or(|kept| kept.iter().any(|selector| selector.matches(labels)))
-    }
-
-    /// Whether some series of this metric name are kept.
-    fn keeps_name(&self, name: &str) -> bool {
-        self.kept.as_ref().is_none_or(|kept| kept.iter().any(|selector| selector.wants(name)))
     }
 
     fn intern(&mut self, text: &str) -> Result<Symbol, Full> {
@@ -199,7 +208,7 @@ impl Storage {
 
     /// The series with these labels, made if it is new; nothing where it is not kept.
     fn kept_series(&mut self, labels: &Labels) -> Result<Option<u32>, Full> {
-        if !self.keeps(labels) {
+        if !self.keeps(&self.wanted(labels.metric_name()), labels) {
             return Ok(None);
         }
         let mut pairs = Vec::new();
@@ -212,9 +221,9 @@ impl Storage {
     /// The series of a label set that is sorted by its names, made if it is new.
     fn series_of(&mut self, pairs: &[Pair]) -> Result<u32, Full> {
         let hash = self.state.hash_one(pairs);
-        let known = |index: &u32| pairs_of(&self.pairs, &self.series, *index as usize) == pairs;
+        let known = |index: usize| pairs_of(&self.pairs, &self.series, index) == pairs;
         if let Some(index) = self.by_labels.find(hash, known) {
-            return Ok(*index);
+            return Ok(index);
         }
         let full = Full::Series(self.limits.series);
         if self.series.len() >= self.limits.series {
@@ -227,8 +236,7 @@ impl Storage {
         self.names[name as usize].series.push(index);
         self.pairs.extend_from_slice(pairs);
         self.series.push(Stored { first_pair, name, points: Points::None });
-        let Self { by_labels, series, pairs, state, .. } = self;
-        by_labels.insert_unique(hash, index, |index| state.hash_one(pairs_of(pairs, series, *index as usize)));
+        self.by_labels.insert(hash, index);
         Ok(index)
     }
 
@@ -286,23 +294,6 @@ impl Storage {
 fn pairs_of<'p>(pairs: &'p [Pair], series: &[Stored], index: usize) -> &'p [Pair] {
     let end = series.get(index + 1).map_or(pairs.len(), |next| next.first_pair as usize);
     &pairs[series[index].first_pair as usize..end]
-}
-
-/// Neighbouring samples mostly have one name: whether it is wanted is asked once for all of them.
-#[derive(Default)]
-struct Runs<'e> {
-    name: &'e [u8],
-    wanted: bool,
-}
-
-impl<'e> Runs<'e> {
-    fn wanted(&mut self, sample: &Sample<'e>, wanted: impl FnOnce(&str) -> bool) -> bool {
-        let name = sample.raw_name();
-        if name != self.name {
-            (self.name, self.wanted) = (name, wanted(&sample.name()));
-        }
-        self.wanted
-    }
 }
 
 /// Seconds to whole milliseconds.

@@ -1,8 +1,9 @@
 //! What a Prometheus server does between a scrape and its storage: labels of the target, stale markers, the series `up`.
 
 use super::cache::Cache;
+use super::kept::{Run, Wanted, WantedNames};
 use super::resolve::Resolver;
-use super::{Full, Point, Runs, STALE, Storage, milliseconds};
+use super::{Full, Point, STALE, Storage, milliseconds};
 use crate::exposition::Exposition;
 use crate::labels::{Labels, METRIC_NAME};
 
@@ -43,6 +44,7 @@ pub struct Target {
     honor_timestamps: bool,
     track_timestamps_staleness: bool,
     cache: Cache,
+    names: WantedNames,
 }
 
 impl Target {
@@ -57,6 +59,7 @@ impl Target {
             honor_timestamps: true,
             track_timestamps_staleness: false,
             cache: Cache::default(),
+            names: WantedNames::default(),
         }
     }
 
@@ -89,18 +92,19 @@ impl Target {
     /// # Errors
     /// The limit that the storage has reached; what came before it is stored.
     pub fn scraped(&mut self, storage: &mut Storage, exposition: &Exposition<'_>, at: i64) -> Result<(), Full> {
-        let Self { labels, honor_labels, honor_timestamps, track_timestamps_staleness, cache } = self;
+        let Self { labels, honor_labels, honor_timestamps, track_timestamps_staleness, cache, names } = self;
         let mut resolver = Resolver::new(exposition, labels, *honor_labels);
-        let mut runs = Runs::default();
+        let mut run = Run::default();
         let mut unsettled = Vec::new();
         cache.begin();
         let stored = exposition.samples().try_for_each(|sample| {
-            if !runs.wanted(&sample, |name| storage.keeps_name(name)) {
+            let wanted = names.of(&mut run, &sample, |name| storage.wanted(name));
+            if *wanted == Wanted::Nothing {
                 return Ok(());
             }
             let (line, series) = match cache.find(sample.key()) {
                 Some(found) => found,
-                None => cache.insert(sample.key(), resolver.series(storage, sample)?),
+                None => cache.insert(sample.key(), resolver.series(storage, sample, wanted)?),
             };
             let Some(series) = series else { return Ok(()) };
             let own = sample.timestamp().filter(|_| *honor_timestamps);
@@ -133,7 +137,7 @@ impl Target {
         for (name, value) in
             [("up", up), ("scrape_samples_scraped", samples), ("scrape_samples_post_metric_relabeling", samples)]
         {
-            if storage.keeps_name(name) {
+            if storage.wanted(name) != Wanted::Nothing {
                 let labels = Labels::new(self.labels().chain([(METRIC_NAME, name)]));
                 storage.append(&labels, Point { time, value })?;
             }

@@ -3,36 +3,47 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use super::{Element, Evaluator, over_time};
-use crate::labels::{Labels, METRIC_NAME};
+use foldhash::fast::RandomState;
+
+use super::label_set::LabelSet;
+use super::{Evaluation, Item, over_time};
 use crate::number::format_plain;
 use crate::promql::Error;
 use crate::promql::ast::{Aggregate, AggregateOp, Expr, Reduction};
 use crate::promql::kahan::{Sum, mean, variance};
+use crate::symbols::Symbol;
 
-impl Evaluator<'_> {
-    pub(super) fn aggregate(&self, aggregate: &Aggregate, time: i64) -> Result<Vec<Element>, Error> {
-        let elements = || self.vector(&aggregate.expr, time);
+impl<'s> Evaluation<'s> {
+    pub(super) fn aggregate(&mut self, aggregate: &Aggregate, time: i64) -> Result<Vec<Item<'s>>, Error> {
         match &aggregate.op {
-            AggregateOp::Reduce(reduction) => Ok(reduced(aggregate, elements()?, |values| reduce(*reduction, values))),
+            AggregateOp::Reduce(reduction) => {
+                let items = self.vector(&aggregate.expr, time)?;
+                Ok(self.reduced(aggregate, items, |values| reduce(*reduction, values)))
+            }
             AggregateOp::Quantile(phi) => {
                 let phi = self.scalar(phi, time)?;
-                Ok(reduced(aggregate, elements()?, |values| over_time::quantile(phi, values)))
+                let items = self.vector(&aggregate.expr, time)?;
+                Ok(self.reduced(aggregate, items, |values| over_time::quantile(phi, values)))
             }
             AggregateOp::TopK(count) => {
                 let count = self.count(count, time)?;
-                Ok(extremes(aggregate, elements()?, count, |a, b| b.partial_cmp(&a)))
+                let items = self.vector(&aggregate.expr, time)?;
+                Ok(self.extremes(aggregate, items, count, |a, b| b.partial_cmp(&a)))
             }
             AggregateOp::BottomK(count) => {
                 let count = self.count(count, time)?;
-                Ok(extremes(aggregate, elements()?, count, |a, b| a.partial_cmp(&b)))
+                let items = self.vector(&aggregate.expr, time)?;
+                Ok(self.extremes(aggregate, items, count, |a, b| a.partial_cmp(&b)))
             }
-            AggregateOp::CountValues(label) => Ok(count_values(aggregate, label, elements()?)),
+            AggregateOp::CountValues(label) => {
+                let items = self.vector(&aggregate.expr, time)?;
+                Ok(self.count_values(aggregate, label, items))
+            }
         }
     }
 
     /// The number of elements that `topk` and `bottomk` keep.
-    fn count(&self, expr: &Expr, time: i64) -> Result<usize, Error> {
+    fn count(&mut self, expr: &Expr, time: i64) -> Result<usize, Error> {
         let count = self.scalar(expr, time)?;
         if count.is_nan() {
             return Err(Error::new("the parameter is NaN", expr.span.clone()));
@@ -45,41 +56,96 @@ impl Evaluator<'_> {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked; below zero is zero")]
         Ok(count as usize)
     }
-}
-
-/// One value for the values of each group.
-fn reduced(aggregate: &Aggregate, elements: Vec<Element>, reduce: impl Fn(Vec<f64>) -> f64) -> Vec<Element> {
-    let one = |(labels, members): (Labels, Vec<Element>)| {
-        let values = members.iter().map(|member| member.value).collect();
-        Element { labels, value: reduce(values) }
-    };
-    grouped(aggregate, elements).into_iter().map(one).collect()
-}
-
-/// The elements by the labels that the aggregation keeps, in the order in which the groups appear.
-fn grouped(aggregate: &Aggregate, elements: Vec<Element>) -> Vec<(Labels, Vec<Element>)> {
-    let mut groups: Vec<(Labels, Vec<Element>)> = Vec::new();
-    let mut known: HashMap<Labels, usize> = HashMap::new();
-    for element in elements {
-        let labels = group_labels(aggregate, &element.labels);
-        let index = *known.entry(labels).or_insert_with_key(|labels| {
-            groups.push((labels.clone(), Vec::new()));
-            groups.len() - 1
-        });
-        groups[index].1.push(element);
+    /// One value for the values of each group.
+    fn reduced(
+        &mut self,
+        aggregate: &Aggregate,
+        items: Vec<Item<'s>>,
+        reduce: impl Fn(Vec<f64>) -> f64,
+    ) -> Vec<Item<'s>> {
+        let groups = Grouping::new(self, aggregate).groups(items, |item| item.value);
+        groups.into_iter().map(|(labels, values)| Item { labels, value: reduce(values) }).collect()
     }
-    groups
+
+    /// The first `count` elements of each group in an order of values; NaN comes last.
+    fn extremes(
+        &mut self,
+        aggregate: &Aggregate,
+        items: Vec<Item<'s>>,
+        count: usize,
+        order: impl Fn(f64, f64) -> Option<Ordering>,
+    ) -> Vec<Item<'s>> {
+        let groups = Grouping::new(self, aggregate).groups(items, |item| item);
+        let first = |(_, members): (LabelSet<'s>, Vec<Item<'s>>)| {
+            let mut sorted = self.sorted(members, &order);
+            sorted.truncate(count);
+            sorted
+        };
+        groups.into_iter().flat_map(first).collect()
+    }
+
+    /// How many elements have each value; the value goes into a label.
+    fn count_values(&mut self, aggregate: &Aggregate, label: &str, items: Vec<Item<'s>>) -> Vec<Item<'s>> {
+        let label = self.texts.symbol(label);
+        let grouping = Grouping::new(self, aggregate);
+        let mut counts: Vec<Item<'s>> = Vec::new();
+        let mut known: HashMap<LabelSet<'s>, usize, RandomState> = HashMap::default();
+        for Item { mut labels, value } in items {
+            let value = self.texts.symbol(&format_plain(value));
+            // The label is set before the grouping, so that a `without` that names it drops it.
+            self.texts.set(&mut labels, label, value);
+            labels = grouping.of(labels);
+            if !aggregate.without {
+                self.texts.set(&mut labels, label, value);
+            }
+            let index = *known.entry(labels).or_insert_with_key(|labels| {
+                counts.push(Item { labels: labels.clone(), value: 0.0 });
+                counts.len() - 1
+            });
+            counts[index].value += 1.0;
+        }
+        counts
+    }
 }
 
-fn group_labels(aggregate: &Aggregate, labels: &Labels) -> Labels {
-    let mut labels = labels.clone();
-    if aggregate.without {
-        labels.remove(&aggregate.labels);
-        labels.set(METRIC_NAME, "");
-    } else {
-        labels.keep(&aggregate.labels);
+/// Which labels an aggregation keeps.
+struct Grouping {
+    without: bool,
+    names: Vec<Symbol>,
+}
+
+impl Grouping {
+    fn new(evaluation: &mut Evaluation, aggregate: &Aggregate) -> Self {
+        let mut names = evaluation.texts.symbols(&aggregate.labels);
+        if aggregate.without {
+            names.push(Symbol::METRIC_NAME);
+        }
+        Self { without: aggregate.without, names }
     }
-    labels
+
+    /// The labels of the group that an element is in.
+    fn of<'s>(&self, labels: LabelSet<'s>) -> LabelSet<'s> {
+        if self.without { labels.without(&self.names) } else { labels.only(&self.names) }
+    }
+
+    /// What is taken of the members of each group, in the order in which the groups appear.
+    fn groups<'s, T>(&self, items: Vec<Item<'s>>, take: impl Fn(Item<'s>) -> T) -> Vec<(LabelSet<'s>, Vec<T>)> {
+        let mut groups: Vec<(LabelSet<'s>, Vec<T>)> = Vec::new();
+        let mut known: HashMap<LabelSet<'s>, usize, RandomState> = HashMap::default();
+        let mut newest = 0;
+        for item in items {
+            let labels = self.of(item.labels.clone());
+            // Neighbours are mostly of one group.
+            if groups.get(newest).is_none_or(|(group, _)| *group != labels) {
+                newest = *known.entry(labels).or_insert_with_key(|labels| {
+                    groups.push((labels.clone(), Vec::new()));
+                    groups.len() - 1
+                });
+            }
+            groups[newest].1.push(take(item));
+        }
+        groups
+    }
 }
 
 fn reduce(reduction: Reduction, values: Vec<f64>) -> f64 {
@@ -96,41 +162,4 @@ fn reduce(reduction: Reduction, values: Vec<f64>) -> f64 {
         Reduction::Stddev => variance(values).sqrt(),
         Reduction::Stdvar => variance(values),
     }
-}
-
-/// The first `count` elements of each group in an order of values; NaN comes last.
-fn extremes(
-    aggregate: &Aggregate,
-    elements: Vec<Element>,
-    count: usize,
-    order: impl Fn(f64, f64) -> Option<Ordering>,
-) -> Vec<Element> {
-    let with_nan_last = |a: f64, b: f64| order(a, b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()));
-    let first = |(_, mut members): (Labels, Vec<Element>)| {
-        members.sort_by(|a, b| with_nan_last(a.value, b.value));
-        members.truncate(count);
-        members
-    };
-    grouped(aggregate, elements).into_iter().flat_map(first).collect()
-}
-
-/// How many elements have each value; the value goes into a label.
-fn count_values(aggregate: &Aggregate, label: &str, elements: Vec<Element>) -> Vec<Element> {
-    let mut counts: Vec<Element> = Vec::new();
-    let mut known: HashMap<Labels, usize> = HashMap::new();
-    for element in elements {
-        // The label is set before the grouping, so that a `without` that names it drops it.
-        let mut labels = element.labels;
-        labels.set(label, &format_plain(element.value));
-        labels = group_labels(aggregate, &labels);
-        if !aggregate.without {
-            labels.set(label, &format_plain(element.value));
-        }
-        let index = *known.entry(labels).or_insert_with_key(|labels| {
-            counts.push(Element { labels: labels.clone(), value: 0.0 });
-            counts.len() - 1
-        });
-        counts[index].value += 1.0;
-    }
-    counts
 }

@@ -3,21 +3,29 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use super::{Element, Evaluator, Value, distinct};
-use crate::labels::{Labels, METRIC_NAME};
+use foldhash::fast::RandomState;
+
+use super::label_set::LabelSet;
+use super::texts::Texts;
+use super::{Element, Evaluation, Found, Item, Value};
+use crate::labels::Labels;
 use crate::promql::Error;
 use crate::promql::ast::{Binary, BinaryOp, Group, Matching, SetOp};
+use crate::promql::duration::QueryRange;
+use crate::series::Storage;
+use crate::symbols::Symbol;
 
 /// What an operator makes of a left and a right value, and of the value that a filter would keep; nothing where the
 /// comparison filters the element away.
 type Combine<'c> = &'c dyn Fn(f64, f64, f64) -> Option<f64>;
 
-impl Evaluator<'_> {
-    pub(super) fn binary(&self, binary: &Binary, time: i64, span: &Range<usize>) -> Result<Value, Error> {
+impl<'s> Evaluation<'s> {
+    pub(super) fn binary(&mut self, binary: &Binary, time: i64, span: &Range<usize>) -> Result<Found<'s>, Error> {
         match binary.op {
             BinaryOp::Set(op) => {
                 let (lhs, rhs) = (self.vector(&binary.lhs, time)?, self.vector(&binary.rhs, time)?);
-                distinct(sets(op, &binary.matching, lhs, rhs), span).map(Value::Vector)
+                let labels = MatchedLabels::new(&binary.matching, &mut self.texts);
+                self.distinct(sets(op, &labels, lhs, rhs), span).map(Found::Vector)
             }
             BinaryOp::Arithmetic(op) => self.combine(binary, time, span, &|lhs, rhs, _| Some(op.apply(lhs, rhs))),
             BinaryOp::Compare(op) if binary.returns_bool => {
@@ -29,19 +37,125 @@ impl Evaluator<'_> {
         }
     }
 
-    fn combine(&self, binary: &Binary, time: i64, span: &Range<usize>, combine: Combine) -> Result<Value, Error> {
-        let elements = match (self.eval(&binary.lhs, time)?, self.eval(&binary.rhs, time)?) {
-            (Value::Scalar(lhs), Value::Scalar(rhs)) => {
+    fn combine(
+        &mut self,
+        binary: &Binary,
+        time: i64,
+        span: &Range<usize>,
+        combine: Combine,
+    ) -> Result<Found<'s>, Error> {
+        let items = match (self.eval(&binary.lhs, time)?, self.eval(&binary.rhs, time)?) {
+            (Found::Scalar(lhs), Found::Scalar(rhs)) => {
                 let value = combine(lhs, rhs, lhs);
                 let filtered = || Error::new("comparisons between scalars must use bool", span.clone());
-                return value.map(Value::Scalar).ok_or_else(filtered);
+                return value.map(Found::Scalar).ok_or_else(filtered);
             }
-            (Value::Vector(lhs), Value::Scalar(rhs)) => with_scalar(binary, lhs, |value| combine(value, rhs, value)),
-            (Value::Scalar(lhs), Value::Vector(rhs)) => with_scalar(binary, rhs, |value| combine(lhs, value, value)),
-            (Value::Vector(lhs), Value::Vector(rhs)) => vectors(binary, lhs, rhs, span, combine)?,
+            (Found::Vector(lhs), Found::Scalar(rhs)) => {
+                self.with_scalar(binary, lhs, span, |value| combine(value, rhs, value))?
+            }
+            (Found::Scalar(lhs), Found::Vector(rhs)) => {
+                self.with_scalar(binary, rhs, span, |value| combine(lhs, value, value))?
+            }
+            (Found::Vector(lhs), Found::Vector(rhs)) => {
+                let combined = self.vectors(binary, lhs, rhs, span, combine)?;
+                self.distinct(combined, span)?
+            }
             _ => return Err(Error::new("operators take scalars and instant vectors", span.clone())),
         };
-        distinct(elements, span).map(Value::Vector)
+        Ok(Found::Vector(items))
+    }
+
+    fn with_scalar(
+        &self,
+        binary: &Binary,
+        mut items: Vec<Item<'s>>,
+        span: &Range<usize>,
+        result: impl Fn(f64) -> Option<f64>,
+    ) -> Result<Vec<Item<'s>>, Error> {
+        items.retain_mut(|item| result(item.value).map(|value| item.value = value).is_some());
+        if filters(binary) { Ok(items) } else { self.nameless(items, span) }
+    }
+
+    fn vectors(
+        &mut self,
+        binary: &Binary,
+        lhs: Vec<Item<'s>>,
+        rhs: Vec<Item<'s>>,
+        span: &Range<usize>,
+        combine: Combine,
+    ) -> Result<Vec<Item<'s>>, Error> {
+        if lhs.is_empty() || rhs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut matched: HashSet<(LabelSet, Option<LabelSet>), RandomState> = HashSet::default();
+        let mut results = Vec::new();
+        for pair in self.pairs(binary, lhs, rhs, span)?.met {
+            let (unique, message) = if binary.matching.group.is_none() {
+                let message =
+                    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
+                ((pair.key, None), message)
+            } else {
+                let message = "multiple matches for labels: grouping labels must ensure unique matches";
+                ((pair.key, Some(pair.labels.clone())), message)
+            };
+            if !matched.insert(unique) {
+                return Err(Error::new(format!("{message}: {}", self.shown(&pair.labels)), span.clone()));
+            }
+            // After the check: what a comparison filters away must match as uniquely as what it keeps.
+            if let Some(value) = combine(pair.left, pair.right, pair.left) {
+                results.push(Item { labels: pair.labels, value });
+            }
+        }
+        Ok(results)
+    }
+
+    fn pairs(
+        &mut self,
+        binary: &Binary,
+        lhs: Vec<Item<'s>>,
+        rhs: Vec<Item<'s>>,
+        span: &Range<usize>,
+    ) -> Result<Pairs<'s>, Error> {
+        let matching = &binary.matching;
+        let matched = MatchedLabels::new(matching, &mut self.texts);
+        let include = self.texts.symbols(&matching.include);
+        let swapped = matching.group == Some(Group::Right);
+        // "one" is the side whose elements may be matched several times.
+        let (many, one) = if swapped { (rhs, lhs) } else { (lhs, rhs) };
+        let mut ones: HashMap<LabelSet, &Item, RandomState> = HashMap::default();
+        for item in &one {
+            let key = matched.of(&item.labels);
+            if let Some(other) = ones.insert(key.clone(), item) {
+                let side = if swapped { "left" } else { "right" };
+                let [key, other, labels] = [&key, &other.labels, &item.labels].map(|labels| self.shown(labels));
+                let message = format!(
+                    "found duplicate series for the match group {key} on the {side} hand-side of the operation: \
+                     [{other}, {labels}]; many-to-many matching not allowed: matching labels must be unique on one side"
+                );
+                return Err(Error::new(message, span.clone()));
+            }
+        }
+        let mut pairs = Pairs { met: Vec::new(), alone: Vec::new() };
+        for item in many {
+            let key = matched.of(&item.labels);
+            let Some(other) = ones.get(&key) else {
+                pairs.alone.push(item);
+                continue;
+            };
+            let (left, right) = if swapped { (other.value, item.value) } else { (item.value, other.value) };
+            let mut labels = item.labels;
+            if !filters(binary) {
+                labels = labels.without_metric_name(&self.texts);
+            }
+            if matching.group.is_none() {
+                labels = if matching.on { labels.only(&matched.names) } else { labels.without(&matched.names) };
+            }
+            for label in &include {
+                self.texts.set(&mut labels, *label, other.labels.value_of(*label));
+            }
+            pairs.met.push(Pair { key, labels, left, right });
+        }
+        Ok(pairs)
     }
 }
 
@@ -82,15 +196,25 @@ pub fn compare(binary: &Binary, lhs: Value, rhs: Value) -> Result<Comparison, Er
         (Value::Vector(lhs), Value::Scalar(rhs)) => Ok(with(lhs, &|value| (value, rhs))),
         (Value::Scalar(lhs), Value::Vector(rhs)) => Ok(with(rhs, &|value| (lhs, value))),
         (Value::Vector(lhs), Value::Vector(rhs)) => {
-            let pairs = pairs(binary, lhs, rhs, &span)?;
-            let mut keys = HashSet::new();
+            let storage = Storage::default();
+            let mut evaluation = Evaluation::new(&storage, QueryRange::instant(0));
+            let mut items = |elements: Vec<Element>| -> Vec<Item> {
+                let one = |Element { labels, value }| Item { labels: evaluation.texts.label_set(&labels), value };
+                elements.into_iter().map(one).collect()
+            };
+            let (lhs, rhs) = (items(lhs), items(rhs));
+            let pairs = evaluation.pairs(binary, lhs, rhs, &span)?;
+            let mut keys: HashSet<&LabelSet, RandomState> = HashSet::default();
             let unique = pairs.met.iter().all(|pair| binary.matching.group.is_some() || keys.insert(&pair.key));
             if !unique {
                 let message = "several elements on the left side match one on the right: use group_left, or aggregate";
                 return Err(Error::new(message, span));
             }
-            let one = |pair: Pair| Compared { labels: pair.labels, left: pair.left, right: pair.right };
-            Ok(Comparison { compared: pairs.met.into_iter().map(one).collect(), alone: pairs.alone })
+            let texts = &mut evaluation.texts;
+            let one = |pair: Pair| Compared { labels: texts.labels(&pair.labels), left: pair.left, right: pair.right };
+            let compared = pairs.met.into_iter().map(one).collect();
+            let one = |item: Item| Element { labels: texts.labels(&item.labels), value: item.value };
+            Ok(Comparison { compared, alone: pairs.alone.into_iter().map(one).collect() })
         }
         _ => Err(Error::new("a comparison needs an instant vector", span)),
     }
@@ -107,134 +231,51 @@ fn filters(binary: &Binary) -> bool {
     binary.op.is_comparison() && !binary.returns_bool
 }
 
-fn with_scalar(binary: &Binary, elements: Vec<Element>, result: impl Fn(f64) -> Option<f64>) -> Vec<Element> {
-    let one = |element: Element| {
-        let value = result(element.value)?;
-        let labels = if filters(binary) { element.labels } else { element.labels.without_metric_name() };
-        Some(Element { labels, value })
-    };
-    elements.into_iter().filter_map(one).collect()
-}
-
 /// The labels by which elements are matched.
-fn signature(matching: &Matching, labels: &Labels) -> Labels {
-    let mut labels = labels.clone();
-    if matching.on {
-        labels.keep(&matching.labels);
-    } else {
-        labels.remove(&matching.labels);
-        labels.set(METRIC_NAME, "");
-    }
-    labels
+struct MatchedLabels {
+    on: bool,
+    names: Vec<Symbol>,
 }
 
-fn sets(op: SetOp, matching: &Matching, lhs: Vec<Element>, rhs: Vec<Element>) -> Vec<Element> {
-    let signature = |element: &Element| signature(matching, &element.labels);
+impl MatchedLabels {
+    fn new(matching: &Matching, texts: &mut Texts) -> Self {
+        Self { on: matching.on, names: texts.symbols(&matching.labels) }
+    }
+
+    fn of<'s>(&self, labels: &LabelSet<'s>) -> LabelSet<'s> {
+        let labels = labels.clone();
+        if self.on { labels.only(&self.names) } else { labels.without(&self.names).without(&[Symbol::METRIC_NAME]) }
+    }
+}
+
+fn sets<'s>(op: SetOp, matched: &MatchedLabels, lhs: Vec<Item<'s>>, rhs: Vec<Item<'s>>) -> Vec<Item<'s>> {
+    let keys = |items: &[Item<'s>]| -> HashSet<LabelSet<'s>, RandomState> {
+        items.iter().map(|item| matched.of(&item.labels)).collect()
+    };
     let wanted = match op {
         SetOp::Or => {
-            let left: HashSet<Labels> = lhs.iter().map(signature).collect();
-            let added = rhs.into_iter().filter(|element| !left.contains(&signature(element)));
+            let left = keys(&lhs);
+            let added = rhs.into_iter().filter(|item| !left.contains(&matched.of(&item.labels)));
             return lhs.into_iter().chain(added).collect();
         }
         SetOp::And => true,
         SetOp::Unless => false,
     };
-    let right: HashSet<Labels> = rhs.iter().map(signature).collect();
-    lhs.into_iter().filter(|element| right.contains(&signature(element)) == wanted).collect()
-}
-
-fn vectors(
-    binary: &Binary,
-    lhs: Vec<Element>,
-    rhs: Vec<Element>,
-    span: &Range<usize>,
-    combine: Combine,
-) -> Result<Vec<Element>, Error> {
-    if lhs.is_empty() || rhs.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut matched: HashSet<(Labels, Option<Labels>)> = HashSet::new();
-    let mut results = Vec::new();
-    for pair in pairs(binary, lhs, rhs, span)?.met {
-        let (unique, message) = if binary.matching.group.is_none() {
-            let message = "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
-            ((pair.key, None), message)
-        } else {
-            let message = "multiple matches for labels: grouping labels must ensure unique matches";
-            ((pair.key, Some(pair.labels.clone())), message)
-        };
-        if !matched.insert(unique) {
-            return Err(Error::new(format!("{message}: {}", pair.labels), span.clone()));
-        }
-        // After the check: what a comparison filters away must match as uniquely as what it keeps.
-        if let Some(value) = combine(pair.left, pair.right, pair.left) {
-            results.push(Element { labels: pair.labels, value });
-        }
-    }
-    Ok(results)
+    let right = keys(&rhs);
+    lhs.into_iter().filter(|item| right.contains(&matched.of(&item.labels)) == wanted).collect()
 }
 
 /// Two matched elements.
-struct Pair {
-    key: Labels,
-    labels: Labels,
+struct Pair<'s> {
+    key: LabelSet<'s>,
+    labels: LabelSet<'s>,
     left: f64,
     right: f64,
 }
 
 /// How the elements of two vectors are matched.
-struct Pairs {
-    met: Vec<Pair>,
+struct Pairs<'s> {
+    met: Vec<Pair<'s>>,
     /// Elements of the many side without a counterpart.
-    alone: Vec<Element>,
-}
-
-fn pairs(binary: &Binary, lhs: Vec<Element>, rhs: Vec<Element>, span: &Range<usize>) -> Result<Pairs, Error> {
-    let matching = &binary.matching;
-    let swapped = matching.group == Some(Group::Right);
-    // "one" is the side whose elements may be matched several times.
-    let (many, one) = if swapped { (rhs, lhs) } else { (lhs, rhs) };
-    let mut ones: HashMap<Labels, &Element> = HashMap::new();
-    for element in &one {
-        let key = signature(matching, &element.labels);
-        if let Some(other) = ones.insert(key.clone(), element) {
-            let side = if swapped { "left" } else { "right" };
-            let message = format!(
-                "found duplicate series for the match group {key} on the {side} hand-side of the operation: [{}, {}]; \
-                 many-to-many matching not allowed: matching labels must be unique on one side",
-                other.labels, element.labels
-            );
-            return Err(Error::new(message, span.clone()));
-        }
-    }
-    let mut pairs = Pairs { met: Vec::new(), alone: Vec::new() };
-    for element in many {
-        let key = signature(matching, &element.labels);
-        let Some(other) = ones.get(&key) else {
-            pairs.alone.push(element);
-            continue;
-        };
-        let (left, right) = if swapped { (other.value, element.value) } else { (element.value, other.value) };
-        let labels = result_labels(binary, element.labels, &other.labels);
-        pairs.met.push(Pair { key, labels, left, right });
-    }
-    Ok(pairs)
-}
-
-fn result_labels(binary: &Binary, mut labels: Labels, one: &Labels) -> Labels {
-    let matching = &binary.matching;
-    if !filters(binary) {
-        labels.drop_metric_name();
-    }
-    if matching.group.is_none() {
-        if matching.on {
-            labels.keep(&matching.labels);
-        } else {
-            labels.remove(&matching.labels);
-        }
-    }
-    for label in &matching.include {
-        labels.set(label, one.get(label));
-    }
-    labels
+    alone: Vec<Item<'s>>,
 }

@@ -2,9 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::Element;
-use crate::labels::Labels;
+use foldhash::fast::RandomState;
+
+use super::label_set::LabelSet;
+use super::{Evaluation, Item};
 use crate::number::parse_go_float;
+use crate::symbols::Symbol;
 
 #[derive(Clone, Copy)]
 struct Bucket {
@@ -15,36 +18,38 @@ struct Bucket {
 /// Differences of counts as small as rounding makes them.
 const TOLERANCE: f64 = 1e-12;
 
-/// The φ-quantile of each histogram whose buckets are among the elements.
-pub(super) fn quantiles(phi: f64, elements: Vec<Element>) -> Vec<Element> {
-    let quantile = |(labels, buckets)| Element { labels, value: bucket_quantile(phi, buckets) };
-    histograms(elements).into_iter().map(quantile).collect()
-}
-
-/// The fraction of the observations that lie between two values, for each histogram whose buckets are among the elements.
-pub(super) fn fractions(lower: f64, upper: f64, elements: Vec<Element>) -> Vec<Element> {
-    let fraction = |(labels, buckets)| Element { labels, value: bucket_fraction(lower, upper, buckets) };
-    histograms(elements).into_iter().map(fraction).collect()
-}
-
-/// The buckets by the histogram that they belong to, each with the labels of its result.
-fn histograms(elements: Vec<Element>) -> Vec<(Labels, Vec<Bucket>)> {
-    let mut histograms: Vec<(Labels, Vec<Bucket>)> = Vec::new();
-    let mut known = HashMap::new();
-    for element in elements {
-        // An element without a bound is not a bucket.
-        let Some(bound) = parse_go_float(element.labels.get("le")) else {
-            continue;
-        };
-        let mut labels = element.labels;
-        labels.set("le", "");
-        let index = *known.entry(labels.clone()).or_insert_with(|| {
-            histograms.push((labels.without_metric_name(), Vec::new()));
-            histograms.len() - 1
-        });
-        histograms[index].1.push(Bucket { bound, count: element.value });
+impl<'s> Evaluation<'s> {
+    /// The φ-quantile of each histogram whose buckets are among the elements.
+    pub(super) fn quantiles(&mut self, phi: f64, items: Vec<Item<'s>>) -> Vec<Item<'s>> {
+        let quantile = |(labels, buckets)| Item { labels, value: bucket_quantile(phi, buckets) };
+        self.histograms(items).into_iter().map(quantile).collect()
     }
-    histograms
+
+    /// The fraction of the observations that lie between two values, for each histogram whose buckets are among the elements.
+    pub(super) fn fractions(&mut self, lower: f64, upper: f64, items: Vec<Item<'s>>) -> Vec<Item<'s>> {
+        let fraction = |(labels, buckets)| Item { labels, value: bucket_fraction(lower, upper, buckets) };
+        self.histograms(items).into_iter().map(fraction).collect()
+    }
+
+    /// The buckets by the histogram that they belong to, each with the labels of its result.
+    fn histograms(&mut self, items: Vec<Item<'s>>) -> Vec<(LabelSet<'s>, Vec<Bucket>)> {
+        let le = self.texts.symbol("le");
+        let mut histograms: Vec<(LabelSet<'s>, Vec<Bucket>)> = Vec::new();
+        let mut known: HashMap<LabelSet<'s>, usize, RandomState> = HashMap::default();
+        for Item { mut labels, value } in items {
+            // An element without a bound is not a bucket.
+            let Some(bound) = parse_go_float(self.texts.get(labels.value_of(le))) else {
+                continue;
+            };
+            self.texts.set(&mut labels, le, Symbol::EMPTY);
+            let index = *known.entry(labels).or_insert_with_key(|labels| {
+                histograms.push((labels.clone().without_metric_name(&self.texts), Vec::new()));
+                histograms.len() - 1
+            });
+            histograms[index].1.push(Bucket { bound, count: value });
+        }
+        histograms
+    }
 }
 
 fn bucket_quantile(phi: f64, buckets: Vec<Bucket>) -> f64 {

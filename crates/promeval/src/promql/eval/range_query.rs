@@ -1,13 +1,12 @@
 //! A range query: an expression evaluated at regular steps, gathered into series.
 
-use std::collections::HashMap;
-
-use super::{Evaluator, Value};
-use crate::labels::Labels;
+use super::label_set::LabelSet;
+use super::select::Gathered;
+use super::{Evaluation, Found, Item};
 use crate::promql::Error;
 use crate::promql::ast::{Expr, Type};
 use crate::promql::duration::QueryRange;
-use crate::series::{Point, Series, Storage};
+use crate::series::{Series, Storage};
 
 /// Evaluates an expression at every step of a range; the series are sorted by their labels.
 ///
@@ -22,26 +21,18 @@ pub fn range_query(storage: &Storage, expr: &Expr, range: QueryRange) -> Result<
     if range.step <= 0 {
         return Err(Error::new("the step of a range query must be greater than 0", expr.span.clone()));
     }
-    let evaluator = Evaluator::new(storage, range.start).within(range);
-    let mut series: Vec<Series> = Vec::new();
-    let mut known: HashMap<Labels, usize> = HashMap::new();
+    let mut evaluation = Evaluation::new(storage, range);
+    let mut gathered = Gathered::default();
     let mut time = range.start;
     while time <= range.end {
-        evaluator.touch(1, &expr.span)?;
-        let elements = match evaluator.eval(expr, time)? {
-            Value::Scalar(value) => vec![(Labels::default(), value)],
-            Value::Vector(elements) => elements.into_iter().map(|element| (element.labels, element.value)).collect(),
-            Value::Matrix(_) | Value::String(_) => Vec::new(),
+        evaluation.touch(1, &expr.span)?;
+        let items = match evaluation.whole(expr, time)? {
+            Found::Scalar(value) => vec![Item { labels: LabelSet::default(), value }],
+            Found::Vector(items) => items,
+            Found::Matrix(_) | Found::String(_) => Vec::new(),
         };
-        for (labels, value) in elements {
-            let index = *known.entry(labels).or_insert_with_key(|labels| {
-                series.push(Series { labels: labels.clone(), points: Vec::new() });
-                series.len() - 1
-            });
-            series[index].points.push(Point { time, value });
-        }
+        gathered.add(items, time);
         time = time.saturating_add(range.step);
     }
-    series.sort_by(|a, b| a.labels.cmp(&b.labels));
-    Ok(series)
+    Ok(evaluation.series(gathered.series))
 }

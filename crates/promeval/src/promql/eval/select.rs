@@ -1,64 +1,78 @@
 //! Selectors, ranges and subqueries: which points an expression sees.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
+use foldhash::fast::RandomState;
+
+use super::label_set::LabelSet;
 use super::over_time::Window;
-use super::{Element, Evaluator, LOOKBACK, Value};
+use super::{Evaluation, Found, Item, LOOKBACK, RangeItem};
 use crate::promql::Error;
 use crate::promql::ast::{At, Expr, ExprKind, Selector, Shift, Subquery};
-use crate::promql::duration::Role;
-use crate::series::{Point, Series, StoredSeries};
+use crate::promql::duration::{QueryRange, Role};
+use crate::series::Point;
 
 /// Series cut to a window.
-pub(super) struct RangeVector {
-    pub(super) series: Vec<Series>,
+pub(super) struct RangeVector<'s> {
+    pub(super) series: Vec<RangeItem<'s>>,
     pub(super) window: Window,
 }
 
-impl<'s> Evaluator<'s> {
-    /// The newest point of each matching series within the lookback, with its own time.
-    pub(super) fn instant_points(
-        &self,
+impl<'s> Evaluation<'s> {
+    /// The newest point of each matching series within the lookback.
+    pub(super) fn instant(
+        &mut self,
         selector: &Selector,
         time: i64,
         span: &Range<usize>,
-    ) -> Result<Vec<(StoredSeries<'s>, Point)>, Error> {
-        let time = self.shifted(&selector.shift, time)?;
-        let mut found = Vec::new();
-        for series in self.matching(selector) {
+    ) -> Result<Vec<Item<'s>>, Error> {
+        self.instant_points(selector, time, span, |point| point.value)
+    }
+
+    /// What is taken of the newest point of each matching series within the lookback.
+    pub(super) fn instant_points(
+        &mut self,
+        selector: &Selector,
+        time: i64,
+        span: &Range<usize>,
+        take: impl Fn(&Point) -> f64,
+    ) -> Result<Vec<Item<'s>>, Error> {
+        let time = selector.shift.from(time, &self.query)?;
+        let item = |series: u32| {
             // The window is open on the left: a point exactly as old as the lookback no longer counts.
-            let newest = within(series.points, time.saturating_sub(LOOKBACK), time).last();
-            if let Some(point) = newest.filter(|point| !point.is_stale()) {
-                found.push((series, *point));
+            let newest = newest_until(self.storage.points(series), time)?;
+            if newest.time <= time.saturating_sub(LOOKBACK) || newest.is_stale() {
+                return None;
             }
-        }
+            let value = take(newest);
+            Some(Item { labels: LabelSet::stored(self.storage.pairs(series)), value })
+        };
+        let found: Vec<Item> = self.storage.matching(selector).filter_map(item).collect();
         self.touch(found.len(), span)?;
         Ok(found)
     }
 
-    pub(super) fn instant(&self, selector: &Selector, time: i64, span: &Range<usize>) -> Result<Vec<Element>, Error> {
-        let points = self.instant_points(selector, time, span)?;
-        Ok(points
-            .into_iter()
-            .map(|(series, point)| Element { labels: series.labels.to_labels(), value: point.value })
-            .collect())
-    }
-
     /// The series of a range selector or subquery, cut to its window; series without a point in it are left out.
-    pub(super) fn range(&self, expr: &Expr, time: i64) -> Result<RangeVector, Error> {
+    pub(super) fn range(&mut self, expr: &Expr, time: i64) -> Result<RangeVector<'s>, Error> {
         match &expr.unwrapped().kind {
             ExprKind::Matrix(selector, range) => {
-                let end = self.shifted(&selector.shift, time)?;
+                let end = selector.shift.from(time, &self.query)?;
                 let range = range.within(&self.query, Role::Range)?;
                 let window = Window { start: end.saturating_sub(range), end };
                 let mut series = Vec::new();
-                for stored in self.matching(selector) {
-                    let points = within(stored.points, window.start, window.end);
+                for stored in self.storage.matching(selector) {
+                    let points = within(self.storage.points(stored), window.start, window.end);
                     self.touch(points.len(), &expr.span)?;
-                    let points: Vec<Point> = points.iter().filter(|point| !point.is_stale()).copied().collect();
+                    let points = if points.iter().any(Point::is_stale) {
+                        points.iter().filter(|point| !point.is_stale()).copied().collect()
+                    } else {
+                        Cow::Borrowed(points)
+                    };
                     if !points.is_empty() {
-                        series.push(Series { labels: stored.labels.to_labels(), points });
+                        let labels = LabelSet::stored(self.storage.pairs(stored));
+                        series.push(RangeItem { labels, points });
                     }
                 }
                 Ok(RangeVector { series, window })
@@ -69,8 +83,8 @@ impl<'s> Evaluator<'s> {
     }
 
     /// Evaluates at whole multiples of the step, so that the points do not depend on the query's time.
-    fn subquery(&self, subquery: &Subquery, time: i64, span: &Range<usize>) -> Result<RangeVector, Error> {
-        let end = self.shifted(&subquery.shift, time)?;
+    fn subquery(&mut self, subquery: &Subquery, time: i64, span: &Range<usize>) -> Result<RangeVector<'s>, Error> {
+        let end = subquery.shift.from(time, &self.query)?;
         let range = subquery.range.within(&self.query, Role::Range)?;
         let step = subquery.step.within(&self.query, Role::Step)?.max(1);
         let window = Window { start: end.saturating_sub(range), end };
@@ -78,45 +92,60 @@ impl<'s> Evaluator<'s> {
         if at <= window.start {
             at += step;
         }
-        let mut series: Vec<Series> = Vec::new();
-        let mut known = HashMap::new();
+        let mut gathered = Gathered::default();
         while at <= end {
             self.touch(1, span)?;
-            if let Value::Vector(elements) = self.eval(&subquery.expr, at)? {
-                self.touch(elements.len(), span)?;
-                for element in elements {
-                    let index = *known.entry(element.labels.clone()).or_insert_with(|| {
-                        series.push(Series { labels: element.labels, points: Vec::new() });
-                        series.len() - 1
-                    });
-                    series[index].points.push(Point { time: at, value: element.value });
-                }
+            if let Found::Vector(items) = self.eval(&subquery.expr, at)? {
+                self.touch(items.len(), span)?;
+                gathered.add(items, at);
             }
             at += step;
         }
-        Ok(RangeVector { series, window })
+        Ok(RangeVector { series: gathered.series, window })
     }
+}
 
-    pub(super) fn matching(&self, selector: &Selector) -> Vec<StoredSeries<'s>> {
-        let matches = |series: &StoredSeries<'s>| selector.matches(&series.labels);
-        let mut found: Vec<StoredSeries<'s>> = match selector.metric_name() {
-            Some(name) => self.storage.named(name).filter(matches).collect(),
-            None => self.storage.series().filter(matches).collect(),
-        };
-        found.sort_by(|a, b| a.labels.iter().cmp(b.labels.iter()));
-        found
-    }
-
-    pub(super) fn shifted(&self, shift: &Shift, time: i64) -> Result<i64, Error> {
-        let base = match shift.at {
+impl Shift {
+    /// The time that is looked at from a time of evaluation.
+    pub(super) fn from(&self, time: i64, query: &QueryRange) -> Result<i64, Error> {
+        let base = match self.at {
             None => time,
             Some(At::Time(at)) => at,
-            Some(At::Start) => self.query.start,
-            Some(At::End) => self.query.end,
+            Some(At::Start) => query.start,
+            Some(At::End) => query.end,
         };
-        let offset = shift.offset.as_ref().map(|offset| offset.within(&self.query, Role::Offset)).transpose()?;
+        let offset = self.offset.as_ref().map(|offset| offset.within(query, Role::Offset)).transpose()?;
         Ok(base.saturating_sub(offset.unwrap_or(0)))
     }
+}
+
+/// Vectors of several times, as series.
+#[derive(Default)]
+pub(super) struct Gathered<'s> {
+    pub(super) series: Vec<RangeItem<'s>>,
+    known: HashMap<LabelSet<'s>, usize, RandomState>,
+}
+
+impl<'s> Gathered<'s> {
+    pub(super) fn add(&mut self, items: Vec<Item<'s>>, time: i64) {
+        let Self { series, known } = self;
+        for Item { labels, value } in items {
+            let index = *known.entry(labels).or_insert_with_key(|labels| {
+                series.push(RangeItem { labels: labels.clone(), points: Cow::Owned(Vec::new()) });
+                series.len() - 1
+            });
+            series[index].points.to_mut().push(Point { time, value });
+        }
+    }
+}
+
+/// The newest point up to and with `end`: mostly the last one.
+fn newest_until(points: &[Point], end: i64) -> Option<&Point> {
+    let last = points.last()?;
+    if last.time <= end {
+        return Some(last);
+    }
+    points[..points.partition_point(|point| point.time <= end)].last()
 }
 
 /// The points after `start`, up to and with `end`.

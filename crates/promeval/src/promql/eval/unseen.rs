@@ -44,7 +44,7 @@ impl<'s> Evaluator<'s> {
 
     /// Looks at an expression that is evaluated from one time to another.
     fn find_unseen(&self, expr: &Expr, start: i64, end: i64, unseen: &mut Vec<Unseen<'s>>) -> Result<(), Error> {
-        let shifted = |shift: &Shift| Ok::<_, Error>((self.shifted(shift, start)?, self.shifted(shift, end)?));
+        let shifted = |shift: &Shift| Ok::<_, Error>((shift.from(start, &self.query)?, shift.from(end, &self.query)?));
         match &expr.kind {
             ExprKind::Selector(selector) => {
                 let (start, end) = shifted(&selector.shift)?;
@@ -70,7 +70,8 @@ impl<'s> Evaluator<'s> {
     }
 
     fn unseen_between(&self, selector: &Selector, after: i64, until: i64, unseen: &mut Vec<Unseen<'s>>) {
-        for series in self.matching(selector) {
+        for series in self.storage.matching(selector) {
+            let series = self.storage.view(series as usize);
             let (before, ahead) = series.points.split_at(series.points.partition_point(|point| point.time <= until));
             let sample = match before.last() {
                 Some(newest) if newest.is_stale() || newest.time > after => continue,
