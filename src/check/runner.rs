@@ -110,6 +110,11 @@ impl<'r> Runner<'r> {
         if !spec.policy.enabled || !self.ledger.passed(id) {
             return;
         }
+        if let Err(late) = self.in_time() {
+            let why = format!("it was well at first, and could not be asked once more before the verdict: {}", late.detail);
+            let status = effect(Status::Error, spec.policy.severity);
+            return self.observer.hear(&Event::Overturned { check: id, status, why });
+        }
         let deadline = self.deadline.min(Instant::now() + spec.policy.limit);
         let context = Context { observer: &Silence, check: id, policy: &spec.policy, access: self.access, deadline };
         let finding = http::check(&context, &canary.client, check).await;
