@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::http::{Answer, Attempt, Client, Credentials, Failure, Request, Retrying, retry_until};
+use crate::http::{Answer, Attempt, Client, Credentials, Failure, FailureKind, Request, Retrying, retry_until};
 use crate::outcome::{Cause, CheckId, Event, Observation, Observer, Seen, Status, bounds};
 use crate::plan::CheckPolicy;
 
@@ -86,6 +86,11 @@ impl AskError {
         }
     }
 
+    /// The same error of something that stands beside the canary: not seeing it is no failure of the canary.
+    pub(super) fn beside(self) -> Self {
+        Self::Unseen(self.cause())
+    }
+
     /// Whatever it was, another attempt may do better.
     pub(super) fn transient(self) -> Self {
         match self {
@@ -98,7 +103,13 @@ impl AskError {
 impl From<Failure> for AskError {
     fn from(failure: Failure) -> Self {
         let cause = Cause::from(failure.to_string());
-        if failure.is_transient() { Self::Transient(cause, None) } else { Self::Permanent(cause) }
+        if failure.kind == FailureKind::Proxy {
+            Self::Unseen(cause)
+        } else if failure.is_transient() {
+            Self::Transient(cause, None)
+        } else {
+            Self::Permanent(cause)
+        }
     }
 }
 

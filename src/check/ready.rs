@@ -22,7 +22,10 @@ pub(super) async fn check(context: &Context<'_>, canary: &Canary, ready: &Ready)
         }
         Ok(answer) => Ok(answer.status.to_string()),
         // The status line and the header came, so it serves; what its body is worth is for the other checks to say.
-        Err(failure) if matches!(failure.kind, FailureKind::TooLarge | FailureKind::Encoding) => {
+        Err(failure)
+            if matches!(failure.kind, FailureKind::TooLarge | FailureKind::Encoding)
+                && failure.status.is_some_and(|status| !matches!(status, 502..=504)) =>
+        {
             Ok(format!("an answer ({failure})"))
         }
         Err(failure) => Err(AskError::from(failure).transient()),

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::process::Process;
 use crate::cli::{ColorWhen, GoogleArgs, OutputArgs};
 use crate::google::{AccessAuth, AccessTokens, Api, IdentityTokens, Metadata};
-use crate::http::{Address, Transport};
+use crate::http::{Address, Transport, proxy_passwords};
 use crate::observe;
 use crate::outcome::{Diagnostic, Exit};
 use crate::plan::Lookup as _;
@@ -125,9 +125,11 @@ impl Session {
     /// How requests are sent.
     ///
     /// # Errors
-    /// A CA file that cannot be used.
-    #[expect(clippy::unused_self, reason = "what reaches the world goes through the session")]
+    /// A CA file that cannot be used, or a proxy that the environment names and that cannot be one.
     pub(super) fn transport(&self, ca_file: Option<&Path>) -> Result<Transport, CommandError> {
+        for password in proxy_passwords(&variable) {
+            self.redactor.hide(&password);
+        }
         Transport::new(ca_file).map_err(CommandError::usage)
     }
 

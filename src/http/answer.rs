@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::HeaderMap;
 use url::Url;
 
+use super::failure::is_transient;
 use super::timing::Timing;
 use crate::text;
 
@@ -77,7 +78,7 @@ impl Answer {
 
     /// Whether the status says that the same request may do better later.
     pub(crate) fn is_transient(&self) -> bool {
-        matches!(self.status, 408 | 425 | 429 | 500..=599)
+        is_transient(self.status)
     }
 
     /// The start of the body as one line, for a message.

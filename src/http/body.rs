@@ -22,6 +22,8 @@ enum Decoder {
     Plain(Bounded),
     /// Every member, one behind the other; what follows the last one is an error.
     Gzip(Box<MultiGzDecoder<Bounded>>),
+    /// In a coding that is not decoded here, and with why: judged as it came, it would be taken for text.
+    Refused(String),
 }
 
 /// Takes bytes up to a limit.
@@ -50,29 +52,24 @@ impl Body {
     /// Begins a body, coded as the answer's header says.
     ///
     /// # Errors
-    /// A coding that is not decoded here: judged as it came, it would be taken for text.
+    /// A transfer coding other than `chunked`: where the body ends could not be told.
     pub(super) fn new(headers: &HeaderMap, limit: u64) -> Result<Self, Failure> {
-        let refused = |message: String| Failure::new(FailureKind::Encoding, message);
-        let transfer: Vec<String> = codings(headers, TRANSFER_ENCODING).filter(|coding| coding != "chunked").collect();
-        if !transfer.is_empty() {
-            let message = format!(
-                "the body has the transfer coding {}, which is not decoded; want chunked alone",
-                transfer.join(", ")
-            );
-            return Err(refused(message));
+        let transfer: Vec<String> = codings(headers, TRANSFER_ENCODING).collect();
+        if !transfer.is_empty() && transfer != ["chunked"] {
+            let transfer = transfer.join(", ");
+            let message = format!("the body has the transfer coding {transfer:?}; want chunked alone");
+            return Err(Failure::new(FailureKind::Encoding, message));
         }
-        let content: Vec<String> = codings(headers, CONTENT_ENCODING).filter(|coding| coding != "identity").collect();
+        let content: Vec<String> =
+            codings(headers, CONTENT_ENCODING).filter(|coding| !coding.is_empty() && coding != "identity").collect();
         let bounded = Bounded { bytes: Vec::new(), limit, full: false };
         let decoder = match content.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
             [] => Decoder::Plain(bounded),
             ["gzip" | "x-gzip"] => Decoder::Gzip(Box::new(MultiGzDecoder::new(bounded))),
-            several => {
-                let message = format!(
-                    "the body has the content coding {}, which is not decoded; the request asked for gzip or none",
-                    several.join(", ")
-                );
-                return Err(refused(message));
-            }
+            several => Decoder::Refused(format!(
+                "the body has the content coding {}, which is not decoded; the request asked for gzip or none",
+                several.join(", ")
+            )),
         };
         Ok(Self { decoder, limit, received: 0 })
     }
@@ -91,6 +88,8 @@ impl Body {
         let written = match &mut self.decoder {
             Decoder::Plain(bounded) => bounded.write_all(chunk),
             Decoder::Gzip(decoder) => decoder.write_all(chunk),
+            Decoder::Refused(_) if chunk.is_empty() => Ok(()),
+            Decoder::Refused(why) => return Err(Failure::new(FailureKind::Encoding, why.clone())),
         };
         written.map_err(|error| self.failure(&error))
     }
@@ -108,15 +107,17 @@ impl Body {
         match self.decoder {
             Decoder::Plain(bounded) => Ok(bounded.bytes),
             Decoder::Gzip(mut decoder) => Ok(std::mem::take(&mut decoder.get_mut().bytes)),
+            Decoder::Refused(_) => Ok(Vec::new()),
         }
     }
 
     fn failure(&self, error: &io::Error) -> Failure {
-        let bounded = match &self.decoder {
-            Decoder::Plain(bounded) => bounded,
-            Decoder::Gzip(decoder) => decoder.get_ref(),
+        let is_full = match &self.decoder {
+            Decoder::Plain(bounded) => bounded.full,
+            Decoder::Gzip(decoder) => decoder.get_ref().full,
+            Decoder::Refused(_) => false,
         };
-        if bounded.full {
+        if is_full {
             return Failure::too_large(self.limit);
         }
         // Of a stream that ends too early the library says no more than of one that is damaged.
@@ -124,12 +125,11 @@ impl Body {
     }
 }
 
-/// The codings that a header names, over all of its lines, in lower case.
+/// The codings that a header names, over all of its lines, in lower case; also an empty one.
 fn codings(headers: &HeaderMap, name: reqwest::header::HeaderName) -> impl Iterator<Item = String> {
     let values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let codings: Vec<String> = values
         .flat_map(|value| value.split(',').map(|coding| coding.trim().to_ascii_lowercase()).collect::<Vec<_>>())
-        .filter(|coding| !coding.is_empty())
         .collect();
     codings.into_iter()
 }
@@ -194,7 +194,10 @@ mod tests {
             (coding("gzip, gzip"), one.clone(), Err("the content coding gzip, gzip")),
             (vec![("content-encoding", "gzip"), ("content-encoding", "zstd")], one.clone(), Err("gzip, zstd")),
             (vec![("transfer-encoding", "chunked")], b"plain".to_vec(), Ok("plain")),
-            (vec![("transfer-encoding", "gzip, chunked")], one, Err("the transfer coding gzip")),
+            (vec![("transfer-encoding", "gzip, chunked")], one.clone(), Err("the transfer coding \"gzip, chunked\"")),
+            (vec![("transfer-encoding", "")], b"plain".to_vec(), Err("the transfer coding \"\"")),
+            (vec![("transfer-encoding", "chunked, ")], b"plain".to_vec(), Err("the transfer coding \"chunked, \"")),
+            (coding("br"), Vec::new(), Ok("")),
         ];
         for (headers, bytes, wanted) in cases {
             for step in [1, 7, 4096] {

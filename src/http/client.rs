@@ -12,6 +12,7 @@ use url::Url;
 use super::body::{ACCEPTED, Body};
 use super::connect::{Connects, Resolver};
 use super::failure::{Failure, FailureKind};
+use super::proxy::Proxies;
 use super::timing::Clock;
 use super::{Address, Answer, Credentials, Header, Request, RequestLimits, header, tls};
 
@@ -24,6 +25,7 @@ const MAX_HEADERS: usize = 4096;
 #[derive(Clone)]
 pub(crate) struct Transport {
     tls: rustls::ClientConfig,
+    proxies: Rc<Proxies>,
     proxied: Connections,
     direct: Connections,
 }
@@ -34,10 +36,11 @@ impl Transport {
     /// Sets up TLS. `ca_file` names certificates in PEM that are trusted besides the public CAs.
     ///
     /// # Errors
-    /// A file that cannot be read or used.
+    /// A file that cannot be read or used; a proxy that the environment names and that cannot be one.
     pub(crate) fn new(ca_file: Option<&std::path::Path>) -> Result<Self, String> {
         let tls = tls::config(ca_file.map(tls::read).transpose()?.unwrap_or_default())?;
-        Ok(Self { tls, proxied: Rc::default(), direct: Rc::default() })
+        let proxies = Rc::new(Proxies::new(&|name| std::env::var(name).ok())?);
+        Ok(Self { tls, proxies, proxied: Rc::default(), direct: Rc::default() })
     }
 
     /// A client for an address, by way of the proxy that the environment names; an address of this machine is asked
@@ -237,21 +240,32 @@ impl Client {
         if let Some(body) = &request.body {
             builder = builder.body(body.clone());
         }
-        let mut response = builder.send().await.map_err(|error| Failure::of(&error))?;
+        let mut response = builder.send().await.map_err(|error| {
+            let failure = Failure::of(&error);
+            // Until a connection stands, only the proxy was met.
+            match self.transport.proxies.toward(url).filter(|_| !self.is_direct && error.is_connect()) {
+                Some(proxy) => failure.of_proxy(&proxy),
+                None => failure,
+            }
+        })?;
         let first_byte = clock.since_start();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let mut body = Body::new(&headers, max_body)?;
-        loop {
-            let chunk = response.chunk().await.map_err(|error| Failure::of_body(&error, body.received()))?;
-            let Some(chunk) = chunk else { break };
-            body.push(&chunk)?;
-        }
-        let body = body.finish()?;
+        let body = whole(&mut response, max_body).await.map_err(|failure| failure.of_answer(status))?;
         let is_end_marked = url.scheme() == "https"
             || headers.contains_key(CONTENT_LENGTH)
             || headers.contains_key(TRANSFER_ENCODING)
             || (body.is_empty() && (request.method == "HEAD" || matches!(status, 204 | 304)));
         let timing = clock.timing(first_byte);
         Ok(Answer { url: url.clone(), status, headers, body, advice: None, timing, is_end_marked })
+    }
+}
+
+/// The body of an answer, whole and decoded.
+async fn whole(response: &mut reqwest::Response, limit: u64) -> Result<Vec<u8>, Failure> {
+    let mut body = Body::new(response.headers(), limit)?;
+    loop {
+        let chunk = response.chunk().await.map_err(|error| Failure::of_body(&error, body.received()))?;
+        let Some(chunk) = chunk else { return body.finish() };
+        body.push(&chunk)?;
     }
 }

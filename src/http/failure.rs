@@ -14,6 +14,8 @@ use crate::text;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) kind: FailureKind,
+    /// The status of the answer whose body could not be taken.
+    pub(crate) status: Option<u16>,
     message: String,
 }
 
@@ -36,13 +38,26 @@ pub(crate) enum FailureKind {
     Encoding,
     /// What came is not HTTP.
     Protocol,
+    /// The proxy that the environment names cannot be used: the address behind it was not seen.
+    Proxy,
     /// The request cannot be sent as it is.
     Request,
 }
 
 impl Failure {
     pub(super) fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, status: None, message: message.into() }
+    }
+
+    /// The same failure of the body of an answer with this status.
+    pub(super) fn of_answer(mut self, status: u16) -> Self {
+        self.message = format!("{status}, and {}", self.message);
+        Self { status: Some(status), ..self }
+    }
+
+    /// The same failure on the way to a proxy, which is none of the address behind it.
+    pub(super) fn of_proxy(self, proxy: &str) -> Self {
+        Self { kind: FailureKind::Proxy, message: format!("the proxy {proxy}: {}", self.message), ..self }
     }
 
     pub(super) fn timed_out(after: Duration, by_deadline: bool) -> Self {
@@ -58,10 +73,15 @@ impl Failure {
     /// Whether the same request may do better later.
     pub(crate) fn is_transient(&self) -> bool {
         match self.kind {
-            FailureKind::Refused | FailureKind::Closed | FailureKind::Dns | FailureKind::Tls | FailureKind::Timeout => {
-                true
-            }
-            FailureKind::TooLarge | FailureKind::Encoding | FailureKind::Protocol | FailureKind::Request => false,
+            FailureKind::Refused
+            | FailureKind::Closed
+            | FailureKind::Dns
+            | FailureKind::Proxy
+            | FailureKind::Tls
+            | FailureKind::Timeout => true,
+            // What a server sends that is in trouble says nothing of what it sends later.
+            FailureKind::TooLarge | FailureKind::Encoding => self.status.is_some_and(is_transient),
+            FailureKind::Protocol | FailureKind::Request => false,
         }
     }
 
@@ -124,6 +144,11 @@ impl Failure {
             format!("the connection was {how} in mid-body, after {read} bytes: the answer is cut"),
         )
     }
+}
+
+/// Whether a status says that the same request may do better later.
+pub(super) fn is_transient(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 500..=599)
 }
 
 /// What an engineer would say of an error of TLS.
