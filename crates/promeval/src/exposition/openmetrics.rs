@@ -121,16 +121,10 @@ impl Parser<'_> {
         rest_at: usize,
     ) -> Result<(), ParseError> {
         let text = self.cursor.text;
-        let Exposition { families, warnings, types, .. } = &mut self.exposition;
+        let Exposition { families, types, .. } = &mut self.exposition;
         let family = &mut families[family];
         let twice = match word {
-            "HELP" => {
-                match &mut family.help {
-                    Some(_) => warnings.add(WarningKind::SecondHelp, &family.name, start),
-                    help => *help = Some(unescape(rest)),
-                }
-                false
-            }
+            "HELP" => family.help.replace(unescape(rest)).is_some(),
             "UNIT" => family.unit.replace(rest.to_owned()).is_some(),
             _ => {
                 let kind = match rest {
@@ -189,8 +183,8 @@ impl Parser<'_> {
                 )));
             }
         }
-        if let Some(at) = closed.without_sum {
-            self.exposition.warnings.add(WarningKind::NoSum, &closed.name, at);
+        if let Some((kind, at)) = closed.odd_sum {
+            self.exposition.warnings.add(kind, &closed.name, at);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 
-use super::{Format, Kind};
+use super::{Format, Kind, WarningKind};
 use crate::number::parse_float;
 
 /// The names that the families so far have claimed: those of their samples, and their own.
@@ -38,8 +38,8 @@ impl Claims {
             let name = format!("{}{suffix}", closed.name);
             match self.0.get(&name).map(|known| *known == Use::Family || new == Use::Family) {
                 None => drop(self.0.insert(name, new)),
-                // A family that is only implied by its samples is one whose lines are not together.
-                Some(true) if closed.is_declared => {
+                // Right behind the other one: elsewhere it is a family whose lines are not together.
+                Some(true) if closed.is_declared && closed.after_samples => {
                     claim = Claim::SharesName;
                     if new == Use::Samples {
                         self.0.insert(name, new);
@@ -58,8 +58,10 @@ pub(super) struct Closed {
     pub(super) kind: Kind,
     /// Whether it has a `# TYPE` line.
     pub(super) is_declared: bool,
-    /// The offset of a histogram that has a count and no sum, if there is one.
-    pub(super) without_sum: Option<usize>,
+    /// Whether it began with metadata after the samples of a family of the same name.
+    pub(super) after_samples: bool,
+    /// The offset of a histogram with negative bounds and, as it is or is not in the format, a sum.
+    pub(super) odd_sum: Option<(WarningKind, usize)>,
 }
 
 /// What the rules need to know about a sample, besides its name and labels.
@@ -86,7 +88,7 @@ pub(super) struct FamilyRules {
     groups: HashSet<u64, RandomState>,
     group: Option<(u64, f64)>,
     buckets: Option<Buckets>,
-    without_sum: Option<usize>,
+    odd_sum: Option<(WarningKind, usize)>,
 }
 
 /// The buckets of one histogram at one timestamp.
@@ -104,9 +106,9 @@ struct Buckets {
 
 impl FamilyRules {
     pub(super) fn new(name: String, start: usize, after_samples: bool) -> Self {
-        let (groups, group, buckets, without_sum) = (HashSet::default(), None, None, None);
+        let (groups, group, buckets, odd_sum) = (HashSet::default(), None, None, None);
         let kind = Kind::Unknown;
-        Self { name, kind, start, is_declared: false, after_samples, groups, group, buckets, without_sum }
+        Self { name, kind, start, is_declared: false, after_samples, groups, group, buckets, odd_sum }
     }
 
     pub(super) fn has_samples(&self) -> bool {
@@ -221,7 +223,9 @@ impl FamilyRules {
         if value.is_nan() && (counts || suffix == "_gsum") {
             return Err("a value that only counts up cannot be NaN".into());
         }
-        if value < 0.0 && counts {
+        // What is negative may be in the sum of a histogram whose bounds are.
+        let is_sum = suffix == "_sum" && self.kind == Kind::Histogram;
+        if value < 0.0 && counts && !is_sum {
             return Err("a value that only counts up cannot be negative".into());
         }
         if matches!(suffix, "_count" | "_bucket" | "_gcount") && value.fract() != 0.0 {
@@ -249,11 +253,11 @@ impl FamilyRules {
 
     fn close_buckets(&mut self) -> Result<(), String> {
         let Some(buckets) = self.buckets.take() else { return Ok(()) };
-        if buckets.count.is_some() && buckets.sum.is_none() && buckets.gauge_sum.is_none() {
-            if self.kind == Kind::GaugeHistogram {
-                return Err("there is a _gcount without a _gsum".into());
+        if buckets.negative && self.kind == Kind::Histogram {
+            let kind = if buckets.sum.is_some() { WarningKind::NegativeBounds } else { WarningKind::NoSum };
+            if buckets.count.is_some() {
+                self.odd_sum.get_or_insert((kind, buckets.start));
             }
-            self.without_sum.get_or_insert(buckets.start);
         }
         buckets.close()
     }
@@ -270,8 +274,8 @@ impl FamilyRules {
                 return Err("a family of this type has no unit".into());
             }
         }
-        let Self { name, kind, is_declared, without_sum, .. } = self;
-        Ok(Closed { name, kind, is_declared, without_sum })
+        let Self { name, kind, is_declared, after_samples, odd_sum, .. } = self;
+        Ok(Closed { name, kind, is_declared, after_samples, odd_sum })
     }
 }
 
@@ -289,6 +293,9 @@ impl Buckets {
                 (self.bound, self.value) = (Some(bound), value);
             }
             "_count" | "_gcount" => self.count = Some(value),
+            "_sum" if value < 0.0 && !self.negative => {
+                return Err("the sum of values that have no negative bucket cannot be negative".into());
+            }
             "_sum" => self.sum = Some(value),
             "_gsum" => self.gauge_sum = Some(value),
             _ => {}
@@ -304,7 +311,9 @@ impl Buckets {
             Self { count: Some(count), value, .. } if count != value => fail("the count differs from the +Inf bucket"),
             Self { sum: Some(_), count: None, .. } => fail("there is a _sum without a _count"),
             Self { gauge_sum: Some(_), count: None, .. } => fail("there is a _gsum without a _gcount"),
-            Self { negative: true, sum: Some(_), .. } => fail("a histogram with negative buckets has no _sum"),
+            Self { negative: false, sum: None, gauge_sum: None, count: Some(_), .. } => {
+                fail("there is a count without a sum")
+            }
             Self { negative: false, gauge_sum: Some(sum), .. } if sum < 0.0 => {
                 fail("the _gsum is negative and no bucket is")
             }

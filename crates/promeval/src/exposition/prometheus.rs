@@ -76,10 +76,14 @@ impl<'a> Parser<'a> {
     fn help(&mut self) -> Result<(), ParseError> {
         let (start, family) = self.family("HELP")?;
         let text = unescape(self.rest_of_line()?);
-        let Exposition { families, warnings, .. } = &mut self.exposition;
-        match &mut families[family].help {
-            Some(_) => warnings.add(WarningKind::SecondHelp, &families[family].name, start),
-            help => *help = Some(text),
+        let name = &self.exposition.families[family].name;
+        if self.exposition.families[family].help.is_none() {
+            self.exposition.families[family].help = Some(text);
+        } else if self.exposition.has_samples(name) {
+            let cause = format!("a second HELP line for {name:?}, after its samples");
+            return Err(ParseError::at(self.cursor.text, start, cause));
+        } else {
+            self.exposition.warnings.add(WarningKind::SecondHelp, name, start);
         }
         Ok(())
     }

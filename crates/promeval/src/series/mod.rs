@@ -80,6 +80,8 @@ pub struct Storage {
     series: Vec<Stored>,
     /// Indices of series by the hash of their labels, so that no label set is kept twice.
     by_labels: Table,
+    /// How many series are in there: those that were known to be new are entered when somebody looks for one.
+    indexed: usize,
     names: Vec<Name>,
     name_indices: HashMap<Symbol, u32, RandomState>,
     state: RandomState,
@@ -144,7 +146,9 @@ impl Storage {
         wanted: impl Fn(&str) -> bool,
     ) -> Result<(), Full> {
         let extra: Vec<_> = extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut resolver = Resolver::new(exposition, &extra, false);
+        // A first exposition without timestamps has each series once: looking for it would be a fifth of the time.
+        let all_new = self.series.is_empty() && extra.is_empty() && !exposition.has_timestamps();
+        let mut resolver = Resolver::new(exposition, &extra, false).all_new(all_new);
         let (mut names, mut run) = (WantedNames::default(), Run::default());
         let mut unsettled = Vec::new();
         let stored = exposition.samples().try_for_each(|sample| {
@@ -220,11 +224,25 @@ impl Storage {
 
     /// The series of a label set that is sorted by its names, made if it is new.
     fn series_of(&mut self, pairs: &[Pair]) -> Result<u32, Full> {
+        for index in self.indexed..self.series.len() {
+            let hash = self.state.hash_one(pairs_of(&self.pairs, &self.series, index));
+            // Made only where the index fits.
+            self.by_labels.insert(hash, u32::try_from(index).unwrap_or(u32::MAX));
+        }
+        self.indexed = self.series.len();
         let hash = self.state.hash_one(pairs);
         let known = |index: usize| pairs_of(&self.pairs, &self.series, index) == pairs;
         if let Some(index) = self.by_labels.find(hash, known) {
             return Ok(index);
         }
+        let index = self.new_series(pairs)?;
+        self.by_labels.insert(hash, index);
+        self.indexed = self.series.len();
+        Ok(index)
+    }
+
+    /// Makes the series of a label set that no series has.
+    fn new_series(&mut self, pairs: &[Pair]) -> Result<u32, Full> {
         let full = Full::Series(self.limits.series);
         if self.series.len() >= self.limits.series {
             return Err(full);
@@ -236,7 +254,6 @@ impl Storage {
         self.names[name as usize].series.push(index);
         self.pairs.extend_from_slice(pairs);
         self.series.push(Stored { first_pair, name, points: Points::None });
-        self.by_labels.insert(hash, index);
         Ok(index)
     }
 

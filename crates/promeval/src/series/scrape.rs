@@ -102,9 +102,9 @@ impl Target {
             if *wanted == Wanted::Nothing {
                 return Ok(());
             }
-            let (line, series) = match cache.find(sample.key()) {
+            let (line, series) = match cache.find(sample.key().as_bytes()) {
                 Some(found) => found,
-                None => cache.insert(sample.key(), resolver.series(storage, sample, wanted)?),
+                None => cache.insert(sample.key().as_bytes(), resolver.series(storage, sample, wanted)?),
             };
             let Some(series) = series else { return Ok(()) };
             let own = sample.timestamp().filter(|_| *honor_timestamps);
