@@ -201,6 +201,15 @@ impl Storage {
         self.series[series as usize].points.as_slice()
     }
 
+    /// The newest point of a series that is not newer than `end`.
+    pub(crate) fn newest_until(&self, series: u32, end: i64) -> Option<Point> {
+        let points = &self.series[series as usize].points;
+        points.newest().filter(|newest| newest.time <= end).or_else(|| {
+            let points = points.as_slice();
+            points[..points.partition_point(|point| point.time <= end)].last().copied()
+        })
+    }
+
     pub(crate) fn view(&self, index: usize) -> StoredSeries<'_> {
         let labels = StoredLabels::new(&self.symbols, pairs_of(&self.pairs, &self.series, index));
         StoredSeries { labels, points: self.series[index].points.as_slice() }
@@ -277,7 +286,13 @@ impl Storage {
         Ok(())
     }
 
-    fn add(&mut self, series: u32, point: Point, how: fn(&mut Points, Point) -> Added) -> Result<Added, Full> {
+    /// Adds points to series at their ends, and empties the list.
+    fn push_all(&mut self, points: &mut Vec<(u32, Point)>, unsettled: &mut Vec<u32>) -> Result<(), Full> {
+        points.drain(..).try_for_each(|(series, point)| self.push(series, point, unsettled))
+    }
+
+    #[inline]
+    fn add(&mut self, series: u32, point: Point, how: impl FnOnce(&mut Points, Point) -> Added) -> Result<Added, Full> {
         if self.points >= self.limits.points {
             return Err(Full::Points(self.limits.points));
         }
