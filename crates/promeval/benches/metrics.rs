@@ -5,7 +5,7 @@
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
-use promeval::exposition::{Exposition, Format, Summary};
+use promeval::exposition::{Exposition, Format};
 use promeval::promql::{Evaluator, parse};
 use promeval::series::{Storage, Target};
 
@@ -59,7 +59,9 @@ fn parse_20_mb_by_prometheus_parse(bencher: Bencher) {
 
 /// The shapes that make careless parsers quadratic: each within a few times the time of ordinary text of its size.
 mod shapes {
-    use super::{Bencher, BytesCount, Exposition, Format, black_box};
+    use promeval::exposition::Summary;
+
+    use super::{Bencher, BytesCount, Exposition, Format, Storage, black_box};
 
     fn bench(bencher: Bencher, text: &str) {
         bencher

@@ -176,6 +176,7 @@ fn openmetrics_is_enforced() {
         ("# TYPE a counter\na_total 2\n# TYPE b gauge\nb 1\n# TYPE a gauge\na 1\n# EOF\n", "the name \"a\" of this family belongs to an earlier one"),
         ("# TYPE h histogram\nh_bucket{le=\"inf\"} 1\n# EOF\n", "must be written +Inf"),
         ("# TYPE s summary\ns{quantile=\"1.5\"} 1\n# EOF\n", "is not between 0 and 1"),
+        ("# TYPE s summary\ns{quantile=\"0.5\"} -1\n# EOF\n", "a quantile or a sum without a count cannot be negative"),
         ("# TYPE s stateset\ns{s=\"a\"} 2\n# EOF\n", "must be 0 or 1"),
         ("# TYPE i info\ni_info 0\n# EOF\n", "must be 1"),
     ];
@@ -203,6 +204,8 @@ fn what_mainstream_clients_send_is_accepted_with_a_warning() {
             &["h_bucket[le=-1] 1", "h_bucket[le=+Inf] 2", "h_count[] 2"], &["line 2: the histogram \"h\" has a _count and no _sum"]),
         (OpenMetrics, "# TYPE h histogram\nh_bucket{le=\"-1\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum -3\nh_count 2\n# EOF\n",
             &["h_bucket[le=-1] 1", "h_bucket[le=+Inf] 2", "h_sum[] -3", "h_count[] 2"], &["line 2: the histogram \"h\" has negative bounds and a _sum"]),
+        (OpenMetrics, "# TYPE s summary\ns{quantile=\"0.5\"} -1\ns_sum -3\ns_count 2\n# EOF\n",
+            &["s[quantile=0.5] -1", "s_sum[] -3", "s_count[] 2"], &["line 2: the summary \"s\" has negative values"]),
         (Prometheus, "# TYPE a counter\na{x=\"1\"} -1\na{x=\"2\"} NaN\na{x=\"3\"} 1\n# TYPE b counter\nb_total -Inf\nc_total -1\n",
             &["a[x=1] -1", "a[x=2] NaN", "a[x=3] 1", "b_total[] -inf", "c_total[] -1"],
             &["line 2: the counter \"a\" is negative or NaN, which no counter can be (2 lines)", "line 6: the counter \"b_total\" is negative"]),

@@ -183,7 +183,7 @@ impl Parser<'_> {
                 )));
             }
         }
-        if let Some((kind, at)) = closed.odd_sum {
+        if let Some((kind, at)) = closed.odd {
             self.exposition.warnings.add(kind, &closed.name, at);
         }
         Ok(())

@@ -60,8 +60,8 @@ pub(super) struct Closed {
     pub(super) is_declared: bool,
     /// Whether it began with metadata after the samples of a family of the same name.
     pub(super) after_samples: bool,
-    /// The offset of a histogram with negative bounds and, as it is or is not in the format, a sum.
-    pub(super) odd_sum: Option<(WarningKind, usize)>,
+    /// What clients write otherwise than the format wants it, and the offset of the first case.
+    pub(super) odd: Option<(WarningKind, usize)>,
 }
 
 /// What the rules need to know about a sample, besides its name and labels.
@@ -88,7 +88,16 @@ pub(super) struct FamilyRules {
     groups: HashSet<u64, RandomState>,
     group: Option<(u64, f64)>,
     buckets: Option<Buckets>,
-    odd_sum: Option<(WarningKind, usize)>,
+    quantiles: Quantiles,
+    odd: Option<(WarningKind, usize)>,
+}
+
+/// The quantiles and the sum of one summary at one timestamp.
+#[derive(Default)]
+struct Quantiles {
+    /// The offset of the first negative value.
+    negative: Option<usize>,
+    counted: bool,
 }
 
 /// The buckets of one histogram at one timestamp.
@@ -106,9 +115,9 @@ struct Buckets {
 
 impl FamilyRules {
     pub(super) fn new(name: String, start: usize, after_samples: bool) -> Self {
-        let (groups, group, buckets, odd_sum) = (HashSet::default(), None, None, None);
+        let (groups, group, buckets, quantiles, odd) = (HashSet::default(), None, None, Quantiles::default(), None);
         let kind = Kind::Unknown;
-        Self { name, kind, start, is_declared: false, after_samples, groups, group, buckets, odd_sum }
+        Self { name, kind, start, is_declared: false, after_samples, groups, group, buckets, quantiles, odd }
     }
 
     pub(super) fn has_samples(&self) -> bool {
@@ -159,6 +168,12 @@ impl FamilyRules {
         if matches!(self.kind, Kind::Histogram | Kind::GaugeHistogram) {
             let buckets = self.buckets.get_or_insert_with(|| Buckets { start: told.start, ..Buckets::default() });
             buckets.sample(suffix, bound, told.value)?;
+        }
+        if self.kind == Kind::Summary {
+            self.quantiles.counted |= suffix == "_count";
+            if told.value < 0.0 {
+                self.quantiles.negative.get_or_insert(told.start);
+            }
         }
         Ok(())
     }
@@ -212,7 +227,7 @@ impl FamilyRules {
             return Err("the samples of one metric are not together".into());
         }
         if last != group || (timestamp.to_bits() != told.timestamp.to_bits()) {
-            self.close_buckets()?;
+            self.close_metric()?;
         }
         Ok(())
     }
@@ -223,8 +238,8 @@ impl FamilyRules {
         if value.is_nan() && (counts || suffix == "_gsum") {
             return Err("a value that only counts up cannot be NaN".into());
         }
-        // What is negative may be in the sum of a histogram whose bounds are.
-        let is_sum = suffix == "_sum" && self.kind == Kind::Histogram;
+        // What is negative may be in a sum: the metric as a whole shows it.
+        let is_sum = suffix == "_sum" && matches!(self.kind, Kind::Histogram | Kind::Summary);
         if value < 0.0 && counts && !is_sum {
             return Err("a value that only counts up cannot be negative".into());
         }
@@ -235,9 +250,6 @@ impl FamilyRules {
             Kind::StateSet if value != 0.0 && value != 1.0 => return Err("the value of a state must be 0 or 1".into()),
             #[expect(clippy::float_cmp, reason = "the specification asks for exactly 1")]
             Kind::Info if value != 1.0 => return Err("the value of an info must be 1".into()),
-            Kind::Summary if suffix.is_empty() && value < 0.0 => {
-                return Err("a quantile's value cannot be negative".into());
-            }
             _ => {}
         }
         let carries = match self.kind {
@@ -251,12 +263,21 @@ impl FamilyRules {
         Ok(())
     }
 
-    fn close_buckets(&mut self) -> Result<(), String> {
+    /// Checks what only all samples of one metric show.
+    fn close_metric(&mut self) -> Result<(), String> {
+        let quantiles = std::mem::take(&mut self.quantiles);
+        if let Some(start) = quantiles.negative {
+            // Of negative observations the Go client makes a whole summary all the same.
+            if !quantiles.counted {
+                return Err("a quantile or a sum without a count cannot be negative".into());
+            }
+            self.odd.get_or_insert((WarningKind::NegativeSummary, start));
+        }
         let Some(buckets) = self.buckets.take() else { return Ok(()) };
         if buckets.negative && self.kind == Kind::Histogram {
             let kind = if buckets.sum.is_some() { WarningKind::NegativeBounds } else { WarningKind::NoSum };
             if buckets.count.is_some() {
-                self.odd_sum.get_or_insert((kind, buckets.start));
+                self.odd.get_or_insert((kind, buckets.start));
             }
         }
         buckets.close()
@@ -264,7 +285,7 @@ impl FamilyRules {
 
     /// Checks what only the whole family shows.
     pub(super) fn close(mut self, unit: Option<&str>) -> Result<Closed, String> {
-        self.close_buckets()?;
+        self.close_metric()?;
         if let Some(unit) = unit.filter(|unit| !unit.is_empty()) {
             let fits = self.name.strip_suffix(unit).is_some_and(|rest| rest.ends_with('_'));
             if !fits {
@@ -274,8 +295,8 @@ impl FamilyRules {
                 return Err("a family of this type has no unit".into());
             }
         }
-        let Self { name, kind, is_declared, after_samples, odd_sum, .. } = self;
-        Ok(Closed { name, kind, is_declared, after_samples, odd_sum })
+        let Self { name, kind, is_declared, after_samples, odd, .. } = self;
+        Ok(Closed { name, kind, is_declared, after_samples, odd })
     }
 }
 

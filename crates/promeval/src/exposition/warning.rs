@@ -33,6 +33,8 @@ pub enum WarningKind {
     NoSum,
     /// An `OpenMetrics` histogram with negative bounds has a `_sum`, as the Go client writes it.
     NegativeBounds,
+    /// An `OpenMetrics` summary has negative quantiles or a negative sum, as the Go client writes it.
+    NegativeSummary,
     /// The text is written as `OpenMetrics`, with `# EOF` or `# UNIT`, and was read as the Prometheus text format.
     OpenMetricsText,
 }
@@ -48,6 +50,7 @@ impl fmt::Display for Warning {
             WarningKind::SharedName => write!(f, "a second family has the name {name:?}"),
             WarningKind::NoSum => write!(f, "the histogram {name:?} has a _count and no _sum"),
             WarningKind::NegativeBounds => write!(f, "the histogram {name:?} has negative bounds and a _sum"),
+            WarningKind::NegativeSummary => write!(f, "the summary {name:?} has negative values"),
             WarningKind::OpenMetricsText => write!(
                 f,
                 "{name:?} is OpenMetrics, and the text is read as the Prometheus text format: its content type should be \

@@ -26,7 +26,9 @@ impl Storage {
         for index in self.names_of(selector.metric_name(), &names) {
             let series = &self.names[index as usize].series;
             if tests.is_empty() {
-                series.iter().for_each(|series| visit(*series));
+                for series in series {
+                    visit(*series);
+                }
                 continue;
             }
             for series in series {
