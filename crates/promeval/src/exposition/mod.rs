@@ -406,6 +406,28 @@ impl<'a> Exposition<'a> {
         self.timestamps.truncate(self.samples.len());
     }
 
+    /// Removes samples by their indices, which are sorted; none of them is the first of its name.
+    fn remove(&mut self, indices: &[usize]) {
+        if indices.is_empty() {
+            return;
+        }
+        for index in indices {
+            let name = self.samples[*index].name(self.text).text(self.text);
+            if let Some(known) = self.names.find(self.text, &name) {
+                self.names.list[known].samples -= 1;
+            }
+        }
+        for name in &mut self.names.list {
+            let before = indices.partition_point(|index| *index < name.first as usize);
+            name.first -= u32::try_from(before).unwrap_or(0);
+        }
+        let keep = |index: usize| indices.binary_search(&index).is_err();
+        let mut index = 0..;
+        self.samples.retain(|_| index.next().is_none_or(keep));
+        let mut index = 0..;
+        self.timestamps.retain(|_| index.next().is_none_or(keep));
+    }
+
     fn timestamp(&self, index: usize) -> f64 {
         self.timestamps.get(index).copied().unwrap_or(f64::NAN)
     }
