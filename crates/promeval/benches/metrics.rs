@@ -153,6 +153,9 @@ mod window {
         let expr = parse(source).unwrap();
         bencher.counter(BytesCount::new(text.len() * 24)).bench(|| {
             let mut storage = Storage::default().keeping(expr.selectors());
+            if !expr.reads_past() {
+                storage = storage.newest_only();
+            }
             let mut target = Target::new([("job", "shop")]);
             for at in (0..SCRAPES).map(|index| index * 5_000) {
                 let exposition = Exposition::parse(black_box(text.as_bytes()), Format::Prometheus).unwrap();

@@ -22,7 +22,7 @@ use crate::symbols::{Pair, Symbol, Symbols};
 use crate::table::Table;
 use kept::{Run, Wanted, WantedNames};
 pub use limits::{Full, Limits};
-use points::{Added, Points};
+use points::{Added, Points, SameTime};
 use resolve::Resolver;
 pub use rule::RuleSeries;
 pub use scrape::Target;
@@ -90,6 +90,8 @@ pub struct Storage {
     limits: Limits,
     /// What is stored; everything where there is none.
     kept: Option<Vec<Selector>>,
+    /// Whether a series has only its newest point.
+    newest_only: bool,
 }
 
 /// A series: 32 bytes, and 8 for each label. Three allocations a label, as there were once, took eight times that.
@@ -123,13 +125,20 @@ impl Storage {
         Self { kept: Some(selectors.into_iter().cloned().collect()), ..self }
     }
 
+    /// Keeps only the newest point of each series. That is enough for expressions that do not [read the past](crate::promql::ast::Expr::reads_past),
+    /// evaluated at the time of the newest scrape or later; a window of scrapes then takes the memory of one of them.
+    #[must_use]
+    pub fn newest_only(self) -> Self {
+        Self { newest_only: true, ..self }
+    }
+
     /// Adds a point. If a series gets two points at the same millisecond, the later call wins.
     ///
     /// # Errors
     /// The limit that the storage has reached.
     pub fn append(&mut self, labels: &Labels, point: Point) -> Result<(), Full> {
         let Some(series) = self.kept_series(labels)? else { return Ok(()) };
-        self.add(series, point, Points::set).map(drop)
+        self.add(series, point, SameTime::LastWins).map(drop)
     }
 
     /// Adds the samples whose metric name is wanted, each with the extra labels (a label of its own that has the same name
@@ -280,7 +289,7 @@ impl Storage {
 
     /// Adds a point to a series at the end; see [`Points::push`].
     fn push(&mut self, series: u32, point: Point, unsettled: &mut Vec<u32>) -> Result<(), Full> {
-        if self.add(series, point, Points::push)? == Added::Unsettled {
+        if self.add(series, point, SameTime::FirstStays)? == Added::Unsettled {
             unsettled.push(series);
         }
         Ok(())
@@ -292,12 +301,16 @@ impl Storage {
     }
 
     #[inline]
-    fn add(&mut self, series: u32, point: Point, how: impl FnOnce(&mut Points, Point) -> Added) -> Result<Added, Full> {
+    fn add(&mut self, series: u32, point: Point, same_time: SameTime) -> Result<Added, Full> {
         if self.points >= self.limits.points {
             return Err(Full::Points(self.limits.points));
         }
         let Some(stored) = self.series.get_mut(series as usize) else { return Ok(Added::Known) };
-        let added = how(&mut stored.points, point);
+        let added = match same_time {
+            _ if self.newest_only => stored.points.replace(point, same_time),
+            SameTime::FirstStays => stored.points.push(point),
+            SameTime::LastWins => stored.points.set(point),
+        };
         self.points += usize::from(added != Added::Known);
         if !point.is_stale() {
             let span = &mut self.names[stored.name as usize].span;

@@ -15,6 +15,13 @@ pub(super) enum Points {
     Many { newest: Point, all: Vec<Point> },
 }
 
+/// Which of two points at one time stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SameTime {
+    FirstStays,
+    LastWins,
+}
+
 /// What came of a point that was added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Added {
@@ -76,6 +83,23 @@ impl Points {
         }
         self.change(|points| points.push(point));
         if newest < point.time { Added::New } else { Added::Unsettled }
+    }
+
+    /// Takes a newer point in the place of all others; of two at one time, that which [`Points::set`] or [`Points::push`] would
+    /// take.
+    pub(super) fn replace(&mut self, point: Point, same_time: SameTime) -> Added {
+        match self.newest() {
+            Some(newest) if point.time < newest.time => Added::Known,
+            Some(newest) if point.time == newest.time && same_time == SameTime::FirstStays => Added::Known,
+            Some(_) => {
+                *self = Self::One(point);
+                Added::Known
+            }
+            None => {
+                *self = Self::One(point);
+                Added::New
+            }
+        }
     }
 
     /// Sorts the points; of those at one time the first that was added stays. Returns how many were dropped.
