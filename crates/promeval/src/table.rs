@@ -10,10 +10,6 @@ use hashbrown::HashTable;
 pub(crate) struct Table(HashTable<(u32, u32)>);
 
 impl Table {
-    pub(crate) fn with_capacity(capacity: usize) -> Self {
-        Self(HashTable::with_capacity(capacity))
-    }
-
     /// The index of an entry with this hash that is the one looked for.
     pub(crate) fn find(&self, hash: u64, is_wanted: impl Fn(usize) -> bool) -> Option<u32> {
         let half = half(hash);

@@ -42,6 +42,28 @@ fn dump(storage: &Storage) -> Vec<String> {
 }
 
 #[test]
+fn a_storage_may_keep_the_newest_point_only() {
+    for (source, reads_past) in [
+        ("sum(a) / 2 > 1", false),
+        ("a offset 1m", true),
+        ("sum(a @ 5)", true),
+        ("sum(rate(a[1m]))", true),
+        ("max_over_time(a[1m:])", true),
+    ] {
+        assert_eq!(parse(source).unwrap().reads_past(), reads_past, "{source}");
+    }
+    let (mut storage, mut target) = (Storage::default().newest_only(), Target::new([("", "")]));
+    scrape(&mut target, &mut storage, "a 1\nb 1\nb{x=\"\"} 1\n", 0);
+    scrape(&mut target, &mut storage, "a 2\n", 5_000);
+    scrape(&mut target, &mut storage, "a 3\n", 10_000);
+    storage.append(&Labels::new([("__name__", "c")]), Point { time: 10_000, value: 1.0 }).unwrap();
+    storage.append(&Labels::new([("__name__", "c")]), Point { time: 10_000, value: 2.0 }).unwrap();
+    storage.append(&Labels::new([("__name__", "c")]), Point { time: 5_000, value: 3.0 }).unwrap();
+    assert_eq!(dump(&storage), ["a 3@10000", "b stale@5000", "c 2@10000"]);
+    assert_eq!(found(&storage, "{__name__=~'[abc]'}", 10_000), ["a 3", "c 2"]);
+}
+
+#[test]
 fn a_target_labels_its_series() {
     let text = "a{job=\"own\"} 1\nb 2\nc{instance=\"x\",exported_instance=\"y\"} 3\nd{x=\"\",job=\"\"} 4\n";
     let labels = [("job", "shop"), ("instance", "shop:80"), ("empty", "")];

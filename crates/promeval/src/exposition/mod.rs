@@ -24,7 +24,6 @@ use std::collections::HashMap;
 pub use error::ParseError;
 use names::Names;
 use scan::Span;
-pub(crate) use scan::common_prefix;
 pub use summary::Summary;
 use warning::Warnings;
 pub use warning::{Warning, WarningKind};
@@ -209,10 +208,6 @@ pub(crate) struct WrittenLabel<'e> {
     text: &'e str,
     name: Span,
     value: Span,
-    pub(crate) raw_name: &'e [u8],
-    pub(crate) raw_value: &'e [u8],
-    /// Where the value ends in the sample's key.
-    pub(crate) end: usize,
 }
 
 impl<'e> WrittenLabel<'e> {
@@ -223,6 +218,20 @@ impl<'e> WrittenLabel<'e> {
     pub(crate) fn value(&self) -> Cow<'e, str> {
         self.value.text(self.text)
     }
+
+    pub(crate) fn raw_name(&self) -> &'e [u8] {
+        self.name.bytes(self.text)
+    }
+
+    pub(crate) fn raw_value(&self) -> &'e [u8] {
+        self.value.bytes(self.text)
+    }
+}
+
+/// A label's value that is followed by a closing quote, and its bytes as written.
+pub(crate) fn value_before_quote(written: &str) -> (Cow<'_, str>, &[u8]) {
+    let value = scan::until_quote(written, 0);
+    (value.text(written), value.bytes(written))
 }
 
 impl<'e> Sample<'e> {
@@ -245,33 +254,23 @@ impl<'e> Sample<'e> {
 
     /// Whether the name is written like this, without quotes: quicker than asking for the name.
     pub(crate) fn is_named(&self, name: &[u8]) -> bool {
-        let rest = self.key().strip_prefix(name).filter(|_| !name.is_empty());
+        let rest = self.key().as_bytes().strip_prefix(name).filter(|_| !name.is_empty());
         rest.is_some_and(|rest| rest.first().is_none_or(|byte| !scan::is_metric_name_byte(*byte)))
     }
 
     /// The text of name and labels: in two expositions, samples with the same key are of the same series.
-    pub(crate) fn key(&self) -> &'e [u8] {
+    pub(crate) fn key(&self) -> &'e str {
         let raw = self.raw();
-        &self.exposition.text.as_bytes()[raw.start()..raw.end()]
+        &self.exposition.text[raw.start()..raw.end()]
     }
 
     /// The labels with their places.
     pub(crate) fn written(&self) -> impl Iterator<Item = WrittenLabel<'e>> + use<'e> {
-        self.written_from(self.raw().start())
-    }
-
-    /// The labels that come after so many bytes of the key, behind a label.
-    pub(crate) fn written_after(&self, bytes: usize) -> impl Iterator<Item = WrittenLabel<'e>> + use<'e> {
-        self.written_from(self.raw().start() + bytes)
-    }
-
-    fn written_from(&self, at: usize) -> impl Iterator<Item = WrittenLabel<'e>> + use<'e> {
-        let (text, start) = (self.exposition.text, self.raw().start());
-        let mut labels = Written::new(text, at, self.raw().end());
+        let (text, raw) = (self.exposition.text, self.raw());
+        let mut labels = Written::new(text, raw.start(), raw.end());
         std::iter::from_fn(move || {
             let (name, value) = labels.next_spans()?;
-            let (raw_name, raw_value) = (name.bytes(text), value.bytes(text));
-            Some(WrittenLabel { text, name, value, raw_name, raw_value, end: value.end() - start })
+            Some(WrittenLabel { text, name, value })
         })
     }
 
@@ -384,6 +383,10 @@ impl<'a> Exposition<'a> {
         &self.warnings.list
     }
 
+    pub(crate) fn has_timestamps(&self) -> bool {
+        !self.timestamps.is_empty()
+    }
+
     fn has_samples(&self, name: &str) -> bool {
         self.names.find(self.text, name).is_some_and(|index| self.names.list[index].samples > 0)
     }
@@ -401,6 +404,28 @@ impl<'a> Exposition<'a> {
     fn pop(&mut self) {
         self.samples.pop();
         self.timestamps.truncate(self.samples.len());
+    }
+
+    /// Removes samples by their indices, which are sorted; none of them is the first of its name.
+    fn remove(&mut self, indices: &[usize]) {
+        if indices.is_empty() {
+            return;
+        }
+        for index in indices {
+            let name = self.samples[*index].name(self.text).text(self.text);
+            if let Some(known) = self.names.find(self.text, &name) {
+                self.names.list[known].samples -= 1;
+            }
+        }
+        for name in &mut self.names.list {
+            let before = indices.partition_point(|index| *index < name.first as usize);
+            name.first -= u32::try_from(before).unwrap_or(0);
+        }
+        let keep = |index: usize| indices.binary_search(&index).is_err();
+        let mut index = 0..;
+        self.samples.retain(|_| index.next().is_none_or(keep));
+        let mut index = 0..;
+        self.timestamps.retain(|_| index.next().is_none_or(keep));
     }
 
     fn timestamp(&self, index: usize) -> f64 {

@@ -1,7 +1,7 @@
 //! The `OpenMetrics` 1.0 text format: its lines. What the lines of one family must satisfy together is in
 //! `openmetrics_rules`.
 
-use super::duplicates::Seen;
+use super::duplicates::{Hashes, Seen};
 use super::error::line_of;
 use super::names::MAX_NAMES;
 use super::openmetrics_rules::{Claim, Claims, Closed, FamilyRules, Told};
@@ -21,7 +21,8 @@ pub(super) fn parse(text: &str) -> Result<Exposition<'_>, ParseError> {
         run: Run::default(),
         rules: None,
         claims: Claims::default(),
-        seen: Seen::new(lines),
+        hashes: Hashes::default(),
+        seen: Seen::default(),
     };
     while !parser.line()? {}
     Ok(parser.exposition)
@@ -36,6 +37,7 @@ struct Parser<'a> {
     /// The rules of the family that the lines before belong to.
     rules: Option<FamilyRules>,
     claims: Claims,
+    hashes: Hashes,
     seen: Seen,
 }
 
@@ -121,16 +123,10 @@ impl Parser<'_> {
         rest_at: usize,
     ) -> Result<(), ParseError> {
         let text = self.cursor.text;
-        let Exposition { families, warnings, types, .. } = &mut self.exposition;
+        let Exposition { families, types, .. } = &mut self.exposition;
         let family = &mut families[family];
         let twice = match word {
-            "HELP" => {
-                match &mut family.help {
-                    Some(_) => warnings.add(WarningKind::SecondHelp, &family.name, start),
-                    help => *help = Some(unescape(rest)),
-                }
-                false
-            }
+            "HELP" => family.help.replace(unescape(rest)).is_some(),
             "UNIT" => family.unit.replace(rest.to_owned()).is_some(),
             _ => {
                 let kind = match rest {
@@ -189,8 +185,8 @@ impl Parser<'_> {
                 )));
             }
         }
-        if let Some(at) = closed.without_sum {
-            self.exposition.warnings.add(WarningKind::NoSum, &closed.name, at);
+        if let Some((kind, at)) = closed.odd {
+            self.exposition.warnings.add(kind, &closed.name, at);
         }
         Ok(())
     }
@@ -285,7 +281,7 @@ impl Parser<'_> {
         }
         self.begin_run(span, start)?;
         let hash = self.run.hash.wrapping_add(self.labels.hash());
-        if let Some(index) = self.seen.note(&self.exposition, hash) {
+        if let Some(index) = self.seen.note(&self.hashes, &self.exposition, hash) {
             let before = self.exposition.samples[index];
             if !same_value(before.value, told.value) {
                 let first = line_of(text, before.start()).0;
@@ -322,7 +318,7 @@ impl Parser<'_> {
             // A text has fewer samples than bytes, and those are bounded by 2^31.
             names.list[name].first = u32::try_from(samples.len() - 1).unwrap_or(u32::MAX);
         }
-        self.run = Run { raw: span.raw(text), name, hash: self.seen.name_hash(&span.text(text)) };
+        self.run = Run { raw: span.raw(text), name, hash: self.hashes.of_name(&span.text(text)) };
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 
-use super::{Format, Kind};
+use super::{Format, Kind, WarningKind};
 use crate::number::parse_float;
 
 /// The names that the families so far have claimed: those of their samples, and their own.
@@ -38,8 +38,8 @@ impl Claims {
             let name = format!("{}{suffix}", closed.name);
             match self.0.get(&name).map(|known| *known == Use::Family || new == Use::Family) {
                 None => drop(self.0.insert(name, new)),
-                // A family that is only implied by its samples is one whose lines are not together.
-                Some(true) if closed.is_declared => {
+                // Right behind the other one: elsewhere it is a family whose lines are not together.
+                Some(true) if closed.is_declared && closed.after_samples => {
                     claim = Claim::SharesName;
                     if new == Use::Samples {
                         self.0.insert(name, new);
@@ -58,8 +58,10 @@ pub(super) struct Closed {
     pub(super) kind: Kind,
     /// Whether it has a `# TYPE` line.
     pub(super) is_declared: bool,
-    /// The offset of a histogram that has a count and no sum, if there is one.
-    pub(super) without_sum: Option<usize>,
+    /// Whether it began with metadata after the samples of a family of the same name.
+    pub(super) after_samples: bool,
+    /// What clients write otherwise than the format wants it, and the offset of the first case.
+    pub(super) odd: Option<(WarningKind, usize)>,
 }
 
 /// What the rules need to know about a sample, besides its name and labels.
@@ -86,7 +88,16 @@ pub(super) struct FamilyRules {
     groups: HashSet<u64, RandomState>,
     group: Option<(u64, f64)>,
     buckets: Option<Buckets>,
-    without_sum: Option<usize>,
+    quantiles: Quantiles,
+    odd: Option<(WarningKind, usize)>,
+}
+
+/// The quantiles and the sum of one summary at one timestamp.
+#[derive(Default)]
+struct Quantiles {
+    /// The offset of the first negative value.
+    negative: Option<usize>,
+    counted: bool,
 }
 
 /// The buckets of one histogram at one timestamp.
@@ -104,9 +115,9 @@ struct Buckets {
 
 impl FamilyRules {
     pub(super) fn new(name: String, start: usize, after_samples: bool) -> Self {
-        let (groups, group, buckets, without_sum) = (HashSet::default(), None, None, None);
+        let (groups, group, buckets, quantiles, odd) = (HashSet::default(), None, None, Quantiles::default(), None);
         let kind = Kind::Unknown;
-        Self { name, kind, start, is_declared: false, after_samples, groups, group, buckets, without_sum }
+        Self { name, kind, start, is_declared: false, after_samples, groups, group, buckets, quantiles, odd }
     }
 
     pub(super) fn has_samples(&self) -> bool {
@@ -157,6 +168,12 @@ impl FamilyRules {
         if matches!(self.kind, Kind::Histogram | Kind::GaugeHistogram) {
             let buckets = self.buckets.get_or_insert_with(|| Buckets { start: told.start, ..Buckets::default() });
             buckets.sample(suffix, bound, told.value)?;
+        }
+        if self.kind == Kind::Summary {
+            self.quantiles.counted |= suffix == "_count";
+            if told.value < 0.0 {
+                self.quantiles.negative.get_or_insert(told.start);
+            }
         }
         Ok(())
     }
@@ -210,7 +227,7 @@ impl FamilyRules {
             return Err("the samples of one metric are not together".into());
         }
         if last != group || (timestamp.to_bits() != told.timestamp.to_bits()) {
-            self.close_buckets()?;
+            self.close_metric()?;
         }
         Ok(())
     }
@@ -221,7 +238,9 @@ impl FamilyRules {
         if value.is_nan() && (counts || suffix == "_gsum") {
             return Err("a value that only counts up cannot be NaN".into());
         }
-        if value < 0.0 && counts {
+        // What is negative may be in a sum: the metric as a whole shows it.
+        let is_sum = suffix == "_sum" && matches!(self.kind, Kind::Histogram | Kind::Summary);
+        if value < 0.0 && counts && !is_sum {
             return Err("a value that only counts up cannot be negative".into());
         }
         if matches!(suffix, "_count" | "_bucket" | "_gcount") && value.fract() != 0.0 {
@@ -231,9 +250,6 @@ impl FamilyRules {
             Kind::StateSet if value != 0.0 && value != 1.0 => return Err("the value of a state must be 0 or 1".into()),
             #[expect(clippy::float_cmp, reason = "the specification asks for exactly 1")]
             Kind::Info if value != 1.0 => return Err("the value of an info must be 1".into()),
-            Kind::Summary if suffix.is_empty() && value < 0.0 => {
-                return Err("a quantile's value cannot be negative".into());
-            }
             _ => {}
         }
         let carries = match self.kind {
@@ -247,20 +263,29 @@ impl FamilyRules {
         Ok(())
     }
 
-    fn close_buckets(&mut self) -> Result<(), String> {
-        let Some(buckets) = self.buckets.take() else { return Ok(()) };
-        if buckets.count.is_some() && buckets.sum.is_none() && buckets.gauge_sum.is_none() {
-            if self.kind == Kind::GaugeHistogram {
-                return Err("there is a _gcount without a _gsum".into());
+    /// Checks what only all samples of one metric show.
+    fn close_metric(&mut self) -> Result<(), String> {
+        let quantiles = std::mem::take(&mut self.quantiles);
+        if let Some(start) = quantiles.negative {
+            // Of negative observations the Go client makes a whole summary all the same.
+            if !quantiles.counted {
+                return Err("a quantile or a sum without a count cannot be negative".into());
             }
-            self.without_sum.get_or_insert(buckets.start);
+            self.odd.get_or_insert((WarningKind::NegativeSummary, start));
+        }
+        let Some(buckets) = self.buckets.take() else { return Ok(()) };
+        if buckets.negative && self.kind == Kind::Histogram {
+            let kind = if buckets.sum.is_some() { WarningKind::NegativeBounds } else { WarningKind::NoSum };
+            if buckets.count.is_some() {
+                self.odd.get_or_insert((kind, buckets.start));
+            }
         }
         buckets.close()
     }
 
     /// Checks what only the whole family shows.
     pub(super) fn close(mut self, unit: Option<&str>) -> Result<Closed, String> {
-        self.close_buckets()?;
+        self.close_metric()?;
         if let Some(unit) = unit.filter(|unit| !unit.is_empty()) {
             let fits = self.name.strip_suffix(unit).is_some_and(|rest| rest.ends_with('_'));
             if !fits {
@@ -270,8 +295,8 @@ impl FamilyRules {
                 return Err("a family of this type has no unit".into());
             }
         }
-        let Self { name, kind, is_declared, without_sum, .. } = self;
-        Ok(Closed { name, kind, is_declared, without_sum })
+        let Self { name, kind, is_declared, after_samples, odd, .. } = self;
+        Ok(Closed { name, kind, is_declared, after_samples, odd })
     }
 }
 
@@ -289,6 +314,9 @@ impl Buckets {
                 (self.bound, self.value) = (Some(bound), value);
             }
             "_count" | "_gcount" => self.count = Some(value),
+            "_sum" if value < 0.0 && !self.negative => {
+                return Err("the sum of values that have no negative bucket cannot be negative".into());
+            }
             "_sum" => self.sum = Some(value),
             "_gsum" => self.gauge_sum = Some(value),
             _ => {}
@@ -304,7 +332,9 @@ impl Buckets {
             Self { count: Some(count), value, .. } if count != value => fail("the count differs from the +Inf bucket"),
             Self { sum: Some(_), count: None, .. } => fail("there is a _sum without a _count"),
             Self { gauge_sum: Some(_), count: None, .. } => fail("there is a _gsum without a _gcount"),
-            Self { negative: true, sum: Some(_), .. } => fail("a histogram with negative buckets has no _sum"),
+            Self { negative: false, sum: None, gauge_sum: None, count: Some(_), .. } => {
+                fail("there is a count without a sum")
+            }
             Self { negative: false, gauge_sum: Some(sum), .. } if sum < 0.0 => {
                 fail("the _gsum is negative and no bucket is")
             }

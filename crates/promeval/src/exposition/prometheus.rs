@@ -1,6 +1,6 @@
 //! The Prometheus text format, 0.0.4 and 1.0.0.
 
-use super::duplicates::Seen;
+use super::duplicates::{Hashes, Keys};
 use super::error::line_of;
 use super::names::MAX_NAMES;
 use super::scan::{Cursor, LabelSet, Span, Style, unescape};
@@ -14,11 +14,13 @@ pub(super) fn parse(text: &str) -> Result<Exposition<'_>, ParseError> {
         exposition: Exposition::new(text, lines, Format::Prometheus),
         labels: LabelSet::default(),
         run: Run::default(),
-        seen: Seen::new(lines),
+        hashes: Hashes::default(),
+        keys: Keys::new(lines),
     };
-    while parser.cursor.at < text.len() {
-        parser.line()?;
-    }
+    let parsed = parser.lines();
+    // What is repeated is in front of the line that cannot be read.
+    parser.drop_repeated()?;
+    parsed?;
     Ok(parser.exposition)
 }
 
@@ -27,7 +29,8 @@ struct Parser<'a> {
     exposition: Exposition<'a>,
     labels: LabelSet,
     run: Run<'a>,
-    seen: Seen,
+    hashes: Hashes,
+    keys: Keys,
 }
 
 /// What is known of the name of the sample before: families come in runs.
@@ -44,6 +47,32 @@ struct Run<'a> {
 }
 
 impl<'a> Parser<'a> {
+    fn lines(&mut self) -> Result<(), ParseError> {
+        while self.cursor.at < self.cursor.text.len() {
+            self.line()?;
+        }
+        Ok(())
+    }
+
+    /// Drops samples that say again what an earlier one says.
+    fn drop_repeated(&mut self) -> Result<(), ParseError> {
+        let text = self.cursor.text;
+        let repeated = std::mem::take(&mut self.keys).repeated(&self.exposition);
+        for (first, later) in &repeated {
+            let [first, later] = [first, later].map(|index| self.exposition.samples[*index]);
+            if !same_value(first.value, later.value) {
+                let line = line_of(text, first.start()).0;
+                let cause = format!("the series is already on line {line}, with the same timestamp and another value");
+                return Err(ParseError::at(text, later.start(), cause));
+            }
+            let name = later.name(text).text(text);
+            self.exposition.warnings.add(WarningKind::Duplicate, &name, later.start());
+        }
+        let indices: Vec<usize> = repeated.into_iter().map(|(_, later)| later).collect();
+        self.exposition.remove(&indices);
+        Ok(())
+    }
+
     fn line(&mut self) -> Result<(), ParseError> {
         self.cursor.skip_blanks();
         match self.cursor.peek() {
@@ -76,10 +105,14 @@ impl<'a> Parser<'a> {
     fn help(&mut self) -> Result<(), ParseError> {
         let (start, family) = self.family("HELP")?;
         let text = unescape(self.rest_of_line()?);
-        let Exposition { families, warnings, .. } = &mut self.exposition;
-        match &mut families[family].help {
-            Some(_) => warnings.add(WarningKind::SecondHelp, &families[family].name, start),
-            help => *help = Some(text),
+        let name = &self.exposition.families[family].name;
+        if self.exposition.families[family].help.is_none() {
+            self.exposition.families[family].help = Some(text);
+        } else if self.exposition.has_samples(name) {
+            let cause = format!("a second HELP line for {name:?}, after its samples");
+            return Err(ParseError::at(self.cursor.text, start, cause));
+        } else {
+            self.exposition.warnings.add(WarningKind::SecondHelp, name, start);
         }
         Ok(())
     }
@@ -188,7 +221,7 @@ impl<'a> Parser<'a> {
         let value = self.cursor.value("value")?;
         let timestamp = self.timestamp()?;
         self.exposition.push(RawSample::new(start, end, value), timestamp);
-        self.check(name, start, value)
+        self.check(name, start, value, timestamp)
     }
 
     /// Milliseconds after the value, if any, and the end of the line.
@@ -223,7 +256,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn check(&mut self, name: Span, start: usize, value: f64) -> Result<(), ParseError> {
+    fn check(&mut self, name: Span, start: usize, value: f64, timestamp: f64) -> Result<(), ParseError> {
         let text = self.cursor.text;
         if self.run.raw.as_bytes() != name.bytes(text) {
             self.run = self.begin_run(name);
@@ -232,18 +265,8 @@ impl<'a> Parser<'a> {
         if let Some(label) = self.run.number {
             self.check_number_label(label)?;
         }
-        let hash = self.run.hash.wrapping_add(self.labels.hash());
-        if let Some(index) = self.seen.note(&self.exposition, hash) {
-            let before = self.exposition.samples[index];
-            if !same_value(before.value, value) {
-                let first = line_of(text, before.start()).0;
-                let cause = format!("the series is already on line {first}, with the same timestamp and another value");
-                return Err(ParseError::at(text, start, cause));
-            }
-            self.exposition.pop();
-            self.exposition.warnings.add(WarningKind::Duplicate, &name.text(text), start);
-            return Ok(());
-        }
+        let series = self.run.hash.wrapping_add(self.labels.hash());
+        self.keys.add(&self.hashes, series, timestamp);
         self.exposition.names.list[self.run.name].samples += 1;
         if self.run.is_counter && (value < 0.0 || value.is_nan()) {
             self.exposition.warnings.add(WarningKind::BadCounter, &name.text(text), start);
@@ -282,7 +305,7 @@ impl<'a> Parser<'a> {
         };
         let is_total = || name.strip_suffix("_total").is_some_and(|base| kind_of(base) == Some(Kind::Counter));
         let is_counter = kind == Some(Kind::Counter) || is_total();
-        let hash = self.seen.name_hash(&name);
+        let hash = self.hashes.of_name(&name);
         let index = self.exposition.names.enter(text, span);
         let entry = &mut self.exposition.names.list[index];
         if entry.samples == 0 {

@@ -22,15 +22,19 @@ pub struct Warning {
 pub enum WarningKind {
     /// A counter has a value that no counter can have: negative, NaN or `-Inf`. It is not data.
     BadCounter,
-    /// A family has a second `# HELP` line; the first one stays.
+    /// A family has a second `# HELP` line before its samples, in the Prometheus text format; the first one stays.
     SecondHelp,
     /// A series is there twice, with the same value and timestamp.
     Duplicate,
     /// Two `OpenMetrics` families have one name, and samples of different names: the Go client writes a gauge
     /// `go_memstats_alloc_bytes` beside the counter of that name.
     SharedName,
-    /// An `OpenMetrics` histogram has a `_count` and no `_sum`, as the Python client writes it.
+    /// An `OpenMetrics` histogram with negative bounds has a `_count` and no `_sum`, as the Python client writes it.
     NoSum,
+    /// An `OpenMetrics` histogram with negative bounds has a `_sum`, as the Go client writes it.
+    NegativeBounds,
+    /// An `OpenMetrics` summary has negative quantiles or a negative sum, as the Go client writes it.
+    NegativeSummary,
     /// The text is written as `OpenMetrics`, with `# EOF` or `# UNIT`, and was read as the Prometheus text format.
     OpenMetricsText,
 }
@@ -45,6 +49,8 @@ impl fmt::Display for Warning {
             WarningKind::Duplicate => write!(f, "a series of {name:?} is repeated with the same value"),
             WarningKind::SharedName => write!(f, "a second family has the name {name:?}"),
             WarningKind::NoSum => write!(f, "the histogram {name:?} has a _count and no _sum"),
+            WarningKind::NegativeBounds => write!(f, "the histogram {name:?} has negative bounds and a _sum"),
+            WarningKind::NegativeSummary => write!(f, "the summary {name:?} has negative values"),
             WarningKind::OpenMetricsText => write!(
                 f,
                 "{name:?} is OpenMetrics, and the text is read as the Prometheus text format: its content type should be \

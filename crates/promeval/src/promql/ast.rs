@@ -137,6 +137,16 @@ impl Expr {
         }
     }
 
+    /// Whether the expression reads samples that are not the newest ones of their series: by a range, a subquery, an offset or `@`.
+    #[must_use]
+    pub fn reads_past(&self) -> bool {
+        match &self.kind {
+            ExprKind::Selector(selector) => selector.shift.offset.is_some() || selector.shift.at.is_some(),
+            ExprKind::Matrix(..) | ExprKind::Subquery(_) => true,
+            _ => self.children().into_iter().any(Self::reads_past),
+        }
+    }
+
     /// Every selector in the expression, in the order of the source.
     #[must_use]
     pub fn selectors(&self) -> Vec<&Selector> {

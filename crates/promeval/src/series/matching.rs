@@ -11,27 +11,47 @@ use crate::symbols::{Pair, Symbol, Symbols};
 
 impl Storage {
     /// The series that a selector matches, those of one name after the other.
-    pub(crate) fn matching<'a>(&'a self, selector: &'a Selector) -> impl Iterator<Item = u32> + use<'a> {
+    pub(crate) fn matching(&self, selector: &Selector) -> Vec<u32> {
+        let mut found = Vec::new();
+        self.for_each_matching(selector, |series| found.push(series));
+        found
+    }
+
+    /// Visits the series that a selector matches, those of one name after the other.
+    pub(crate) fn for_each_matching(&self, selector: &Selector, mut visit: impl FnMut(u32)) {
         let (names, others): (Vec<&Matcher>, Vec<&Matcher>) =
             selector.matchers.iter().partition(|matcher| matcher.label == METRIC_NAME);
         let mut tests: Vec<Prepared> = others.iter().map(|matcher| Prepared::new(matcher, &self.symbols)).collect();
-        let fits = move |(symbol, _): &(&Symbol, &u32)| {
-            names.iter().all(|matcher| matcher.test.holds(self.symbols.get(**symbol)))
-        };
         // One name is looked up; a pattern is held against each name once, not against each series.
-        let named: Vec<u32> = if let Some(name) = selector.metric_name() {
-            let known = self.symbols.find(name).and_then(|symbol| self.name_indices.get_key_value(&symbol));
-            known.into_iter().filter(&fits).map(|(_, index)| *index).collect()
-        } else {
-            let mut found: Vec<u32> = self.name_indices.iter().filter(&fits).map(|(_, index)| *index).collect();
-            found.sort_unstable();
-            found
+        for index in self.names_of(selector.metric_name(), &names) {
+            let series = &self.names[index as usize].series;
+            if tests.is_empty() {
+                for series in series {
+                    visit(*series);
+                }
+                continue;
+            }
+            for series in series {
+                let pairs = pairs_of(&self.pairs, &self.series, *series as usize);
+                if tests.iter_mut().all(|test| test.holds(pairs, &self.symbols)) {
+                    visit(*series);
+                }
+            }
+        }
+    }
+
+    /// The indices of the metric names that satisfy all matchers; `only` where one of them asks for exactly this name.
+    fn names_of(&self, only: Option<&str>, matchers: &[&Matcher]) -> Vec<u32> {
+        let fits = |(symbol, _): &(&Symbol, &u32)| {
+            matchers.iter().all(|matcher| matcher.test.holds(self.symbols.get(**symbol)))
         };
-        let series = named.into_iter().flat_map(|index| self.names[index as usize].series.iter().copied());
-        series.filter(move |series| {
-            let pairs = pairs_of(&self.pairs, &self.series, *series as usize);
-            tests.iter_mut().all(|test| test.holds(pairs, &self.symbols))
-        })
+        if let Some(name) = only {
+            let known = self.symbols.find(name).and_then(|symbol| self.name_indices.get_key_value(&symbol));
+            return known.into_iter().filter(fits).map(|(_, index)| *index).collect();
+        }
+        let mut found: Vec<u32> = self.name_indices.iter().filter(fits).map(|(_, index)| *index).collect();
+        found.sort_unstable();
+        found
     }
 }
 
@@ -47,7 +67,7 @@ enum PreparedTest<'q> {
     Equal(Option<Symbol>),
     /// `!=`
     NotEqual(Option<Symbol>),
-    /// A pattern, and what it said of each value: a tenth of the time where series share values.
+    /// A pattern, and what it said of each value: most series share them.
     Pattern(&'q Test, HashMap<Symbol, bool, RandomState>),
 }
 

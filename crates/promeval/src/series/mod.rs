@@ -22,7 +22,7 @@ use crate::symbols::{Pair, Symbol, Symbols};
 use crate::table::Table;
 use kept::{Run, Wanted, WantedNames};
 pub use limits::{Full, Limits};
-use points::{Added, Points};
+use points::{Added, Points, SameTime};
 use resolve::Resolver;
 pub use rule::RuleSeries;
 pub use scrape::Target;
@@ -80,6 +80,8 @@ pub struct Storage {
     series: Vec<Stored>,
     /// Indices of series by the hash of their labels, so that no label set is kept twice.
     by_labels: Table,
+    /// How many series are in there: those that were known to be new are entered when somebody looks for one.
+    indexed: usize,
     names: Vec<Name>,
     name_indices: HashMap<Symbol, u32, RandomState>,
     state: RandomState,
@@ -88,6 +90,8 @@ pub struct Storage {
     limits: Limits,
     /// What is stored; everything where there is none.
     kept: Option<Vec<Selector>>,
+    /// Whether a series has only its newest point.
+    newest_only: bool,
 }
 
 /// A series: 32 bytes, and 8 for each label. Three allocations a label, as there were once, took eight times that.
@@ -121,13 +125,20 @@ impl Storage {
         Self { kept: Some(selectors.into_iter().cloned().collect()), ..self }
     }
 
+    /// Keeps only the newest point of each series. That is enough for expressions that do not [read the past](crate::promql::ast::Expr::reads_past),
+    /// evaluated at the time of the newest scrape or later; a window of scrapes then takes the memory of one of them.
+    #[must_use]
+    pub fn newest_only(self) -> Self {
+        Self { newest_only: true, ..self }
+    }
+
     /// Adds a point. If a series gets two points at the same millisecond, the later call wins.
     ///
     /// # Errors
     /// The limit that the storage has reached.
     pub fn append(&mut self, labels: &Labels, point: Point) -> Result<(), Full> {
         let Some(series) = self.kept_series(labels)? else { return Ok(()) };
-        self.add(series, point, Points::set).map(drop)
+        self.add(series, point, SameTime::LastWins).map(drop)
     }
 
     /// Adds the samples whose metric name is wanted, each with the extra labels (a label of its own that has the same name
@@ -144,7 +155,9 @@ impl Storage {
         wanted: impl Fn(&str) -> bool,
     ) -> Result<(), Full> {
         let extra: Vec<_> = extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut resolver = Resolver::new(exposition, &extra, false);
+        // A first exposition without timestamps has each series once: looking for it would be a fifth of the time.
+        let all_new = self.series.is_empty() && extra.is_empty() && !exposition.has_timestamps();
+        let mut resolver = Resolver::new(exposition, &extra, false).all_new(all_new);
         let (mut names, mut run) = (WantedNames::default(), Run::default());
         let mut unsettled = Vec::new();
         let stored = exposition.samples().try_for_each(|sample| {
@@ -197,6 +210,15 @@ impl Storage {
         self.series[series as usize].points.as_slice()
     }
 
+    /// The newest point of a series that is not newer than `end`.
+    pub(crate) fn newest_until(&self, series: u32, end: i64) -> Option<Point> {
+        let points = &self.series[series as usize].points;
+        points.newest().filter(|newest| newest.time <= end).or_else(|| {
+            let points = points.as_slice();
+            points[..points.partition_point(|point| point.time <= end)].last().copied()
+        })
+    }
+
     pub(crate) fn view(&self, index: usize) -> StoredSeries<'_> {
         let labels = StoredLabels::new(&self.symbols, pairs_of(&self.pairs, &self.series, index));
         StoredSeries { labels, points: self.series[index].points.as_slice() }
@@ -220,11 +242,25 @@ impl Storage {
 
     /// The series of a label set that is sorted by its names, made if it is new.
     fn series_of(&mut self, pairs: &[Pair]) -> Result<u32, Full> {
+        for index in self.indexed..self.series.len() {
+            let hash = self.state.hash_one(pairs_of(&self.pairs, &self.series, index));
+            // Made only where the index fits.
+            self.by_labels.insert(hash, u32::try_from(index).unwrap_or(u32::MAX));
+        }
+        self.indexed = self.series.len();
         let hash = self.state.hash_one(pairs);
         let known = |index: usize| pairs_of(&self.pairs, &self.series, index) == pairs;
         if let Some(index) = self.by_labels.find(hash, known) {
             return Ok(index);
         }
+        let index = self.new_series(pairs)?;
+        self.by_labels.insert(hash, index);
+        self.indexed = self.series.len();
+        Ok(index)
+    }
+
+    /// Makes the series of a label set that no series has.
+    fn new_series(&mut self, pairs: &[Pair]) -> Result<u32, Full> {
         let full = Full::Series(self.limits.series);
         if self.series.len() >= self.limits.series {
             return Err(full);
@@ -236,7 +272,6 @@ impl Storage {
         self.names[name as usize].series.push(index);
         self.pairs.extend_from_slice(pairs);
         self.series.push(Stored { first_pair, name, points: Points::None });
-        self.by_labels.insert(hash, index);
         Ok(index)
     }
 
@@ -254,18 +289,28 @@ impl Storage {
 
     /// Adds a point to a series at the end; see [`Points::push`].
     fn push(&mut self, series: u32, point: Point, unsettled: &mut Vec<u32>) -> Result<(), Full> {
-        if self.add(series, point, Points::push)? == Added::Unsettled {
+        if self.add(series, point, SameTime::FirstStays)? == Added::Unsettled {
             unsettled.push(series);
         }
         Ok(())
     }
 
-    fn add(&mut self, series: u32, point: Point, how: fn(&mut Points, Point) -> Added) -> Result<Added, Full> {
+    /// Adds points to series at their ends, and empties the list.
+    fn push_all(&mut self, points: &mut Vec<(u32, Point)>, unsettled: &mut Vec<u32>) -> Result<(), Full> {
+        points.drain(..).try_for_each(|(series, point)| self.push(series, point, unsettled))
+    }
+
+    #[inline]
+    fn add(&mut self, series: u32, point: Point, same_time: SameTime) -> Result<Added, Full> {
         if self.points >= self.limits.points {
             return Err(Full::Points(self.limits.points));
         }
         let Some(stored) = self.series.get_mut(series as usize) else { return Ok(Added::Known) };
-        let added = how(&mut stored.points, point);
+        let added = match same_time {
+            _ if self.newest_only => stored.points.replace(point, same_time),
+            SameTime::FirstStays => stored.points.push(point),
+            SameTime::LastWins => stored.points.set(point),
+        };
         self.points += usize::from(added != Added::Known);
         if !point.is_stale() {
             let span = &mut self.names[stored.name as usize].span;

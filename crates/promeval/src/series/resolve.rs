@@ -5,22 +5,24 @@ use std::mem;
 
 use super::kept::Wanted;
 use super::{Full, Storage};
-use crate::exposition::{Exposition, Kind, Kinds, Sample};
+use crate::exposition::{Exposition, Kind, Kinds, Sample, value_before_quote};
 use crate::labels::{LabelValues, METRIC_NAME};
 use crate::number::open_metrics_float;
 use crate::symbols::Pair;
 
 /// Finds the series of samples, one after the other.
 ///
-/// A line often begins as the one before it does, and has the same labels with other values: then only what differs is read, and
-/// only new values are looked up. That is half of the time in which each line on its own would be stored.
+/// A line mostly has the labels of the one before it, with some other values: only those are read and looked up. That is half of
+/// the time in which each line on its own would be stored.
 pub(super) struct Resolver<'e> {
     target: &'e [(String, String)],
     honor_labels: bool,
+    /// Whether no two samples are of one series, but for bounds that are written in two ways.
+    all_new: bool,
     kinds: Kinds<'e>,
     labels: Vec<Label<'e>>,
-    /// The sample before, as it was written; empty where the next one cannot follow it.
-    key: &'e [u8],
+    /// The metric's name of the sample before, with the brace behind it; empty where the next one cannot follow it.
+    head: &'e str,
     /// The label whose value is written one way, by what the sample is of.
     normalised: Normalised,
     /// The labels of the sample before, in the order of its line.
@@ -57,10 +59,16 @@ type Label<'e> = (Cow<'e, str>, Cow<'e, str>);
 struct Own<'e> {
     name: &'e [u8],
     value: &'e [u8],
-    /// Where the value ends in the key.
-    end: usize,
     /// Where the value is among the labels that are stored.
     slot: usize,
+}
+
+impl<'e> Own<'e> {
+    /// The text behind the opening quote of the value, where a label of this name is written plainly.
+    fn value_in(&self, label: &'e str) -> Option<&'e str> {
+        let length = label.as_bytes().strip_prefix(self.name)?.strip_prefix(b"=\"")?.len();
+        Some(&label[label.len() - length..])
+    }
 }
 
 impl<'e> Resolver<'e> {
@@ -68,15 +76,21 @@ impl<'e> Resolver<'e> {
         Self {
             target,
             honor_labels,
+            all_new: false,
             kinds: exposition.kinds(),
             labels: Vec::new(),
-            key: &[],
+            head: "",
             normalised: Normalised::Nothing,
             own: Vec::new(),
             pairs: Vec::new(),
             order: Vec::new(),
             sorted: Vec::new(),
         }
+    }
+
+    /// Takes each sample to be of a series that the storage does not have yet.
+    pub(super) fn all_new(self, all_new: bool) -> Self {
+        Self { all_new, ..self }
     }
 
     /// The series of a sample of a name that is wanted; nothing where the storage does not keep it.
@@ -108,38 +122,36 @@ impl<'e> Resolver<'e> {
         }
         self.sorted.clear();
         self.sorted.extend(self.order.iter().map(|index| self.pairs[*index]));
-        storage.series_of(&self.sorted).map(Some)
+        let is_new = self.all_new && self.normalised == Normalised::Nothing;
+        let series = if is_new { storage.new_series(&self.sorted) } else { storage.series_of(&self.sorted) };
+        series.map(Some)
     }
 
-    /// Finds the labels from those of the sample before; false where they are not of the same names.
+    /// Finds the labels from those of the sample before; false where the line is not written as the one before it.
     fn follow(&mut self, storage: &mut Storage, sample: Sample<'e>) -> Result<bool, Full> {
-        let before = mem::take(&mut self.key);
-        let key = sample.key();
-        let shared = crate::exposition::common_prefix(before, key);
-        let kept = self.own.iter().take_while(|label| label.end < shared).count();
-        // Without a label in common it may be another metric.
-        let Some(last) = kept.checked_sub(1) else { return Ok(false) };
-        let mut rest = sample.written_after(self.own[last].end + 1);
-        for own in &mut self.own[kept..] {
-            let Some(label) = rest.next() else { return Ok(false) };
-            if label.raw_name != own.name || label.raw_value.is_empty() {
+        let head = mem::take(&mut self.head);
+        let Some(mut rest) = sample.key().strip_prefix(head).filter(|_| !head.is_empty()) else { return Ok(false) };
+        for (index, own) in self.own.iter_mut().enumerate() {
+            let written = if index == 0 { Some(rest) } else { rest.strip_prefix(',') };
+            let Some(value) = written.and_then(|label| own.value_in(label)) else { return Ok(false) };
+            let same = value.as_bytes().strip_prefix(own.value);
+            if same.is_some_and(|after| after.first() == Some(&b'"')) {
+                rest = &value[own.value.len() + 1..];
+                continue;
+            }
+            let (mut text, raw) = value_before_quote(value);
+            if raw.is_empty() {
                 return Ok(false);
             }
-            own.end = label.end;
-            if label.raw_value != own.value {
-                own.value = label.raw_value;
-                let mut value = label.value();
-                if self.normalised.is(own.name) {
-                    value = open_metrics_float(value);
-                }
-                self.pairs[own.slot].1 = storage.intern(&value)?;
+            own.value = raw;
+            rest = &value[raw.len() + 1..];
+            if self.normalised.is(own.name) {
+                text = open_metrics_float(text);
             }
+            self.pairs[own.slot].1 = storage.intern(&text)?;
         }
-        if rest.next().is_some() {
-            return Ok(false);
-        }
-        self.key = key;
-        Ok(true)
+        self.head = head;
+        Ok(rest == "}")
     }
 
     /// Reads the labels, without those that have an empty value: they are the same as none.
@@ -147,18 +159,20 @@ impl<'e> Resolver<'e> {
         self.labels.clear();
         self.own.clear();
         self.labels.push((Cow::Borrowed(METRIC_NAME), sample.name()));
-        self.key = sample.key();
+        let key = sample.key();
+        self.head = key.find('{').filter(|brace| *brace > 0).map_or("", |brace| &key[..=brace]);
         for label in sample.written() {
             let (name, mut value) = (label.name(), label.value());
             if value.is_empty() {
-                self.key = &[];
+                // The next line must not be taken to have the same labels.
+                self.head = "";
                 continue;
             }
             if self.normalised.is(name.as_bytes()) {
                 value = open_metrics_float(value);
             }
             let slot = self.labels.len();
-            self.own.push(Own { name: label.raw_name, value: label.raw_value, end: label.end, slot });
+            self.own.push(Own { name: label.raw_name(), value: label.raw_value(), slot });
             self.labels.push((name, value));
         }
         let own = self.labels.len();
@@ -174,10 +188,6 @@ impl<'e> Resolver<'e> {
                 }
                 None => self.labels.push((Cow::Borrowed(name), Cow::Borrowed(value))),
             }
-        }
-        if self.key.first() == Some(&b'{') {
-            // The metric's name may be anywhere among the labels.
-            self.key = &[];
         }
     }
 

@@ -95,25 +95,26 @@ impl Target {
         let Self { labels, honor_labels, honor_timestamps, track_timestamps_staleness, cache, names } = self;
         let mut resolver = Resolver::new(exposition, labels, *honor_labels);
         let mut run = Run::default();
-        let mut unsettled = Vec::new();
+        let (mut points, mut unsettled) = (Vec::with_capacity(TOGETHER), Vec::new());
         cache.begin();
-        let stored = exposition.samples().try_for_each(|sample| {
+        let read = exposition.samples().try_for_each(|sample| {
             let wanted = names.of(&mut run, &sample, |name| storage.wanted(name));
             if *wanted == Wanted::Nothing {
                 return Ok(());
             }
-            let (line, series) = match cache.find(sample.key()) {
+            let (line, series) = match cache.find(sample.key().as_bytes()) {
                 Some(found) => found,
-                None => cache.insert(sample.key(), resolver.series(storage, sample, wanted)?),
+                None => cache.insert(sample.key().as_bytes(), resolver.series(storage, sample, wanted)?),
             };
             let Some(series) = series else { return Ok(()) };
             let own = sample.timestamp().filter(|_| *honor_timestamps);
             if own.is_none() || *track_timestamps_staleness {
                 cache.track(line);
             }
-            let time = own.map_or(at, milliseconds);
-            storage.push(series, Point { time, value: sample.value() }, &mut unsettled)
+            points.push((series, Point { time: own.map_or(at, milliseconds), value: sample.value() }));
+            if points.len() == TOGETHER { storage.push_all(&mut points, &mut unsettled) } else { Ok(()) }
         });
+        let stored = read.and_then(|()| storage.push_all(&mut points, &mut unsettled));
         storage.settle(unsettled);
         stored?;
         end(storage, &cache.gone(), at)?;
@@ -145,6 +146,10 @@ impl Target {
         Ok(())
     }
 }
+
+/// How many points are stored at a time. The points of one series are far from those of the next, and a loop that does nothing
+/// else waits for several of them at once.
+const TOGETHER: usize = 256;
 
 /// Ends series, unless they have newer points.
 pub(super) fn end(storage: &mut Storage, gone: &[u32], time: i64) -> Result<(), Full> {

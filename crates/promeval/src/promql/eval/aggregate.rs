@@ -9,21 +9,17 @@ use super::label_set::LabelSet;
 use super::{Evaluation, Item, over_time};
 use crate::number::format_plain;
 use crate::promql::Error;
-use crate::promql::ast::{Aggregate, AggregateOp, Expr, Reduction};
+use crate::promql::ast::{Aggregate, AggregateOp, Expr, ExprKind, Reduction};
 use crate::promql::kahan::{Sum, mean, variance};
 use crate::symbols::Symbol;
 
 impl<'s> Evaluation<'s> {
     pub(super) fn aggregate(&mut self, aggregate: &Aggregate, time: i64) -> Result<Vec<Item<'s>>, Error> {
         match &aggregate.op {
-            AggregateOp::Reduce(reduction) => {
-                let items = self.vector(&aggregate.expr, time)?;
-                Ok(self.reduced(aggregate, items, |values| reduce(*reduction, values)))
-            }
+            AggregateOp::Reduce(reduction) => self.reduced(aggregate, time, |values| reduce(*reduction, values)),
             AggregateOp::Quantile(phi) => {
                 let phi = self.scalar(phi, time)?;
-                let items = self.vector(&aggregate.expr, time)?;
-                Ok(self.reduced(aggregate, items, |values| over_time::quantile(phi, values)))
+                self.reduced(aggregate, time, |values| over_time::quantile(phi, values))
             }
             AggregateOp::TopK(count) => {
                 let count = self.count(count, time)?;
@@ -60,11 +56,23 @@ impl<'s> Evaluation<'s> {
     fn reduced(
         &mut self,
         aggregate: &Aggregate,
-        items: Vec<Item<'s>>,
+        time: i64,
         reduce: impl Fn(Vec<f64>) -> f64,
-    ) -> Vec<Item<'s>> {
-        let groups = Grouping::new(self, aggregate).groups(items, |item| item.value);
-        groups.into_iter().map(|(labels, values)| Item { labels, value: reduce(values) }).collect()
+    ) -> Result<Vec<Item<'s>>, Error> {
+        let mut groups = Groups::new(self, aggregate);
+        if let ExprKind::Selector(selector) = &aggregate.expr.unwrapped().kind {
+            // Straight from the storage: the elements need not be made.
+            let storage = self.storage;
+            self.for_each_point(selector, time, &aggregate.expr.span, |series, point| {
+                groups.of(|| LabelSet::stored(storage.pairs(series))).push(point.value);
+            })?;
+        } else {
+            for item in self.vector(&aggregate.expr, time)? {
+                groups.of(|| item.labels).push(item.value);
+            }
+        }
+        let one = |(labels, values)| Item { labels, value: reduce(values) };
+        Ok(groups.list.into_iter().map(one).collect())
     }
 
     /// The first `count` elements of each group in an order of values; NaN comes last.
@@ -75,13 +83,16 @@ impl<'s> Evaluation<'s> {
         count: usize,
         order: impl Fn(f64, f64) -> Option<Ordering>,
     ) -> Vec<Item<'s>> {
-        let groups = Grouping::new(self, aggregate).groups(items, |item| item);
+        let mut groups = Groups::new(self, aggregate);
+        for item in items {
+            groups.of(|| item.labels.clone()).push(item);
+        }
         let first = |(_, members): (LabelSet<'s>, Vec<Item<'s>>)| {
             let mut sorted = self.sorted(members, &order);
             sorted.truncate(count);
             sorted
         };
-        groups.into_iter().flat_map(first).collect()
+        groups.list.into_iter().flat_map(first).collect()
     }
 
     /// How many elements have each value; the value goes into a label.
@@ -123,28 +134,43 @@ impl Grouping {
         Self { without: aggregate.without, names }
     }
 
+    /// Whether all elements are in one group.
+    fn is_one_group(&self) -> bool {
+        !self.without && self.names.is_empty()
+    }
+
     /// The labels of the group that an element is in.
     fn of<'s>(&self, labels: LabelSet<'s>) -> LabelSet<'s> {
         if self.without { labels.without(&self.names) } else { labels.only(&self.names) }
     }
+}
 
-    /// What is taken of the members of each group, in the order in which the groups appear.
-    fn groups<'s, T>(&self, items: Vec<Item<'s>>, take: impl Fn(Item<'s>) -> T) -> Vec<(LabelSet<'s>, Vec<T>)> {
-        let mut groups: Vec<(LabelSet<'s>, Vec<T>)> = Vec::new();
-        let mut known: HashMap<LabelSet<'s>, usize, RandomState> = HashMap::default();
-        let mut newest = 0;
-        for item in items {
-            let labels = self.of(item.labels.clone());
-            // Neighbours are mostly of one group.
-            if groups.get(newest).is_none_or(|(group, _)| *group != labels) {
-                newest = *known.entry(labels).or_insert_with_key(|labels| {
-                    groups.push((labels.clone(), Vec::new()));
-                    groups.len() - 1
-                });
-            }
-            groups[newest].1.push(take(item));
+/// What is known of the members of each group, in the order in which the groups appear.
+struct Groups<'s, T> {
+    grouping: Grouping,
+    list: Vec<(LabelSet<'s>, Vec<T>)>,
+    known: HashMap<LabelSet<'s>, usize, RandomState>,
+    newest: usize,
+}
+
+impl<'s, T> Groups<'s, T> {
+    fn new(evaluation: &mut Evaluation, aggregate: &Aggregate) -> Self {
+        let grouping = Grouping::new(evaluation, aggregate);
+        Self { grouping, list: Vec::new(), known: HashMap::default(), newest: 0 }
+    }
+
+    /// The group of an element with these labels.
+    fn of(&mut self, labels: impl FnOnce() -> LabelSet<'s>) -> &mut Vec<T> {
+        let Self { grouping, list, known, newest } = self;
+        let labels = if grouping.is_one_group() { LabelSet::default() } else { grouping.of(labels()) };
+        // Neighbours are mostly of one group.
+        if list.get(*newest).is_none_or(|(group, _)| *group != labels) {
+            *newest = *known.entry(labels).or_insert_with_key(|labels| {
+                list.push((labels.clone(), Vec::new()));
+                list.len() - 1
+            });
         }
-        groups
+        &mut list[*newest].1
     }
 }
 

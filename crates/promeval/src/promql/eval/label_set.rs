@@ -33,9 +33,6 @@ impl<'s> LabelSet<'s> {
     }
 
     pub(super) fn only(self, names: &[Symbol]) -> Self {
-        if names.is_empty() {
-            return Self::default();
-        }
         self.filtered(|name| names.contains(&name))
     }
 

@@ -28,30 +28,34 @@ impl<'s> Evaluation<'s> {
         time: i64,
         span: &Range<usize>,
     ) -> Result<Vec<Item<'s>>, Error> {
-        self.instant_points(selector, time, span, |point| point.value)
+        let storage = self.storage;
+        let mut items = Vec::new();
+        self.for_each_point(selector, time, span, |series, point| {
+            items.push(Item { labels: LabelSet::stored(storage.pairs(series)), value: point.value });
+        })?;
+        Ok(items)
     }
 
-    /// What is taken of the newest point of each matching series within the lookback.
-    pub(super) fn instant_points(
+    /// Visits the newest point of each matching series within the lookback.
+    pub(super) fn for_each_point(
         &mut self,
         selector: &Selector,
         time: i64,
         span: &Range<usize>,
-        take: impl Fn(&Point) -> f64,
-    ) -> Result<Vec<Item<'s>>, Error> {
+        mut visit: impl FnMut(u32, Point),
+    ) -> Result<(), Error> {
         let time = selector.shift.from(time, &self.query)?;
-        let item = |series: u32| {
-            // The window is open on the left: a point exactly as old as the lookback no longer counts.
-            let newest = newest_until(self.storage.points(series), time)?;
-            if newest.time <= time.saturating_sub(LOOKBACK) || newest.is_stale() {
-                return None;
+        // The window is open on the left: a point exactly as old as the lookback no longer counts.
+        let oldest = time.saturating_sub(LOOKBACK);
+        let mut found = 0;
+        self.storage.for_each_matching(selector, |series| {
+            let newest = self.storage.newest_until(series, time);
+            if let Some(point) = newest.filter(|point| point.time > oldest && !point.is_stale()) {
+                found += 1;
+                visit(series, point);
             }
-            let value = take(newest);
-            Some(Item { labels: LabelSet::stored(self.storage.pairs(series)), value })
-        };
-        let found: Vec<Item> = self.storage.matching(selector).filter_map(item).collect();
-        self.touch(found.len(), span)?;
-        Ok(found)
+        });
+        self.touch(found, span)
     }
 
     /// The series of a range selector or subquery, cut to its window; series without a point in it are left out.
@@ -137,15 +141,6 @@ impl<'s> Gathered<'s> {
             series[index].points.to_mut().push(Point { time, value });
         }
     }
-}
-
-/// The newest point up to and with `end`: mostly the last one.
-fn newest_until(points: &[Point], end: i64) -> Option<&Point> {
-    let last = points.last()?;
-    if last.time <= end {
-        return Some(last);
-    }
-    points[..points.partition_point(|point| point.time <= end)].last()
 }
 
 /// The points after `start`, up to and with `end`.

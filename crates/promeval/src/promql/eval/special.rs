@@ -139,7 +139,11 @@ impl<'s> Evaluation<'s> {
     /// The times of the samples themselves where the argument is a selector; otherwise the evaluation time.
     fn timestamps(&mut self, arg: &Expr, time: i64, span: &Range<usize>) -> Result<Vec<Item<'s>>, Error> {
         if let ExprKind::Selector(selector) = &arg.unwrapped().kind {
-            let items = self.instant_points(selector, time, span, |point| seconds(point.time))?;
+            let storage = self.storage;
+            let mut items = Vec::new();
+            self.for_each_point(selector, time, span, |series, point| {
+                items.push(Item { labels: LabelSet::stored(storage.pairs(series)), value: seconds(point.time) });
+            })?;
             return self.nameless(items, span);
         }
         let items = self.vector(arg, time)?;
