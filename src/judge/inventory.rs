@@ -17,6 +17,7 @@ const TOTAL: &str = "_total";
 pub(crate) struct Inventory {
     declared: BTreeSet<String>,
     families: BTreeSet<String>,
+    kinds: BTreeMap<String, Kind>,
     sampled: BTreeMap<String, usize>,
     /// Counters with a value that no counter can have, and that value.
     bad_counters: BTreeMap<String, f64>,
@@ -29,6 +30,7 @@ impl Inventory {
         let declared = exposition.families().iter().filter(|family| family.kind.is_some());
         for family in declared.clone() {
             self.families.insert(family.name.clone());
+            self.kinds.extend(family.kind.map(|kind| (family.name.clone(), kind)));
             if family.kind == Some(Kind::Counter) {
                 // A counter goes by two names: with the ending of its samples, and without.
                 let other = family.name.strip_suffix(TOTAL).map(str::to_owned);
@@ -93,6 +95,40 @@ impl Inventory {
         found
     }
 
+    /// Whether a name is declared, and nothing has happened yet that it would have a sample of.
+    pub(super) fn is_untouched(&self, name: &str) -> bool {
+        self.declares(name) && !self.has_samples(name) && self.parts(name).is_none()
+    }
+
+    /// Where the samples of a family are whose own name none has.
+    fn parts(&self, name: &str) -> Option<String> {
+        let (kind, suffixes) = match self.kinds.get(name)? {
+            kind @ (Kind::Histogram | Kind::GaugeHistogram) => (kind, "_bucket, _sum and _count"),
+            kind @ Kind::Summary => (kind, "_sum and _count"),
+            _ => return None,
+        };
+        let what = match kind {
+            Kind::Summary => "a summary without quantiles",
+            _ => "a histogram",
+        };
+        let wanted = if *kind == Kind::Summary { "" } else { "; write {name}_bucket for its buckets" };
+        let wanted = wanted.replace("{name}", name);
+        Some(format!("{name} is {what} and no series: its samples end in {suffixes}{wanted}"))
+    }
+
+    /// What is said of a name that is declared and has no sample.
+    fn unsampled(&self, name: &str) -> String {
+        let kind = self.kinds.get(name).or_else(|| self.kinds.get(name.strip_suffix(TOTAL)?));
+        let why = match kind {
+            // Only there is nothing as good as zero.
+            Some(Kind::Counter) if counts_failures(name) => " (write \"or vector(0)\" where none means zero)",
+            Some(Kind::Counter) => ": nothing was counted; ask for it when there was traffic",
+            Some(Kind::Gauge) => ": no value was set",
+            _ => ": nothing was observed; ask for it when there was traffic",
+        };
+        format!("{name} is declared but has no sample yet{why}")
+    }
+
     /// Why a selector finds no sample, as a clause of a sentence; nothing where its metric and labels are there.
     pub(crate) fn absence(&self, selector: &Selector, storage: &Storage) -> Option<String> {
         let Some(name) = selector.metric_name() else {
@@ -100,10 +136,11 @@ impl Inventory {
             return (!any).then(|| "no metric name matches its pattern".to_owned());
         };
         if !self.sampled.contains_key(name) {
+            if let Some(parts) = self.parts(name) {
+                return Some(parts);
+            }
             if self.declares(name) {
-                return Some(format!(
-                    "{name} is declared but has no sample yet (write \"or vector(0)\" where none means zero)"
-                ));
+                return Some(self.unsampled(name));
             }
             let similar = self.similar(name);
             let hint = if similar.is_empty() { String::new() } else { format!("; similar: {}", similar.join(", ")) };
@@ -126,6 +163,31 @@ impl Inventory {
         let values: BTreeSet<&str> = storage.named(name).map(|series| series.labels.get(&matcher.label)).collect();
         Some(format!("no series of {name} has the wanted label {}; its values are {}", matcher.label, listed(&values)))
     }
+}
+
+/// Whether a counter counts what should not happen, by its name.
+fn counts_failures(name: &str) -> bool {
+    const STEMS: [&str; 16] = [
+        "abort",
+        "crash",
+        "denied",
+        "discard",
+        "drop",
+        "err",
+        "exception",
+        "exhaust",
+        "fail",
+        "invalid",
+        "lost",
+        "panic",
+        "refuse",
+        "reject",
+        "timed",
+        "timeout",
+    ];
+    name.to_ascii_lowercase()
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .any(|word| STEMS.iter().any(|stem| word.starts_with(stem)))
 }
 
 /// The first few values in quotes.

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::alerts::Activity;
+use super::rules::elements;
 use super::thresholds::{alerted, compared};
 use crate::check::context::{AskError, Context};
 use crate::http::{Answer, Client, Request, RequestLimits};
@@ -52,7 +53,7 @@ struct Sample {
 
 impl<'p> PrometheusApi<'p> {
     pub(super) fn new(client: Client, metrics: &'p Metrics) -> Self {
-        let activities = vec![Activity::default(); metrics.thresholds.len()];
+        let activities = vec![Activity::new(metrics.window); metrics.thresholds.len()];
         Self { client, metrics, activities, warnings: Vec::new() }
     }
 
@@ -68,12 +69,8 @@ impl<'p> PrometheusApi<'p> {
             let Rule::Silent(alert) = &self.metrics.thresholds[index].rule else { continue };
             let (result, tries) = self.query(context, &alert.source, time, deadline).await;
             attempts = attempts.max(tries);
-            let elements = match result {
-                Ok(Value::Vector(elements)) => Ok(elements),
-                Ok(_) => Err("the server answers no instant vector".to_owned()),
-                Err(cause) => Err(cause),
-            };
-            self.activities[index].evaluated(time, elements);
+            // Why an evaluation failed is told at the end.
+            let _ = self.activities[index].evaluated(alert, time, result.and_then(elements));
         }
         attempts
     }

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod api;
+mod rules;
 mod scrape;
 mod source;
 mod thresholds;
@@ -64,10 +65,7 @@ impl Sampling<'_> {
     /// What made the window fail as a whole.
     async fn watch(&mut self, window: Window) -> Result<Option<String>, AskError> {
         let began = Instant::now();
-        // A window and an interval are a day at most.
-        let ticks = u32::try_from(window.length.as_millis() / window.interval.as_millis().max(1))
-            .unwrap_or(u32::MAX)
-            .saturating_add(1);
+        let ticks = window.scrapes();
         for tick in 0..ticks {
             let start = began + window.interval * tick;
             if start >= self.context.deadline {

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use promeval::exposition::{Exposition, Format, Kind};
 use promeval::labels::METRIC_NAME;
 use promeval::number::format_value;
+use promeval::promql::Evaluator;
 use promeval::promql::ast::Selector;
-use promeval::promql::{Element, Evaluator, Expr, Value};
 use promeval::series::{RuleSeries, Storage, Target, milliseconds};
 
 use super::alerts::Activity;
+use super::rules::{elements, exprs, made_by, needed, recorded, shared_names};
 use super::scrape::Scraped;
 use super::thresholds::{alerted, compared, missing_families};
-use crate::judge::{Inventory, blind_spot, decide_over};
-use crate::outcome::{Observation, Status};
-use crate::plan::{Metrics, Rule, Threshold};
+use crate::judge::{Evidence, Inventory, decide_over};
+use crate::outcome::{Observation, Status, ThresholdVerdict};
+use crate::plan::{Metrics, Rule, RuleStep, Threshold};
 
 /// How far the clock of a canary may be ahead of the gate's: its newest sample is then what time it is.
 const SKEW: i64 = 60_000;
@@ -50,6 +51,18 @@ struct Instance {
     last: i64,
 }
 
+/// What one rule has given so far.
+#[derive(Default)]
+struct RuleState {
+    /// Whether it is evaluated.
+    needed: bool,
+    /// Whether another recording rule has its name.
+    shares_name: bool,
+    series: RuleSeries,
+    /// Why a recording rule failed, if it did.
+    error: Option<String>,
+}
+
 /// The scrapes so far.
 pub(super) struct WindowState {
     metrics: Arc<Metrics>,
@@ -60,10 +73,12 @@ pub(super) struct WindowState {
     inventory: Inventory,
     /// The instances met, in their order.
     instances: BTreeMap<Side, Vec<Instance>>,
-    /// One for each recording rule.
-    records: Vec<RuleSeries>,
+    /// One for each rule.
+    rules: Vec<RuleState>,
     /// One for each threshold; only those of alerts are used.
     activities: Vec<Activity>,
+    /// The canary's scrapes that were taken in.
+    scrapes: u32,
     /// The newest stamp of a sample that is ahead of the gate's clock by no more than a skew.
     newest: i64,
     /// Whether a scrape came without a content type.
@@ -75,13 +90,20 @@ pub(super) struct WindowState {
 
 impl WindowState {
     pub(super) fn new(metrics: Arc<Metrics>, labels: BTreeMap<Side, Vec<(String, String)>>) -> Self {
-        let selectors: Vec<Selector> = exprs(&metrics).flat_map(|expr| expr.selectors()).map(by_name).collect();
+        let needed = needed(&metrics);
+        let selectors: Vec<Selector> =
+            exprs(&metrics, &needed).flat_map(|expr| expr.selectors()).map(by_name).collect();
         Self {
             storage: Storage::default().keeping(&selectors),
             inventory: Inventory::default(),
             instances: BTreeMap::new(),
-            records: vec![RuleSeries::default(); metrics.records.len()],
-            activities: vec![Activity::default(); metrics.thresholds.len()],
+            rules: needed
+                .into_iter()
+                .zip(shared_names(&metrics))
+                .map(|(needed, shares_name)| RuleState { needed, shares_name, ..RuleState::default() })
+                .collect(),
+            activities: vec![Activity::new(metrics.window); metrics.thresholds.len()],
+            scrapes: 0,
             newest: i64::MIN,
             untyped: false,
             fell: None,
@@ -101,6 +123,7 @@ impl WindowState {
         let exposition = Exposition::parse(&scraped.body, format)
             .map_err(|error| format!("200, but the metrics are malformed: {error}"))?;
         if side == Side::Canary {
+            self.scrapes += 1;
             self.inventory = Inventory::default();
             self.inventory.add(&exposition);
         }
@@ -185,35 +208,51 @@ impl WindowState {
         time.max(self.newest)
     }
 
-    /// Evaluates the recording rules and the alerts at the time of a scrape.
+    /// Evaluates the rules at the time of a scrape, one after the other: each sees what those before it gave.
     ///
     /// # Errors
-    /// Recorded series that are more than can be kept.
+    /// Series of rules that are more than can be kept.
     pub(super) fn evaluate(&mut self, time: i64) -> Result<(), String> {
         let time = self.now(time);
-        for (record, series) in self.metrics.records.iter().zip(&mut self.records) {
-            // A rule that fails makes no series; what reads it then has no data.
-            let Ok(Value::Vector(elements)) = Evaluator::new(&self.storage, time).value(&record.expr) else { continue };
-            let named = elements.into_iter().map(|Element { mut labels, value }| {
-                labels.set(METRIC_NAME, &record.name);
-                for (name, value) in &record.labels {
-                    labels.set(name, value);
-                }
-                (labels, value)
-            });
-            series
-                .write(&mut self.storage, named, time)
-                .map_err(|full| format!("the recorded series {} are too many: {full}", record.name))?;
-        }
-        for (threshold, activity) in self.metrics.thresholds.iter().zip(&mut self.activities) {
-            if let Rule::Silent(alert) = &threshold.rule {
-                let result = match Evaluator::new(&self.storage, time).value(&alert.expr) {
-                    Ok(Value::Vector(elements)) => Ok(elements),
-                    Ok(_) => Err("it is not an instant vector".to_owned()),
-                    Err(error) => Err(error.message),
-                };
-                activity.evaluated(time, result);
+        let metrics = Arc::clone(&self.metrics);
+        // Of two rules that give the same series at one time, the first is what counts.
+        let mut given = HashSet::new();
+        for (index, step) in metrics.rules.iter().enumerate() {
+            if !self.rules[index].needed {
+                continue;
             }
+            let evaluated = |expr| {
+                let value = Evaluator::new(&self.storage, time).value(expr).map_err(|error| error.message);
+                value.and_then(elements)
+            };
+            let (name, series) = match step {
+                RuleStep::Record(record) => match evaluated(&record.expr).and_then(|made| recorded(record, made)) {
+                    Ok(mut series) => {
+                        if self.rules[index].shares_name {
+                            series.retain(|(labels, _)| given.insert(labels.clone()));
+                        }
+                        (&record.name, series)
+                    }
+                    Err(error) => {
+                        self.rules[index].error = Some(error);
+                        continue;
+                    }
+                },
+                RuleStep::Alert(threshold) => {
+                    let Rule::Silent(alert) = &metrics.thresholds[*threshold].rule else { continue };
+                    let elements = evaluated(&alert.expr);
+                    let activity = &mut self.activities[*threshold];
+                    // A rule that fails writes nothing, and ends nothing. Why it failed is told at the end.
+                    if activity.evaluated(alert, time, elements).is_err() {
+                        continue;
+                    }
+                    (&alert.name, activity.series(alert).collect())
+                }
+            };
+            self.rules[index]
+                .series
+                .write(&mut self.storage, series, time)
+                .map_err(|full| format!("the series of the rule {name} are too many: {full}"))?;
         }
         Ok(())
     }
@@ -221,17 +260,21 @@ impl WindowState {
     /// What the thresholds say at a time.
     pub(super) fn thresholds(&self, time: i64) -> Vec<Observation> {
         let time = self.now(time);
+        let made = |selector: &Selector| made_by(&self.metrics, selector, |index| self.rules[index].error.as_deref());
+        let evidence =
+            Evidence { storage: &self.storage, inventory: &self.inventory, time, scrapes: self.scrapes, rules: &made };
         let observe = |(threshold, activity): (&Threshold, &Activity)| match &threshold.rule {
             Rule::Holds(comparison) => {
                 let (expr, parts) = (comparison.expr(), comparison.parts());
-                let decision = decide_over(expr, parts, &self.storage, &self.inventory, time);
+                let mut decision = decide_over(expr, parts, &self.storage, &self.inventory, time);
+                if decision.verdict != ThresholdVerdict::Fail
+                    && let Some(why) = evidence.broken_rule(expr)
+                {
+                    (decision.verdict, decision.why) = (ThresholdVerdict::NoData, why);
+                }
                 compared(threshold, comparison, decision)
             }
-            Rule::Silent(alert) => {
-                let recorded = |name: &str| self.metrics.records.iter().any(|record| record.name == name);
-                let blind = blind_spot(&alert.expr, &self.storage, &self.inventory, time, &recorded);
-                alerted(threshold, alert, activity, blind)
-            }
+            Rule::Silent(alert) => alerted(threshold, alert, activity, evidence.blind_spot(&alert.expr)),
         };
         self.metrics.thresholds.iter().zip(&self.activities).map(observe).collect()
     }
@@ -311,11 +354,6 @@ impl WindowState {
     pub(super) fn inventory(&self) -> &Inventory {
         &self.inventory
     }
-}
-
-fn exprs(metrics: &Metrics) -> impl Iterator<Item = &Expr> {
-    let thresholds = metrics.thresholds.iter().map(|threshold| threshold.rule.expr());
-    thresholds.chain(metrics.records.iter().map(|record| &record.expr))
 }
 
 /// The selector of all series of the same names: what other labels there are is told where none fits.
