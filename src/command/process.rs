@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use crate::outcome::Diagnostic;
-use crate::plan::{Lookup, MAX_FILE, code, read_file, text_of};
+use crate::plan::{Lookup, MAX_FILE, MAX_RULES, code, read_file, text_of};
 use crate::text::Redactor;
 
 /// Looks references up. Whatever it finds behind one is a secret, and known to the redactor before anybody else.
@@ -35,7 +35,11 @@ impl Lookup for Process<'_> {
     }
 
     fn text(&self, path: &Path) -> Result<String, Diagnostic> {
-        read_file(path)
+        read_file(path, MAX_RULES)
+    }
+
+    fn names(&self, folder: &Path) -> Vec<String> {
+        names(folder)
     }
 }
 
@@ -52,8 +56,18 @@ impl Lookup for NoSecrets {
     }
 
     fn text(&self, path: &Path) -> Result<String, Diagnostic> {
-        read_file(path)
+        read_file(path, MAX_RULES)
     }
+
+    fn names(&self, folder: &Path) -> Vec<String> {
+        names(folder)
+    }
+}
+
+/// The names in a folder; none where it cannot be read, so that a pattern finds nothing in it.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
 
 /// The name and the text of a checks file; `-` is standard input.
@@ -62,11 +76,11 @@ impl Lookup for NoSecrets {
 /// A file that is missing, a folder, too large, or not text.
 pub(super) fn checks_file(path: &Path) -> Result<(String, String), Diagnostic> {
     if path.as_os_str() != "-" {
-        return Ok((path.display().to_string(), read_file(path)?));
+        return Ok((path.display().to_string(), read_file(path, MAX_FILE)?));
     }
     let name = "standard input";
     let mut bytes = Vec::new();
     let read = std::io::stdin().take(MAX_FILE + 1).read_to_end(&mut bytes);
     read.map_err(|error| Diagnostic::new(code::FILE, None, format!("it cannot be read: {error}")).in_file(name))?;
-    Ok((name.to_owned(), text_of(bytes).map_err(|error| error.in_file(name))?))
+    Ok((name.to_owned(), text_of(bytes, MAX_FILE).map_err(|error| error.in_file(name))?))
 }

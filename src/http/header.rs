@@ -38,7 +38,6 @@ impl Header {
         self.name.eq_ignore_ascii_case(name)
     }
 
-    #[cfg(test)]
     pub(crate) fn value(&self) -> &str {
         &self.value
     }

@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
+use promeval::number::format_value;
 use promeval::promql::ast::{BinaryOp, Expr, ExprKind, Selector, SetOp};
-use promeval::promql::{Evaluator, Unseen};
-use promeval::series::Storage;
+use promeval::promql::{Evaluator, Unseen, Value};
+use promeval::series::{Storage, StoredSeries};
 
+use super::reads::unread;
 use super::{Inventory, Shown};
 use crate::text;
 
@@ -18,11 +20,10 @@ pub(super) fn out_of_time(expr: &Expr, storage: &Storage, time: i64) -> Option<S
 
 /// Which counter that an expression reads has a value that no counter can have.
 pub(super) fn bad_counter(expr: &Expr, inventory: &Inventory) -> Option<String> {
-    let mut names = expr.selectors().into_iter().filter_map(Selector::metric_name);
-    names.find_map(|name| {
-        let value = inventory.bad_counter(name)?;
-        Some(format!("the counter {name} is {value}, which no counter can be"))
-    })
+    let selectors = expr.selectors();
+    let mut bad = inventory.bad_counters();
+    let (name, value) = bad.find(|(name, _)| selectors.iter().any(|selector| selector.wants(name)))?;
+    Some(format!("the counter {name} is {}, which no counter can be", format_value(value)))
 }
 
 fn shown(unseen: &Unseen<'_>, count: usize) -> String {
@@ -39,53 +40,162 @@ fn shown(unseen: &Unseen<'_>, count: usize) -> String {
     }
 }
 
-/// Why it says nothing that an alert has no element: a selector that it needs was never satisfied, or what it reads cannot
-/// be seen. `recorded` tells the names of recording rules: what they give may come and go.
-pub(crate) fn blind_spot(
-    expr: &Expr,
-    storage: &Storage,
-    inventory: &Inventory,
-    time: i64,
-    recorded: &dyn Fn(&str) -> bool,
-) -> Option<String> {
-    let check = |selector: &Selector| {
-        if storage.series().any(|series| selector.matches(&series.labels)) {
+/// A rule that makes series.
+pub(crate) struct Made<'r> {
+    /// The rule's name.
+    pub(crate) name: &'r str,
+    /// What it evaluates.
+    pub(crate) expr: &'r Expr,
+    /// Why it could not be evaluated, if so.
+    pub(crate) error: Option<&'r str>,
+    /// Whether it is an alert, whose states are asked for; otherwise its series are those of a recording rule.
+    pub(crate) is_state: bool,
+}
+
+/// What there is to tell whether an expression was seen at all.
+pub(crate) struct Evidence<'e> {
+    pub(crate) storage: &'e Storage,
+    pub(crate) inventory: &'e Inventory,
+    /// In milliseconds since the epoch.
+    pub(crate) time: i64,
+    /// How many scrapes were taken in.
+    pub(crate) scrapes: u32,
+    /// The rules that make the series that a selector asks for; nothing where these come from scrapes.
+    pub(crate) rules: &'e dyn Fn(&Selector) -> Option<Vec<Made<'e>>>,
+}
+
+/// Functions that need two samples of a series.
+const RATES: [&str; 8] =
+    ["rate", "irate", "increase", "delta", "idelta", "deriv", "predict_linear", "double_exponential_smoothing"];
+
+/// How many rules may read one another, one through the other.
+const DEPTH: usize = 32;
+
+impl Evidence<'_> {
+    /// Why it says nothing that an alert has no element: a selector that it needs was never satisfied, a rule that it reads
+    /// failed or is blind itself, or what it reads cannot be seen.
+    pub(crate) fn blind_spot(&self, expr: &Expr) -> Option<String> {
+        self.unsatisfied(expr, 0)
+            .or_else(|| out_of_time(expr, self.storage, self.time))
+            .or_else(|| bad_counter(expr, self.inventory))
+            .or_else(|| unread(expr, self.storage, self.inventory, self.time))
+    }
+
+    /// Why a rule that an expression reads could not be evaluated, or is blind.
+    pub(crate) fn broken_rule(&self, expr: &Expr) -> Option<String> {
+        let selectors = expr.selectors().into_iter();
+        selectors.filter_map(|selector| (self.rules)(selector)).find_map(|made| self.unmade(&made, 0))
+    }
+
+    /// Why none of the rules that make a series could.
+    fn unmade(&self, made: &[Made<'_>], depth: usize) -> Option<String> {
+        if let Some((name, error)) = made.iter().find_map(|rule| Some((rule.name, rule.error?))) {
+            return Some(format!("the rule {name} cannot be evaluated: {error}"));
+        }
+        if depth > DEPTH {
+            return Some("the rules that it reads are made of one another without end".into());
+        }
+        let mut reasons = made.iter().map(|rule| Some((rule.name, self.unsatisfied(rule.expr, depth + 1)?)));
+        let first = reasons.next()??;
+        reasons.all(|reason| reason.is_some()).then(|| format!("of the rule {}: {}", first.0, first.1))
+    }
+
+    fn check(&self, selector: &Selector, depth: usize) -> Option<String> {
+        let satisfied = || self.storage.series().any(|series| selector.matches(&series.labels));
+        if let Some(made) = (self.rules)(selector) {
+            if made.is_empty() {
+                return Some("no alert of the rules has the labels that are asked for".into());
+            }
+            if let Some(why) = self.unmade(&made, depth) {
+                return Some(why);
+            }
+            // Alerts and filters give series only when there is something to tell.
+            if satisfied() || made.iter().any(|rule| rule.is_state || filters(rule.expr)) {
+                return None;
+            }
+            let name = selector.metric_name()?;
+            let any = self.storage.named(name).next().is_some();
+            return any.then(|| format!("the rule {name} gives no series with the labels that are asked for"));
+        }
+        if satisfied() {
             return None;
         }
         match selector.metric_name() {
-            Some(name) if recorded(name) => None,
             // Declared, and nothing has happened yet: that is known.
-            Some(name) if inventory.declares(name) && !inventory.has_samples(name) => None,
-            _ => Some(inventory.absence(selector, storage).unwrap_or_else(|| "no series was ever selected".into())),
+            Some(name) if self.inventory.is_untouched(name) => None,
+            _ => Some(
+                self.inventory.absence(selector, self.storage).unwrap_or_else(|| "no series was ever selected".into()),
+            ),
         }
-    };
-    unsatisfied(expr, &check).or_else(|| out_of_time(expr, storage, time)).or_else(|| bad_counter(expr, inventory))
-}
+    }
 
-/// Why a selector without which the expression cannot tell anything was never satisfied, by a check of each.
-fn unsatisfied(expr: &Expr, check: &dyn Fn(&Selector) -> Option<String>) -> Option<String> {
-    match &expr.kind {
-        ExprKind::Selector(selector) | ExprKind::Matrix(selector, _) => check(selector),
-        ExprKind::Binary(binary) => {
-            let left = || unsatisfied(&binary.lhs, check);
-            let right = || unsatisfied(&binary.rhs, check);
-            match binary.op {
-                // What is taken away need not be there.
-                BinaryOp::Set(SetOp::Unless) => left(),
-                // Of two names for one thing, one is enough; of two conditions, each must be seen.
-                BinaryOp::Set(SetOp::Or) if !(compares(&binary.lhs) && compares(&binary.rhs)) => {
-                    left().and_then(|why| right().map(|_| why))
-                }
-                _ => left().or_else(right),
-            }
+    /// Why a rate that has a living series cannot be told.
+    fn rateless(&self, expr: &Expr, selector: &Selector) -> Option<String> {
+        let alive = |series: &StoredSeries<'_>| series.points.last().is_some_and(|newest| !newest.is_stale());
+        let several = |series: &StoredSeries<'_>| series.points.iter().filter(|point| !point.is_stale()).count() > 1;
+        let mut living =
+            self.storage.series().filter(|series| selector.matches(&series.labels)).filter(alive).peekable();
+        living.peek()?;
+        let told = Evaluator::new(self.storage, self.time).value(expr);
+        if !matches!(told, Ok(Value::Vector(elements)) if elements.is_empty()) {
+            return None;
         }
-        // What is asked to be absent need not be there.
-        ExprKind::Call(call) if call.name().starts_with("absent") => None,
-        _ => expr.children().into_iter().find_map(|child| unsatisfied(child, check)),
+        if self.scrapes < 2 {
+            return Some("there are too few scrapes for its range: rates need at least two".into());
+        }
+        // A series that has just begun has no rate yet on a server either.
+        living.any(|series| several(&series)).then(|| "its range is too short to hold two samples".into())
+    }
+
+    /// Why a selector without which the expression cannot tell anything was never satisfied. `depth` counts the rules that
+    /// were gone through.
+    fn unsatisfied(&self, expr: &Expr, depth: usize) -> Option<String> {
+        match &expr.kind {
+            ExprKind::Selector(selector) | ExprKind::Matrix(selector, _) => self.check(selector, depth),
+            ExprKind::Binary(binary) => {
+                let left = || self.unsatisfied(&binary.lhs, depth);
+                let right = || self.unsatisfied(&binary.rhs, depth);
+                match binary.op {
+                    // What is taken away need not be there.
+                    BinaryOp::Set(SetOp::Unless) => left(),
+                    // Of two names for one thing, one is enough; of two conditions, each must be seen.
+                    BinaryOp::Set(SetOp::Or) if !(compares(&binary.lhs) && compares(&binary.rhs)) => {
+                        left().and_then(|why| right().map(|_| why))
+                    }
+                    _ => left().or_else(right),
+                }
+            }
+            // What is asked to be absent need not be there.
+            ExprKind::Call(call) if call.name().starts_with("absent") => None,
+            ExprKind::Call(call) => {
+                let children = call.args().iter().find_map(|child| self.unsatisfied(child, depth));
+                children.or_else(|| match call.args().first().map(|argument| &argument.kind) {
+                    Some(ExprKind::Matrix(selector, _)) if RATES.contains(&call.name()) => {
+                        self.rateless(expr, selector)
+                    }
+                    _ => None,
+                })
+            }
+            _ => expr.children().into_iter().find_map(|child| self.unsatisfied(child, depth)),
+        }
     }
 }
 
 fn compares(expr: &Expr) -> bool {
     let own = matches!(&expr.kind, ExprKind::Binary(binary) if matches!(binary.op, BinaryOp::Compare(..)));
     own || expr.children().into_iter().any(compares)
+}
+
+/// Whether an expression may have no element although all that it reads is there.
+fn filters(expr: &Expr) -> bool {
+    let own = match &expr.kind {
+        ExprKind::Binary(binary) => match binary.op {
+            BinaryOp::Compare(..) => !binary.returns_bool,
+            BinaryOp::Set(op) => op != SetOp::Or,
+            BinaryOp::Arithmetic(_) => false,
+        },
+        ExprKind::Call(call) => call.name().starts_with("absent"),
+        _ => false,
+    };
+    own || expr.children().into_iter().any(filters)
 }

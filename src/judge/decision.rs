@@ -1,6 +1,7 @@
 //! Whether a comparison holds, fails, or cannot be told: the three answers of a threshold.
 
 use super::blind::{bad_counter, out_of_time};
+use super::reads::unread;
 use super::{Inventory, Shown};
 use crate::outcome::ThresholdVerdict;
 use crate::text;
@@ -37,7 +38,9 @@ pub(crate) fn decide_over(
     let decision = decide(parts, comparison, || why_empty(expr, storage, inventory));
     let blind = match decision.verdict {
         ThresholdVerdict::Fail => None,
-        ThresholdVerdict::Pass => out_of_time(expr, storage, time).or_else(|| bad_counter(expr, inventory)),
+        ThresholdVerdict::Pass => out_of_time(expr, storage, time)
+            .or_else(|| bad_counter(expr, inventory))
+            .or_else(|| unread(expr, storage, inventory, time)),
         ThresholdVerdict::NoData => out_of_time(expr, storage, time),
     };
     match blind {

@@ -1,35 +1,48 @@
 //! What a scrape holds by name, to say why a selector found nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use promeval::exposition::{Exposition, Summary, WarningKind};
+use promeval::exposition::{Exposition, Kind, Summary};
 use promeval::labels::METRIC_NAME;
-use promeval::number::format_value;
 use promeval::promql::ast::{Matcher, Selector};
 use promeval::series::Storage;
+
+/// The ending of a counter's samples.
+const TOTAL: &str = "_total";
 
 /// The metric names that were declared, and those that had samples.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Inventory {
     summary: Summary,
-    /// Counters with a value that no counter can have, and the first such value.
-    bad_counters: Vec<(String, f64)>,
+    kinds: BTreeMap<String, Kind>,
+    /// Counters, and counts of histograms and summaries, with a value that no count can be: the first one of each name.
+    bad_counters: BTreeMap<String, f64>,
 }
 
 impl Inventory {
     /// What an exposition holds.
     pub(crate) fn new(exposition: &Exposition<'_>) -> Self {
-        let bad = exposition.warnings().iter().filter(|warning| warning.kind == WarningKind::BadCounter);
-        let value = |name: &str| {
-            let mut samples = exposition.samples();
-            let first = samples.find(|sample| {
-                let value = sample.value();
-                (value < 0.0 || value.is_nan()) && *sample.name() == *name
-            });
-            first.map_or(f64::NAN, |sample| sample.value())
+        let families = exposition.families().iter();
+        let kinds = families.filter_map(|family| Some((family.name.clone(), family.kind?))).collect();
+        let mut inventory = Self { summary: Summary::new(exposition), kinds, bad_counters: BTreeMap::new() };
+        for sample in exposition.samples().filter(|sample| !(0.0..f64::INFINITY).contains(&sample.value())) {
+            let name = sample.name();
+            if inventory.counts(&name) {
+                inventory.bad_counters.entry(name.into_owned()).or_insert(sample.value());
+            }
+        }
+        inventory
+    }
+
+    /// Whether samples of this name only ever go up from 0.
+    pub(super) fn counts(&self, name: &str) -> bool {
+        let is = |name: Option<&str>, wanted: &[Kind]| {
+            name.and_then(|name| self.kinds.get(name)).is_some_and(|kind| wanted.contains(kind))
         };
-        let bad_counters = bad.map(|warning| (warning.name.clone(), value(&warning.name))).collect();
-        Self { summary: Summary::new(exposition), bad_counters }
+        is(Some(name), &[Kind::Counter])
+            || is(name.strip_suffix(TOTAL), &[Kind::Counter])
+            || is(name.strip_suffix("_bucket"), &[Kind::Histogram])
+            || is(name.strip_suffix("_count"), &[Kind::Histogram, Kind::Summary])
     }
 
     /// Whether a family or a metric of this name is declared by a `# TYPE` line.
@@ -42,10 +55,27 @@ impl Inventory {
         self.summary.samples_of(name) > 0
     }
 
-    /// The value of a declared counter that no counter can have: below 0, or no number at all.
-    pub(super) fn bad_counter(&self, name: &str) -> Option<String> {
-        let (_, value) = self.bad_counters.iter().find(|(bad, _)| bad == name)?;
-        Some(format_value(*value))
+    /// Takes over the counters of another scrape whose value no counter can have.
+    pub(crate) fn doubt(&mut self, other: &Self) {
+        for (name, value) in &other.bad_counters {
+            self.bad_counters.entry(name.clone()).or_insert(*value);
+        }
+    }
+
+    /// The counters whose value no counter can have (below 0, infinite or not a number), and that value.
+    pub(super) fn bad_counters(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.bad_counters.iter().map(|(name, value)| (&**name, *value))
+    }
+
+    /// The names of a family's samples that have samples, other than the given one, which is of the same family.
+    pub(super) fn relatives(&self, name: &str) -> Vec<String> {
+        const ENDINGS: [&str; 6] = ["", TOTAL, "_bucket", "_count", "_sum", "_created"];
+        let base = ENDINGS[1..].iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);
+        let names = ENDINGS.iter().flat_map(|ending| [format!("{base}{ending}"), format!("{name}{ending}")]);
+        // Two families that are declared beside each other are not one.
+        let apart = |other: &str| self.kinds.contains_key(name) && self.kinds.contains_key(other);
+        let others = names.filter(|other| other != name && self.has_samples(other) && !apart(other));
+        others.collect::<BTreeSet<String>>().into_iter().collect()
     }
 
     /// How many names have samples.
@@ -67,6 +97,40 @@ impl Inventory {
         found
     }
 
+    /// Whether a name is declared, and nothing has happened yet that it would have a sample of.
+    pub(super) fn is_untouched(&self, name: &str) -> bool {
+        self.declares(name) && !self.has_samples(name) && self.parts(name).is_none()
+    }
+
+    /// Where the samples of a family are whose own name none has.
+    fn parts(&self, name: &str) -> Option<String> {
+        let (kind, suffixes) = match self.kinds.get(name)? {
+            kind @ (Kind::Histogram | Kind::GaugeHistogram) => (kind, "_bucket, _sum and _count"),
+            kind @ Kind::Summary => (kind, "_sum and _count"),
+            _ => return None,
+        };
+        let what = match kind {
+            Kind::Summary => "a summary without quantiles",
+            _ => "a histogram",
+        };
+        let wanted = if *kind == Kind::Summary { "" } else { "; write {name}_bucket for its buckets" };
+        let wanted = wanted.replace("{name}", name);
+        Some(format!("{name} is {what} and no series: its samples end in {suffixes}{wanted}"))
+    }
+
+    /// What is said of a name that is declared and has no sample.
+    fn unsampled(&self, name: &str) -> String {
+        let kind = self.kinds.get(name).or_else(|| self.kinds.get(name.strip_suffix(TOTAL)?));
+        let why = match kind {
+            // Only there is nothing as good as zero.
+            Some(Kind::Counter) if counts_failures(name) => " (write \"or vector(0)\" where none means zero)",
+            Some(Kind::Counter) => ": nothing was counted; ask for it when there was traffic",
+            Some(Kind::Gauge) => ": no value was set",
+            _ => ": nothing was observed; ask for it when there was traffic",
+        };
+        format!("{name} is declared but has no sample yet{why}")
+    }
+
     /// Why a selector finds no sample, as a clause of a sentence; nothing where its metric and labels are there.
     pub(crate) fn absence(&self, selector: &Selector, storage: &Storage) -> Option<String> {
         let Some(name) = selector.metric_name() else {
@@ -74,10 +138,11 @@ impl Inventory {
             return (!any).then(|| "no metric name matches its pattern".to_owned());
         };
         if self.summary.samples_of(name) == 0 {
+            if let Some(parts) = self.parts(name) {
+                return Some(parts);
+            }
             if self.declares(name) {
-                return Some(format!(
-                    "{name} is declared but has no sample yet (write \"or vector(0)\" where none means zero)"
-                ));
+                return Some(self.unsampled(name));
             }
             let similar = self.similar(name);
             let hint = if similar.is_empty() { String::new() } else { format!("; similar: {}", similar.join(", ")) };
@@ -100,6 +165,31 @@ impl Inventory {
         let values: BTreeSet<&str> = storage.named(name).map(|series| series.labels.get(&matcher.label)).collect();
         Some(format!("no series of {name} has the wanted label {}; its values are {}", matcher.label, listed(&values)))
     }
+}
+
+/// Whether a counter counts what should not happen, by its name.
+fn counts_failures(name: &str) -> bool {
+    const STEMS: [&str; 16] = [
+        "abort",
+        "crash",
+        "denied",
+        "discard",
+        "drop",
+        "err",
+        "exception",
+        "exhaust",
+        "fail",
+        "invalid",
+        "lost",
+        "panic",
+        "refuse",
+        "reject",
+        "timed",
+        "timeout",
+    ];
+    name.to_ascii_lowercase()
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .any(|word| STEMS.iter().any(|stem| word.starts_with(stem)))
 }
 
 /// The first few values in quotes.

@@ -4,8 +4,9 @@ mod blind;
 mod decision;
 mod inventory;
 mod labels;
+mod reads;
 
-pub(crate) use blind::blind_spot;
+pub(crate) use blind::{Evidence, Made};
 pub(crate) use decision::{Decision, decide, decide_over, limit_on_left};
 pub(crate) use inventory::Inventory;
 pub(crate) use labels::Shown;

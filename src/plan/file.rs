@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::meaning::{Method, Name, Path, Size, Whole, Within};
+use super::meaning::{Method, Name, Path, RulesPath, Size, Whole, Within};
 use super::written::{Item, Key, List, Map, Meant, Must, one_of};
 use super::{Baseline, JsonPath, OnNoData};
 use crate::http::Address;
@@ -212,8 +212,8 @@ pub(super) struct Metrics {
     pub(super) require: Key<Option<List<String>>>,
     /// What must hold.
     pub(super) thresholds: Key<List<Threshold>>,
-    /// A Prometheus rules file: each of its alerts is a threshold that fails while it fires.
-    pub(super) rules: Key<Option<String>>,
+    /// Prometheus rules files, as paths or patterns beside this file: each alert is a threshold that fails while it fires.
+    pub(super) rules: Key<Option<List<Meant<RulesPath>>>>,
     /// What the severity label of an alert comes to; an alert without a known one blocks.
     pub(super) severities: Key<Map<Severity>>,
     /// How long to watch: the canary is scraped at the interval, and the thresholds are evaluated at the end. One scrape
@@ -350,6 +350,11 @@ impl Item for String {
 
 impl Item for Meant<Within> {
     const EXAMPLE: &str = "[welcome]";
+    const ALONE: bool = true;
+}
+
+impl Item for Meant<RulesPath> {
+    const EXAMPLE: &str = "[rules/*.yml]";
     const ALONE: bool = true;
 }
 

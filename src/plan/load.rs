@@ -16,6 +16,9 @@ use crate::outcome::Diagnostic;
 /// The largest checks file that is read.
 pub(crate) const MAX_FILE: u64 = 1024 * 1024;
 
+/// The largest rules file that is read: those of a whole company may be in one.
+pub(crate) const MAX_RULES: u64 = 4 * MAX_FILE;
+
 /// What a plan is made of, besides the embedded default.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PlanInput {
@@ -31,11 +34,11 @@ pub(crate) struct PlanInput {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Reads a checks file or a rules file.
+/// Reads a checks file or a rules file of so many bytes at most.
 ///
 /// # Errors
 /// A file that is missing, a folder, too large, empty, or not text.
-pub(crate) fn read_file(path: &Path) -> Result<String, Diagnostic> {
+pub(crate) fn read_file(path: &Path, most: u64) -> Result<String, Diagnostic> {
     let fail = |message: String| Err(Diagnostic::new(code::FILE, None, message).in_file(&path.display().to_string()));
     let file = match FsFile::open(path) {
         Ok(file) => file,
@@ -45,20 +48,20 @@ pub(crate) fn read_file(path: &Path) -> Result<String, Diagnostic> {
         return fail("this is a folder; name a file in it".into());
     }
     let mut bytes = Vec::new();
-    if let Err(error) = file.take(MAX_FILE + 1).read_to_end(&mut bytes) {
+    if let Err(error) = file.take(most + 1).read_to_end(&mut bytes) {
         return fail(format!("the file cannot be read: {error}"));
     }
-    text_of(bytes).map_err(|error| error.in_file(&path.display().to_string()))
+    text_of(bytes, most).map_err(|error| error.in_file(&path.display().to_string()))
 }
 
 /// The text of a checks file or a rules file.
 ///
 /// # Errors
 /// Bytes that are too many, or not text.
-pub(crate) fn text_of(bytes: Vec<u8>) -> Result<String, Diagnostic> {
+pub(crate) fn text_of(bytes: Vec<u8>, most: u64) -> Result<String, Diagnostic> {
     let fail = |message: &str| Err(Diagnostic::new(code::FILE, None, message));
-    if bytes.len() as u64 > MAX_FILE {
-        return fail("the file is over 1 MiB; no plan is that large");
+    if bytes.len() as u64 > most {
+        return fail(&format!("the file is over {} MiB; no plan is that large", most / MAX_FILE));
     }
     let Ok(text) = String::from_utf8(bytes) else {
         return fail("the file is not UTF-8 text; is it the right file?");
@@ -108,7 +111,7 @@ impl PlanInput {
 /// A file of blanks and comments is null: with nothing to say it is a slip, not a plan.
 fn parse(text: &str, mistakes: &mut Mistakes<'_>) -> Option<File> {
     let empty = "the checks file is empty; `canary-gate checks` prints the default to start from";
-    yaml::read(text, mistakes, empty)
+    yaml::read(text, yaml::Bounds::PLAN, mistakes, empty)
 }
 
 #[cfg(test)]

@@ -161,6 +161,19 @@ impl Meaning for Name {
     }
 }
 
+/// The path of a rules file, or a pattern of several.
+#[derive(Clone, Debug)]
+pub(super) struct RulesPath;
+
+impl Meaning for RulesPath {
+    const CODE: &'static str = code::PATH;
+    const WANTED: &str = "the path of a rules file, such as alerts.yml";
+
+    fn of(written: &str) -> Result<Self, String> {
+        if written.trim().is_empty() { Err("the path of a rules file is empty".into()) } else { Ok(Self) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

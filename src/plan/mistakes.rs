@@ -31,6 +31,10 @@ impl<'t> Mistakes<'t> {
         self.found.is_empty()
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.found.len()
+    }
+
     /// A mistake at a place of the file; without one, of the command line or of the whole.
     pub(super) fn add(&mut self, code: &'static str, place: Option<Place>, message: impl Into<String>) {
         self.push(Diagnostic::new(code, place, message));

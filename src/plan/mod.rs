@@ -5,6 +5,7 @@
 
 pub(crate) mod code;
 mod file;
+mod glob;
 mod json_path;
 mod load;
 mod meaning;
@@ -14,6 +15,7 @@ mod rules;
 #[cfg(test)]
 pub(crate) mod schema;
 mod secret;
+pub(crate) mod template;
 mod threshold;
 mod validate;
 mod written;
@@ -23,11 +25,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use json_path::{JsonPath, Step as JsonStep};
-pub(crate) use load::{MAX_FILE, PlanInput, read_file, text_of};
+pub(crate) use load::{MAX_FILE, MAX_RULES, PlanInput, read_file, text_of};
 pub(crate) use meaning::duration;
 use promeval::Pattern;
-use promeval::promql::Error as PromqlError;
-pub(crate) use rules::{Alert, Record};
+use promeval::promql::ast::ExprKind;
+use promeval::promql::{Error as PromqlError, Expr};
+pub(crate) use rules::{Alert, Record, RuleStep};
 pub(crate) use secret::{Lookup, header};
 pub(crate) use threshold::{OnNoData, Rule, Threshold, ThresholdExpr};
 
@@ -182,8 +185,8 @@ pub(crate) struct Metrics {
     pub(crate) require: Vec<String>,
     /// What must hold.
     pub(crate) thresholds: Vec<Threshold>,
-    /// Series that recording rules make, in their order.
-    pub(crate) records: Vec<Record>,
+    /// The rules in the order in which they are evaluated.
+    pub(crate) rules: Vec<RuleStep>,
     /// How long to watch; one scrape where there is none.
     pub(crate) window: Option<Window>,
     /// Labels that every series gets, over those of its target; an empty value takes one away.
@@ -196,6 +199,20 @@ pub(crate) struct Metrics {
     pub(crate) baseline: Option<Baseline>,
     /// Where the values come from.
     pub(crate) source: MetricsSource,
+}
+
+impl Metrics {
+    /// Whether an expression goes by steps, of which there may be many more than samples.
+    pub(crate) fn takes_steps(&self) -> bool {
+        fn has_steps(expr: &Expr) -> bool {
+            matches!(expr.kind, ExprKind::Subquery(_)) || expr.children().into_iter().any(has_steps)
+        }
+        let records = self.rules.iter().filter_map(|step| match step {
+            RuleStep::Record(record) => Some(&record.expr),
+            RuleStep::Alert(_) => None,
+        });
+        self.thresholds.iter().map(|threshold| threshold.rule.expr()).chain(records).any(has_steps)
+    }
 }
 
 /// The stable revision, which is scraped beside the canary.
@@ -217,6 +234,15 @@ pub(crate) struct Window {
     pub(crate) fail_fast: bool,
     /// How many scrapes may fail.
     pub(crate) max_failed_scrapes: u32,
+}
+
+impl Window {
+    /// How many scrapes it takes.
+    pub(crate) fn scrapes(&self) -> u32 {
+        // A window and an interval are a day at most.
+        let intervals = self.length.as_millis() / self.interval.as_millis().max(1);
+        u32::try_from(intervals).unwrap_or(u32::MAX).saturating_add(1)
+    }
 }
 
 /// Where the values of thresholds come from.

@@ -35,6 +35,8 @@ pub(crate) trait Lookup {
     /// # Errors
     /// Why it cannot be read.
     fn text(&self, path: &Path) -> Result<String, Diagnostic>;
+    /// The names in a folder; none where it cannot be read.
+    fn names(&self, folder: &Path) -> Vec<String>;
 }
 
 /// Makes a header of a value as the checks file writes it: plain, or with a reference `env:NAME` or `file:PATH` alone
@@ -94,6 +96,9 @@ mod tests {
         }
         fn text(&self, path: &Path) -> Result<String, Diagnostic> {
             self.file(&path.display().to_string()).map_err(|error| Diagnostic::new(code::FILE, None, error))
+        }
+        fn names(&self, _: &Path) -> Vec<String> {
+            Vec::new()
         }
     }
 

@@ -90,10 +90,11 @@ fn without_permission_the_address_is_built_and_said_to_be_unproven() {
         // The constructed address is not on this machine: a proxy that is says who was asked for.
         let proxy = Canary::start(Arc::new(|_| Reply::new(403, "text/plain", "loopback only")));
         let ran = verify(&google).env("HTTPS_PROXY", &proxy.url()).run();
+        assert!(ran.detail("ready").contains("the proxy http://127.0.0.1"), "{}", ran.detail("ready"));
         assert_eq!(proxy.seen()[0].path, "canary---emergence-app-abc123-ew.a.run.app:443");
         assert_eq!(
             (ran.code, &ran.report["url"]),
-            (1, &"https://canary---emergence-app-abc123-ew.a.run.app".into()),
+            (3, &"https://canary---emergence-app-abc123-ew.a.run.app".into()),
             "{name}: {}",
             ran.stderr
         );

@@ -77,7 +77,7 @@ fn a_body_is_decoded_whole_or_refused_by_name() {
         ("/api/metrics", text("Content-Encoding: gzip\r\n", cut), 1, "metrics", 1, "cannot be decompressed"),
         ("/api/metrics", text("Content-Encoding: zstd\r\n", b"(\xb5/\xfd"), 1, "metrics", 1, "the content coding zstd"),
         ("/api/metrics", text("Content-Encoding: deflate\r\n", b"x\x9c"), 1, "metrics", 1, "the content coding deflate"),
-        ("/api/metrics", chunked("Content-Type: text/plain\r\nTransfer-Encoding: gzip, chunked\r\n", "0\r\n\r\n"), 1, "metrics", 1, "the transfer coding gzip"),
+        ("/api/metrics", chunked("Content-Type: text/plain\r\nTransfer-Encoding: gzip, chunked\r\n", "0\r\n\r\n"), 1, "metrics", 1, "the transfer coding \"gzip, chunked\""),
         ("/api/metrics", chunked("Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n", "zz\r\nx\r\n0\r\n\r\n"), 1, "metrics", 1, "malformed"),
         ("/api/metrics", not_marked(&exposition), 1, "metrics", 1, "nothing marks the end of the body"),
         ("/api/metrics", bare_openmetrics.into_bytes(), 0, "metrics", 1, "2 thresholds hold"),

@@ -1,19 +1,22 @@
 //! Thresholds asked of a Prometheus HTTP API: <https://prometheus.io/docs/prometheus/latest/querying/api/>.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use promeval::labels::Labels;
 use promeval::number::{format_time, parse_float};
+use promeval::promql::ast::{BinaryOp, ExprKind, SetOp};
 use promeval::promql::{Element, Expr, Value, compare};
 use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::alerts::Activity;
+use super::rules::elements;
 use super::thresholds::{alerted, compared};
 use crate::check::context::{AskError, Context};
 use crate::http::{Answer, Client, Request, RequestLimits};
 use crate::judge::decide;
-use crate::outcome::{Observation, Status};
+use crate::outcome::{Observation, Status, ThresholdVerdict};
 use crate::plan::{Metrics, Rule};
 
 /// Asks one server.
@@ -50,9 +53,34 @@ struct Sample {
     value: Option<(serde_json::Value, String)>,
 }
 
+/// Why there is no value.
+enum QueryError {
+    /// The server was not reached, or answers what it cannot: that is no failure of the canary.
+    Unseen(AskError),
+    /// The server answers that it cannot evaluate the expression.
+    Refused(String),
+}
+
+impl QueryError {
+    fn text(self) -> String {
+        match self {
+            Self::Unseen(error) => error.cause().text,
+            Self::Refused(text) => text,
+        }
+    }
+
+    /// What can be told of a threshold all the same.
+    fn told(self) -> Result<String, AskError> {
+        match self {
+            Self::Unseen(error) => Err(error),
+            Self::Refused(text) => Ok(text),
+        }
+    }
+}
+
 impl<'p> PrometheusApi<'p> {
     pub(super) fn new(client: Client, metrics: &'p Metrics) -> Self {
-        let activities = vec![Activity::default(); metrics.thresholds.len()];
+        let activities = vec![Activity::new(metrics.window); metrics.thresholds.len()];
         Self { client, metrics, activities, warnings: Vec::new() }
     }
 
@@ -68,33 +96,71 @@ impl<'p> PrometheusApi<'p> {
             let Rule::Silent(alert) = &self.metrics.thresholds[index].rule else { continue };
             let (result, tries) = self.query(context, &alert.source, time, deadline).await;
             attempts = attempts.max(tries);
-            let elements = match result {
-                Ok(Value::Vector(elements)) => Ok(elements),
-                Ok(_) => Err("the server answers no instant vector".to_owned()),
-                Err(cause) => Err(cause),
-            };
-            self.activities[index].evaluated(time, elements);
+            // Why an evaluation failed is told at the end.
+            let _ = self.activities[index].evaluated(alert, time, result.map_err(QueryError::text).and_then(elements));
         }
         attempts
     }
 
-    pub(super) async fn thresholds(&mut self, context: &Context<'_>, time: i64) -> Vec<Observation> {
+    /// What the thresholds say at a time.
+    ///
+    /// # Errors
+    /// Why the server could not be asked.
+    pub(super) async fn thresholds(&mut self, context: &Context<'_>, time: i64) -> Result<Vec<Observation>, AskError> {
         let mut observations = Vec::new();
         for (index, threshold) in self.metrics.thresholds.iter().enumerate() {
             observations.push(match &threshold.rule {
-                Rule::Silent(alert) => alerted(threshold, alert, &self.activities[index], None),
+                Rule::Silent(alert) => {
+                    let missing = self.missing(context, &alert.expr, time).await?;
+                    alerted(threshold, alert, &self.activities[index], missing)
+                }
                 Rule::Holds(comparison) => {
                     let parts = comparison.parts();
                     let lhs = self.side(context, &parts.lhs, &comparison.source, time).await;
                     let rhs = self.side(context, &parts.rhs, &comparison.source, time).await;
-                    let sides = lhs.and_then(|lhs| Ok((lhs, rhs?)));
-                    let met = sides.and_then(|(lhs, rhs)| compare(parts, lhs, rhs).map_err(|error| error.message));
+                    let met = match (lhs, rhs) {
+                        (Ok(lhs), Ok(rhs)) => compare(parts, lhs, rhs).map_err(|error| error.message),
+                        (Err(error), _) | (_, Err(error)) => Err(error.told()?),
+                    };
                     let decision = decide(parts, met, || "the server has no series for it".to_owned());
+                    if decision.verdict == ThresholdVerdict::Pass
+                        && let Some(missing) = self.missing(context, comparison.expr(), time).await?
+                    {
+                        self.warn(format!("{}: {missing}: what holds is what is written for none", threshold.label()));
+                    }
                     compared(threshold, comparison, decision)
                 }
             });
         }
-        observations
+        Ok(observations)
+    }
+
+    /// Which metric that an expression cannot do without the server has no series of.
+    ///
+    /// # Errors
+    /// Why the server could not be asked.
+    async fn missing(&mut self, context: &Context<'_>, expr: &Expr, time: i64) -> Result<Option<String>, AskError> {
+        let selectors = expr.selectors();
+        let names: BTreeSet<&str> = selectors.iter().filter_map(|selector| selector.metric_name()).collect();
+        let mut missing = Vec::new();
+        for name in &names {
+            let bare = format!("count({{__name__={name:?}}})");
+            match self.query(context, &bare, time, context.deadline).await.0 {
+                Ok(Value::Vector(elements)) if elements.is_empty() => missing.push(*name),
+                Ok(_) => {}
+                Err(error) => drop(error.told()?),
+            }
+        }
+        // Of names that stand for each other, or of what is to be absent, one may be missing.
+        let is_missing = if has_alternatives(expr) { missing.len() == names.len() } else { !missing.is_empty() };
+        let is_missing = is_missing && !missing.is_empty();
+        Ok(is_missing.then(|| format!("the server has no series of {}", missing.join(", "))))
+    }
+
+    fn warn(&mut self, warning: String) {
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
     }
 
     /// What the server warned of.
@@ -102,7 +168,7 @@ impl<'p> PrometheusApi<'p> {
         self.warnings.iter().map(|warning| Observation::note("prometheus", Status::Warn, warning)).collect()
     }
 
-    async fn side(&mut self, context: &Context<'_>, side: &Expr, source: &str, time: i64) -> Result<Value, String> {
+    async fn side(&mut self, context: &Context<'_>, side: &Expr, source: &str, time: i64) -> Result<Value, QueryError> {
         let source = source.get(side.span.clone()).unwrap_or_default();
         self.query(context, source, time, context.deadline).await.0
     }
@@ -113,7 +179,7 @@ impl<'p> PrometheusApi<'p> {
         expr: &str,
         time: i64,
         deadline: Instant,
-    ) -> (Result<Value, String>, u32) {
+    ) -> (Result<Value, QueryError>, u32) {
         let request = request(expr, time);
         let what = format!("POST {}/api/v1/query", self.address());
         let limits = context.policy.request;
@@ -132,16 +198,24 @@ impl<'p> PrometheusApi<'p> {
             Err(failure) => Err(failure.into()),
         };
         let (result, attempts) = context.attempt_until(deadline, &what, attempt).await;
-        let result = result.map_err(|error| error.about(&what).cause().text).and_then(|response| {
+        let result = result.map_err(|error| QueryError::Unseen(error.about(&what).beside())).and_then(|response| {
             for warning in &response.warnings {
-                if !self.warnings.contains(warning) {
-                    self.warnings.push(warning.clone());
-                }
+                self.warn(warning.clone());
             }
-            value(response).map_err(|error| format!("{what}: {error}"))
+            value(response).map_err(|error| QueryError::Refused(format!("{what}: {error}")))
         });
         (result, attempts)
     }
+}
+
+/// Whether an expression may be told although a metric that it names has no series.
+fn has_alternatives(expr: &Expr) -> bool {
+    let own = match &expr.kind {
+        ExprKind::Binary(binary) => matches!(binary.op, BinaryOp::Set(SetOp::Or | SetOp::Unless)),
+        ExprKind::Call(call) => call.name().starts_with("absent"),
+        _ => false,
+    };
+    own || expr.children().into_iter().any(has_alternatives)
 }
 
 /// Asks a server one expression once, for the `query` command.

@@ -2,8 +2,10 @@
 
 mod alerts;
 mod api;
+mod rules;
 mod scrape;
 mod source;
+mod stamps;
 mod thresholds;
 mod window;
 
@@ -13,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 
 pub(crate) use api::ask_prometheus;
 pub(crate) use scrape::{now, scrape_once};
-use source::Source;
+use source::{Missed, Source};
 
 use super::context::{AskError, Context, Finding};
 use super::locate::Canary;
@@ -55,7 +57,7 @@ impl Sampling<'_> {
     /// # Errors
     /// Why there is none.
     async fn once(&mut self) -> Result<Option<String>, AskError> {
-        self.sample(self.context.deadline).await.map(|()| None)
+        self.sample(self.context.deadline).await.map(|()| None).map_err(Missed::into_error)
     }
 
     /// Samples at the interval until the window ends; with what there is to say of it.
@@ -64,10 +66,7 @@ impl Sampling<'_> {
     /// What made the window fail as a whole.
     async fn watch(&mut self, window: Window) -> Result<Option<String>, AskError> {
         let began = Instant::now();
-        // A window and an interval are a day at most.
-        let ticks = u32::try_from(window.length.as_millis() / window.interval.as_millis().max(1))
-            .unwrap_or(u32::MAX)
-            .saturating_add(1);
+        let ticks = window.scrapes();
         for tick in 0..ticks {
             let start = began + window.interval * tick;
             if start >= self.context.deadline {
@@ -78,22 +77,23 @@ impl Sampling<'_> {
             let end = began + window.interval * (tick + 1);
             match self.sample(self.context.deadline.min(end)).await {
                 Ok(()) => {}
-                Err(AskError::Transient(..)) if Instant::now() >= self.context.deadline => {
+                Err(missed) if missed.is_transient() && Instant::now() >= self.context.deadline => {
                     return Err(self.cut(tick, ticks));
                 }
-                Err(AskError::Transient(cause, _)) => {
+                Err(missed) if missed.is_transient() => {
                     self.failed += 1;
-                    let allowed = window.max_failed_scrapes;
-                    if self.failed > allowed {
-                        let text = format!(
-                            "{} of {} scrapes failed, over the {allowed} that may; the last: {cause}",
-                            self.failed,
-                            tick + 1
-                        );
-                        return Err(AskError::Permanent(text.into()));
+                    let (failed, allowed) = (self.failed, window.max_failed_scrapes);
+                    if failed > allowed {
+                        let say = |cause| {
+                            format!(
+                                "{failed} of {} scrapes failed, over the {allowed} that may; the last: {cause}",
+                                tick + 1
+                            )
+                        };
+                        return Err(missed.saying(say).into_error());
                     }
                 }
-                Err(error) => return Err(error),
+                Err(missed) => return Err(missed.into_error()),
             }
             self.context.observer.hear(&Event::Sampled { check: self.context.check, scrape: tick + 1, of: ticks });
             if tick + 1 < ticks && window.fail_fast && self.fails().await? {
@@ -113,12 +113,15 @@ impl Sampling<'_> {
         AskError::Permanent(text.into())
     }
 
-    async fn sample(&mut self, deadline: Instant) -> Result<(), AskError> {
+    async fn sample(&mut self, deadline: Instant) -> Result<(), Missed> {
         let began = now();
         let (result, attempts) = self.source.sample(self.context, deadline, began).await;
         self.attempts += attempts;
-        // The time of the newest sample: what is evaluated must not be older than what was seen.
-        self.time = began.max(now());
+        // The time of the newest sample: what is evaluated must not be older than what was seen. At a scrape that failed
+        // nothing was: what its end of all series would make of a threshold is no evidence.
+        if result.is_ok() {
+            self.time = began.max(now());
+        }
         result
     }
 

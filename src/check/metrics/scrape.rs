@@ -49,7 +49,7 @@ impl Scraper {
         let mut request = self.request.clone();
         if !self.cookies.is_empty() {
             let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            request.headers.push(Header::secret("Cookie", &cookies.join("; ")));
+            request.headers = with_cookies(request.headers, &cookies.join("; "));
         }
         let what = self.client.shown(&request);
         let attempt = async || {
@@ -90,6 +90,14 @@ impl Scraper {
             self.cookies.push((name, value));
         }
     }
+}
+
+/// The headers with cookies behind those that they hold already: of two headers of a name only the last would be sent.
+fn with_cookies(headers: Vec<Header>, cookies: &str) -> Vec<Header> {
+    let (own, mut headers): (Vec<Header>, Vec<Header>) = headers.into_iter().partition(|header| header.is("cookie"));
+    let all = own.last().map_or_else(|| cookies.to_owned(), |own| format!("{}; {cookies}", own.value()));
+    headers.push(Header::secret("Cookie", &all));
+    headers
 }
 
 /// Scrapes a URL once, for the `query` command: the body, and the format that it says it has.

@@ -15,7 +15,7 @@ use super::window::{Side, WindowState};
 use crate::check::context::{AskError, Context};
 use crate::check::locate::Canary;
 use crate::http::Client;
-use crate::outcome::Observation;
+use crate::outcome::{Cause, Observation};
 use crate::plan::{ApiToken, Baseline, Metrics, MetricsSource};
 
 /// What it takes to tell of scrapes that failed.
@@ -32,9 +32,11 @@ pub(super) struct State {
     state: Option<Box<WindowState>>,
     /// The bytes of all scrapes so far.
     bytes: usize,
+    /// Whether an expression takes more steps than there is text: a subquery has as many as it likes.
+    takes_steps: bool,
 }
 
-/// With no more text than this, judging takes less time than another thread does to begin.
+/// With no more text than this, judging takes less time than another thread does to begin, unless it goes by steps.
 const SMALL: usize = 256 * 1024;
 
 impl State {
@@ -46,7 +48,7 @@ impl State {
     ) -> Result<T, AskError> {
         let late = || AskError::Permanent("the metrics could not be judged in the time that there is".into());
         let mut state = self.state.take().ok_or_else(late)?;
-        if self.bytes <= SMALL {
+        if self.bytes <= SMALL && !self.takes_steps {
             let result = work(&mut state);
             self.state = Some(state);
             return Ok(result);
@@ -60,6 +62,38 @@ impl State {
         let (state, result) = timeout_at(deadline, done).await.map_err(|_| late())?.map_err(|_| late())?;
         self.state = Some(state);
         Ok(result)
+    }
+}
+
+/// A scrape that is missing.
+pub(super) struct Missed {
+    side: Side,
+    error: AskError,
+}
+
+impl From<AskError> for Missed {
+    fn from(error: AskError) -> Self {
+        Self { side: Side::Canary, error }
+    }
+}
+
+impl Missed {
+    /// Whether the next one may do better.
+    pub(super) fn is_transient(&self) -> bool {
+        matches!(self.error, AskError::Transient(..))
+    }
+
+    /// The same with what is said of it instead.
+    pub(super) fn saying(self, say: impl FnOnce(Cause) -> String) -> Self {
+        Self { error: AskError::Permanent(say(self.error.cause()).into()), ..self }
+    }
+
+    /// Why a check ends with it: that the stable revision is not to be seen is no failure of the canary.
+    pub(super) fn into_error(self) -> AskError {
+        match self.side {
+            Side::Canary => self.error,
+            Side::Stable => self.error.beside(),
+        }
     }
 }
 
@@ -81,7 +115,9 @@ impl<'p> Source<'p> {
                         labels.push(("target".into(), side.word().into()));
                     }
                 }
-                let state = State { state: Some(Box::new(WindowState::new(metrics.clone(), labels))), bytes: 0 };
+                let takes_steps = metrics.takes_steps();
+                let state =
+                    State { state: Some(Box::new(WindowState::new(metrics.clone(), labels))), bytes: 0, takes_steps };
                 let what = canary.client.shown(&metrics.request);
                 Ok(Self::Scrape { sides, what, state })
             }
@@ -107,7 +143,7 @@ impl<'p> Source<'p> {
         context: &Context<'_>,
         deadline: Instant,
         time: i64,
-    ) -> (Result<(), AskError>, u32) {
+    ) -> (Result<(), Missed>, u32) {
         let (sides, what, state) = match self {
             Self::Api(api) => return (Ok(()), api.evaluate_alerts(context, deadline, time).await),
             Self::Scrape { sides, what, state } => (sides, what, state),
@@ -122,7 +158,7 @@ impl<'p> Source<'p> {
         state.bytes += scraped.iter().map(bytes).sum::<usize>();
         let what = what.clone();
         let taken = state.compute(context.deadline, move |state| take(state, scraped, &what, time)).await;
-        (taken.and_then(|taken| taken), attempts)
+        (taken.map_err(Missed::from).and_then(|taken| taken), attempts)
     }
 
     /// What the thresholds say at a time.
@@ -132,7 +168,7 @@ impl<'p> Source<'p> {
     pub(super) async fn thresholds(&mut self, context: &Context<'_>, time: i64) -> Result<Vec<Observation>, AskError> {
         match self {
             Self::Scrape { state, .. } => state.compute(context.deadline, move |state| state.thresholds(time)).await,
-            Self::Api(api) => Ok(api.thresholds(context, time).await),
+            Self::Api(api) => api.thresholds(context, time).await,
         }
     }
 
@@ -155,7 +191,7 @@ impl<'p> Source<'p> {
                 state.compute(context.deadline, observe).await
             }
             Self::Api(api) => {
-                let mut observations = api.thresholds(context, time).await;
+                let mut observations = api.thresholds(context, time).await?;
                 observations.extend(api.notes());
                 Ok((observations, format!("asked of {}", api.address())))
             }
@@ -169,7 +205,7 @@ fn take(
     scraped: Vec<(Side, Result<Scraped, AskError>)>,
     what: &str,
     time: i64,
-) -> Result<(), AskError> {
+) -> Result<(), Missed> {
     let (mut result, mut newest) = (Ok(()), time);
     for (side, scraped) in scraped {
         let added = scraped.and_then(|scraped| {
@@ -180,10 +216,10 @@ fn take(
         let Err(error) = added else { continue };
         let error = if side == Side::Stable { error.about("the stable revision") } else { error };
         if !matches!(error, AskError::Transient(..)) {
-            return Err(error);
+            return Err(Missed { side, error });
         }
         state.missed(side, time);
-        result = Err(error);
+        result = Err(Missed { side, error });
     }
     state.evaluate(newest).map_err(|cause| AskError::Permanent(cause.into()))?;
     result

@@ -7,7 +7,7 @@ use promeval::promql::Compared;
 use super::alerts::{Activity, Firing};
 use crate::judge::{Decision, Inventory, Shown, limit_on_left};
 use crate::outcome::{ElementSeen, Observation, Seen, Status, ThresholdSeen, ThresholdVerdict};
-use crate::plan::{Alert, Metrics, Threshold, ThresholdExpr};
+use crate::plan::{Alert, Metrics, Threshold, ThresholdExpr, template};
 use crate::text;
 
 /// How many elements of one threshold the reports keep.
@@ -91,9 +91,21 @@ pub(super) fn alerted(
     if let Some(why) = unseen {
         observation(threshold, ThresholdVerdict::NoData, why, elements)
     } else {
-        let pending = activity.pending(alert);
-        let pending = if pending > 0 { format!(" ({pending} pending)") } else { String::new() };
-        observation(threshold, ThresholdVerdict::Pass, format!("does not fire{pending}"), elements)
+        observation(threshold, ThresholdVerdict::Pass, silent_sentence(alert, activity), elements)
+    }
+}
+
+fn silent_sentence(alert: &Alert, activity: &Activity) -> String {
+    let hold = text::duration(alert.hold);
+    match (activity.pending(alert), activity.is_capped(alert)) {
+        ((0, _), false) => "does not fire".into(),
+        ((0, _), true) => format!("does not fire (its for of {hold} is longer than the window)"),
+        ((pending, oldest), capped) => {
+            let oldest = text::duration(oldest);
+            let capped =
+                if capped { ", which is longer than the window: it fires when it is active in all of it" } else { "" };
+            format!("does not fire: {pending} pending, active for {oldest} of its for of {hold}{capped}")
+        }
     }
 }
 
@@ -101,10 +113,11 @@ fn firing_sentence(alert: &Alert, firing: &[Firing]) -> String {
     let shown = Shown::of(firing.iter().map(|firing| &firing.labels));
     let one = |firing: &Firing| {
         let labels = shown.prefix(&firing.labels);
-        let since = if firing.since.is_zero() {
-            String::new()
-        } else {
-            format!(", active for {}", text::duration(firing.since))
+        let since = match firing.kept {
+            Some(kept) if kept.is_zero() => ", just kept firing".into(),
+            Some(kept) => format!(", kept firing for {}", text::duration(kept)),
+            None if firing.since.is_zero() => String::new(),
+            None => format!(", active for {}", text::duration(firing.since)),
         };
         format!("{labels}{}{since}", format_value(firing.value))
     };
@@ -115,7 +128,12 @@ fn firing_sentence(alert: &Alert, firing: &[Firing]) -> String {
     } else {
         String::new()
     };
-    let summary = if alert.summary.is_empty() { String::new() } else { format!("; {}", alert.summary) };
+    let summary = match firing.first() {
+        Some(worst) if !alert.summary.is_empty() => {
+            format!("; {}", template::fill(&alert.summary, &worst.labels, worst.value))
+        }
+        _ => String::new(),
+    };
     format!("fires: {values}{capped}{summary}")
 }
 

@@ -7,19 +7,18 @@ use promeval::exposition::{Exposition, Format, Kind, Warning};
 use promeval::labels::METRIC_NAME;
 use promeval::number::format_value;
 use promeval::promql::ast::Selector;
-use promeval::promql::{Element, Evaluator, Expr, Value};
-use promeval::series::{RuleSeries, Storage, Target, milliseconds};
+use promeval::promql::{Evaluator, Expr};
+use promeval::series::{RuleSeries, Storage, Target};
 
 use super::alerts::Activity;
+use super::rules::{elements, exprs, made_by, needed, recorded, shared_names};
 use super::scrape::Scraped;
+use super::stamps::Stamps;
 use super::thresholds::{alerted, compared, missing_families};
-use crate::judge::{Inventory, blind_spot, decide_over};
-use crate::outcome::{Observation, Status};
-use crate::plan::{Metrics, Rule, Threshold};
+use crate::judge::{Evidence, Inventory, decide_over};
+use crate::outcome::{Observation, Status, ThresholdVerdict};
+use crate::plan::{Metrics, Rule, RuleStep, Threshold};
 use crate::text;
-
-/// How far the clock of a canary may be ahead of the gate's: its newest sample is then what time it is.
-const SKEW: i64 = 60_000;
 
 /// An instance that was not met for so long, in milliseconds, is taken to be gone: its series end. It is less than the five
 /// minutes after which its samples would be too old to be seen.
@@ -51,6 +50,18 @@ struct Instance {
     last: i64,
 }
 
+/// What one rule has given so far.
+#[derive(Default)]
+struct RuleState {
+    /// Whether it is evaluated.
+    needed: bool,
+    /// Whether another recording rule has its name.
+    shares_name: bool,
+    series: RuleSeries,
+    /// Why a recording rule failed, if it did.
+    error: Option<String>,
+}
+
 /// The scrapes so far.
 pub(super) struct WindowState {
     metrics: Arc<Metrics>,
@@ -59,37 +70,45 @@ pub(super) struct WindowState {
     storage: Storage,
     /// What the canary's newest scrape holds.
     inventory: Inventory,
+    /// What the stable revision's newest scrape holds.
+    stable: Inventory,
     /// What is not as its format wants it in that scrape, and is taken all the same.
     warnings: Vec<Warning>,
     /// The instances met, in their order.
     instances: BTreeMap<Side, Vec<Instance>>,
-    /// One for each recording rule.
-    records: Vec<RuleSeries>,
+    /// One for each rule.
+    rules: Vec<RuleState>,
     /// One for each threshold; only those of alerts are used.
     activities: Vec<Activity>,
-    /// The newest stamp of a sample that is ahead of the gate's clock by no more than a skew.
-    newest: i64,
-    /// Whether samples had timestamps of their own.
-    stamped: bool,
+    /// The canary's scrapes that were taken in.
+    scrapes: u32,
+    stamps: Stamps,
     /// Whether a scrape came without a content type.
     untyped: bool,
     /// Whether a counter went down from one scrape of an instance to the next.
     fell: Option<String>,
-    counters: BTreeMap<(Side, String), f64>,
+    counters: BTreeMap<(Side, Option<u64>, String), f64>,
 }
 
 impl WindowState {
     pub(super) fn new(metrics: Arc<Metrics>, labels: BTreeMap<Side, Vec<(String, String)>>) -> Self {
-        let selectors: Vec<Selector> = exprs(&metrics).flat_map(|expr| expr.selectors()).map(by_name).collect();
+        let needed = needed(&metrics);
+        let selectors: Vec<Selector> =
+            exprs(&metrics, &needed).flat_map(|expr| expr.selectors()).map(by_name).collect();
         Self {
             storage: Storage::default().keeping(&selectors),
             inventory: Inventory::default(),
+            stable: Inventory::default(),
             warnings: Vec::new(),
             instances: BTreeMap::new(),
-            records: vec![RuleSeries::default(); metrics.records.len()],
-            activities: vec![Activity::default(); metrics.thresholds.len()],
-            newest: i64::MIN,
-            stamped: false,
+            rules: needed
+                .into_iter()
+                .zip(shared_names(&metrics))
+                .map(|(needed, shares_name)| RuleState { needed, shares_name, ..RuleState::default() })
+                .collect(),
+            activities: vec![Activity::new(metrics.window); metrics.thresholds.len()],
+            scrapes: 0,
+            stamps: Stamps::default(),
             untyped: false,
             fell: None,
             counters: BTreeMap::new(),
@@ -108,17 +127,17 @@ impl WindowState {
         let exposition = Exposition::parse(&scraped.body, format)
             .map_err(|error| format!("200, but the metrics are malformed: {error}"))?;
         if side == Side::Canary {
+            self.scrapes += 1;
             self.inventory = Inventory::new(&exposition);
             self.warnings = exposition.warnings().to_vec();
+        } else {
+            self.stable = Inventory::new(&exposition);
         }
+        self.inventory.doubt(&self.stable);
         if self.metrics.window.is_some() {
             self.watch_counters(side, &exposition);
         }
-        self.stamped |= exposition.samples().any(|sample| sample.timestamp().is_some());
-        let stamps = exposition.samples().filter_map(|sample| sample.timestamp()).map(milliseconds);
-        let honored = stamps.filter(|stamp| self.metrics.honor_timestamps && *stamp <= scraped.at + SKEW);
-        let newest = honored.max();
-        self.newest = self.newest.max(newest.unwrap_or(i64::MIN));
+        self.stamps.add(side, &exposition, scraped.at, self.metrics.honor_timestamps);
         let index = self.met(side, &exposition, scraped.at);
         let known = self.instances.entry(side).or_default();
         let mut stored = Ok(());
@@ -170,11 +189,9 @@ impl WindowState {
         index
     }
 
-    /// Where instances cannot be told apart, a counter that falls is the only sign of a second one.
+    /// A counter that falls is a sign of a second instance, where nothing or too little tells instances apart.
     fn watch_counters(&mut self, side: Side, exposition: &Exposition<'_>) {
-        if exposition.samples().any(|sample| sample.name() == self.metrics.instance) {
-            return;
-        }
+        let key = exposition.samples_of(&self.metrics.instance).next().map(|sample| sample.value().to_bits());
         let counters = exposition.families().iter().filter(|family| family.kind == Some(Kind::Counter));
         let names: HashSet<String> = counters
             .flat_map(|family| {
@@ -187,64 +204,96 @@ impl WindowState {
             *sums.entry(sample.name().into_owned()).or_default() += sample.value();
         }
         for (name, sum) in sums {
-            let before = self.counters.insert((side, name.clone()), sum);
+            let before = self.counters.insert((side, key, name.clone()), sum);
             if before.is_some_and(|before| sum < before) {
                 self.fell.get_or_insert(name);
             }
         }
     }
 
-    /// The time of an evaluation: the gate's own, or that of a canary whose clock is a little ahead.
-    fn now(&self, time: i64) -> i64 {
-        time.max(self.newest)
-    }
-
-    /// Evaluates the recording rules and the alerts at the time of a scrape.
+    /// Evaluates the rules at the time of a scrape, one after the other: each sees what those before it gave.
     ///
     /// # Errors
-    /// Recorded series that are more than can be kept.
+    /// Series of rules that are more than can be kept.
     pub(super) fn evaluate(&mut self, time: i64) -> Result<(), String> {
-        let time = self.now(time);
-        for (record, series) in self.metrics.records.iter().zip(&mut self.records) {
-            // A rule that fails makes no series; what reads it then has no data.
-            let Ok(Value::Vector(elements)) = Evaluator::new(&self.storage, time).value(&record.expr) else { continue };
-            let named = elements.into_iter().map(|Element { mut labels, value }| {
-                labels.set(METRIC_NAME, &record.name);
-                for (name, value) in &record.labels {
-                    labels.set(name, value);
-                }
-                (labels, value)
-            });
-            series
-                .write(&mut self.storage, named, time)
-                .map_err(|full| format!("the recorded series {} are too many: {full}", record.name))?;
-        }
-        for (threshold, activity) in self.metrics.thresholds.iter().zip(&mut self.activities) {
-            if let Rule::Silent(alert) = &threshold.rule {
-                let result = match Evaluator::new(&self.storage, time).value(&alert.expr) {
-                    Ok(Value::Vector(elements)) => Ok(elements),
-                    Ok(_) => Err("it is not an instant vector".to_owned()),
-                    Err(error) => Err(error.message),
-                };
-                activity.evaluated(time, result);
+        let metrics = Arc::clone(&self.metrics);
+        // Of two rules that give the same series at one time, the first is what counts.
+        let mut given = HashSet::new();
+        for (index, step) in metrics.rules.iter().enumerate() {
+            if !self.rules[index].needed {
+                continue;
             }
+            let time = self.stamps.now(rule_expr(&metrics, step), time);
+            let evaluated = |expr| {
+                let value = Evaluator::new(&self.storage, time).value(expr).map_err(|error| error.message);
+                value.and_then(elements)
+            };
+            let (name, series) = match step {
+                RuleStep::Record(record) => match evaluated(&record.expr).and_then(|made| recorded(record, made)) {
+                    Ok(mut series) => {
+                        if self.rules[index].shares_name {
+                            series.retain(|(labels, _)| given.insert(labels.clone()));
+                        }
+                        (&record.name, series)
+                    }
+                    Err(error) => {
+                        self.rules[index].error = Some(error);
+                        continue;
+                    }
+                },
+                RuleStep::Alert(threshold) => {
+                    let Rule::Silent(alert) = &metrics.thresholds[*threshold].rule else { continue };
+                    let elements = evaluated(&alert.expr);
+                    let activity = &mut self.activities[*threshold];
+                    // A rule that fails writes nothing, and ends nothing. Why it failed is told at the end.
+                    if activity.evaluated(alert, time, elements).is_err() {
+                        continue;
+                    }
+                    (&alert.name, activity.series(alert).collect())
+                }
+            };
+            self.rules[index]
+                .series
+                .write(&mut self.storage, series, time)
+                .map_err(|full| format!("the series of the rule {name} are too many: {full}"))?;
+            self.stamps.written(name, time);
         }
         Ok(())
     }
 
     /// What the thresholds say at a time.
     pub(super) fn thresholds(&self, time: i64) -> Vec<Observation> {
-        let time = self.now(time);
-        let observe = |(threshold, activity): (&Threshold, &Activity)| match &threshold.rule {
-            Rule::Holds(comparison) => {
-                let (expr, parts) = (comparison.expr(), comparison.parts());
-                let decision = decide_over(expr, parts, &self.storage, &self.inventory, time);
-                compared(threshold, comparison, decision)
-            }
-            Rule::Silent(alert) => {
-                let recorded = |name: &str| self.metrics.records.iter().any(|record| record.name == name);
-                let blind = blind_spot(&alert.expr, &self.storage, &self.inventory, time, &recorded);
-                alerted(threshold, alert, activity, blind)
+        let made = |selector: &Selector| made_by(&self.metrics, selector, |index| self.rules[index].error.as_deref());
+        let evidence = |time| Evidence {
+            storage: &self.storage,
+            inventory: &self.inventory,
+            time,
+            scrapes: self.scrapes,
+            rules: &made,
+        };
+        let observe = |(threshold, activity): (&Threshold, &Activity)| {
+            let expr = threshold.rule.expr();
+            let time = self.stamps.now(expr, time);
+            let evidence = evidence(time);
+            match &threshold.rule {
+                Rule::Holds(comparison) => {
+                    let mut decision = decide_over(expr, comparison.parts(), &self.storage, &self.inventory, time);
+                    if decision.verdict != ThresholdVerdict::Fail
+                        && let Some(why) = evidence.broken_rule(expr)
+                    {
+                        (decision.verdict, decision.why) = (ThresholdVerdict::NoData, why);
+                    }
+                    if decision.verdict == ThresholdVerdict::Pass
+                        && let Some(why) = self.stamps.hidden_from(expr)
+                    {
+                        (decision.verdict, decision.why) = (ThresholdVerdict::NoData, why);
+                    }
+                    compared(threshold, comparison, decision)
+                }
+                Rule::Silent(alert) => {
+                    let blind = evidence.blind_spot(expr).or_else(|| self.stamps.hidden_from(expr));
+                    alerted(threshold, alert, activity, blind)
+                }
             }
         };
         self.metrics.thresholds.iter().zip(&self.activities).map(observe).collect()
@@ -262,7 +311,7 @@ impl WindowState {
             let detail = text::joined(self.warnings.iter().map(ToString::to_string), 5, "; ");
             observations.push(Observation::note("exposition", Status::Warn, detail));
         }
-        if self.stamped && !self.metrics.honor_timestamps {
+        if self.stamps.any && !self.metrics.honor_timestamps {
             let detail = "samples with timestamps were taken as of the scrape (honor_timestamps: false)";
             observations.push(Observation::note("timestamps", Status::Pass, detail));
         }
@@ -290,12 +339,17 @@ impl WindowState {
                     several.join(", ")
                 ),
             };
-            notes.push(Observation::note(&name, Status::Pass, detail));
+            // One that restarts all the time has no rate, and neither have so many that none answers twice.
+            let status = if known.len() > 2 && known.iter().all(|instance| instance.scrapes == 1) {
+                Status::Warn
+            } else {
+                Status::Pass
+            };
+            notes.push(Observation::note(&name, status, detail));
         }
         if let Some(counter) = &self.fell {
             let detail = format!(
-                "{counter} went down between two scrapes, and there is no {} to tell instances apart: \
-                 the rates may mix several",
+                "{counter} went down between two scrapes, and {} does not tell instances apart: the rates may mix several",
                 self.metrics.instance
             );
             notes.push(Observation::note("instances", Status::Warn, detail));
@@ -335,9 +389,12 @@ impl WindowState {
     }
 }
 
-fn exprs(metrics: &Metrics) -> impl Iterator<Item = &Expr> {
-    let thresholds = metrics.thresholds.iter().map(|threshold| threshold.rule.expr());
-    thresholds.chain(metrics.records.iter().map(|record| &record.expr))
+/// What a rule evaluates.
+fn rule_expr<'m>(metrics: &'m Metrics, step: &'m RuleStep) -> &'m Expr {
+    match step {
+        RuleStep::Record(record) => &record.expr,
+        RuleStep::Alert(threshold) => metrics.thresholds[*threshold].rule.expr(),
+    }
 }
 
 /// The selector of all series of the same names: what other labels there are is told where none fits.

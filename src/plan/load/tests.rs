@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
-use crate::plan::{CheckSpec, Kind, Metrics};
+use crate::plan::{CheckSpec, Kind, Metrics, RuleStep};
 
 /// Every secret is there, and one rules file.
 struct Fixed;
@@ -25,7 +25,15 @@ impl Lookup for Fixed {
                 Ok("groups:\n- name: a\n  rules:\n  - alert: Down\n    expr: >-\n      up\n      == (\n    for: 30\n"
                     .into())
             }
+            Some("dir/more/records.yml") => Ok("groups: [{name: r, rules: [{record: r, expr: up}]}]\n".into()),
+            Some("dir/more/alerts.yml") => Ok("groups: [{name: a, rules: [{alert: Slow, expr: r > 1}]}]\n".into()),
             _ => Err(Diagnostic::new(code::FILE, None, "the file cannot be opened")),
+        }
+    }
+    fn names(&self, folder: &Path) -> Vec<String> {
+        match folder.to_str() {
+            Some("dir/more") => vec!["records.yml".into(), "alerts.yml".into(), "notes.txt".into()],
+            _ => Vec::new(),
         }
     }
 }
@@ -128,7 +136,7 @@ fn consequences_of_a_mistake_are_not_reported() {
         "readiness: 5\nhttp: [{name: a, path: /}]",
         "readiness: {backoff: {initial: 1h}}\nhttp: [{name: a, path: /}, {name: b, path: /}]",
         "metrics: {rules: app.rules, severities: {critical: blok}}",
-        "metrics: {rules: [app.rules]}",
+        "metrics: {rules: {file: app.rules}}",
         "metrics: {thresholds: [{expr: up > 0, severity: [], on_no_data: fail}]}",
         "{ready: {enabled: no}, health: {enabled: false}, readiness: {enabled: false}, metrics: {enabled: false}, \
          smoke: {enabled: false}}",
@@ -240,4 +248,48 @@ fn no_text_makes_the_reader_panic_or_point_outside_of_it() {
             assert!(usize::try_from(place.column).unwrap() <= longest + 2, "round {round}: {mistake}");
         }
     }
+}
+
+#[test]
+fn rules_come_from_several_files_in_their_order() {
+    let steps = |rules: &str| -> Vec<String> {
+        let plan = input(&format!("metrics: {{thresholds: [{{expr: up > 0}}], rules: {rules}}}")).plan(&Fixed).unwrap();
+        let metrics = metrics(&plan);
+        let shown = |step: &RuleStep| match step {
+            RuleStep::Record(record) => format!("record {}", record.name),
+            RuleStep::Alert(index) => format!("alert {}", metrics.thresholds[*index].label()),
+        };
+        metrics.rules.iter().map(shown).collect()
+    };
+    assert_eq!(steps("app.rules"), ["alert Down"]);
+    assert_eq!(steps("[app.rules, more/*.yml]"), ["alert Down", "alert Slow", "record r"]);
+    assert_eq!(steps("[more/records.yml, 'more/*.yml', more/alerts.yml]"), ["record r", "alert Slow"]);
+    for (rules, wanted) in [
+        ("none/*.yml", "dir/c.yaml:1:18: no rules file fits \"none/*.yml\""),
+        ("[app.rules, 'more/*.yaml']", "dir/c.yaml:1:30: no rules file fits \"more/*.yaml\""),
+        ("more/records.yml", "dir/c.yaml:1:18: the rules have no alert, so that they would gate nothing"),
+        ("[app.rules, none.yml]", "dir/c.yaml:1:30: the rules file dir/none.yml: the file cannot be opened"),
+        ("''", "dir/c.yaml:1:18: the path of a rules file is empty"),
+        ("[[app.rules]]", "dir/c.yaml:1:19: metrics.rules[0] wants the path of a rules file, such as alerts.yml"),
+    ] {
+        let found = mistakes(&input(&format!("metrics: {{rules: {rules}}}")));
+        assert!(found.len() == 1 && found[0].starts_with(wanted), "{rules}: {found:#?}");
+    }
+}
+
+#[test]
+fn a_rules_file_of_four_megabytes_is_read() {
+    let mut text = String::from("groups:\n- name: a\n  rules:\n");
+    let mut index = 0;
+    while text.len() < 4_000_000 {
+        text.push_str(&format!("  - alert: A{index}\n    expr: up == {index}\n    labels: {{severity: page}}\n"));
+        index += 1;
+    }
+    let mut mistakes = Mistakes::of(Some(("a.rules", &text)));
+    let mut rules = crate::plan::rules::Rules::default();
+    crate::plan::rules::parse(&text, &mut rules, &mut mistakes);
+    assert!(mistakes.is_empty() && rules.alerts.len() == index, "{:?}", mistakes.sorted().first());
+    let bytes = |most: u64| text_of(vec![b'a'; usize::try_from(most + 1).unwrap()], most).unwrap_err().message;
+    assert_eq!(bytes(MAX_FILE), "the file is over 1 MiB; no plan is that large");
+    assert_eq!(bytes(MAX_RULES), "the file is over 4 MiB; no plan is that large");
 }

@@ -8,7 +8,7 @@ use crate::http::Request;
 use crate::outcome::Severity;
 use crate::plan::meaning::duration;
 use crate::plan::written::{At, Key, Map, Meant};
-use crate::plan::{CheckPolicy, CheckSpec, Kind, Metrics, Record, Stage, Threshold, Window, code, file};
+use crate::plan::{CheckPolicy, CheckSpec, Kind, Metrics, RuleStep, Stage, Threshold, Window, code, file};
 
 pub(super) fn check(keys: Key<file::Metrics>, context: &mut Context<'_, '_>) -> Option<CheckSpec> {
     let place = context.mistakes.source(keys.place());
@@ -34,7 +34,7 @@ pub(super) fn check(keys: Key<file::Metrics>, context: &mut Context<'_, '_>) -> 
     if !policy.enabled && on_command_line {
         context.conflict(None, "--threshold and --warn are given, but the checks file switches metrics off");
     }
-    let (thresholds, records) = judged?;
+    let (thresholds, rules) = judged?;
     let require = match keys.require.get()? {
         Some(names) => names.items.into_iter().map(|name| name.value).collect(),
         None => thresholds::names_of_blocking(&thresholds),
@@ -44,7 +44,7 @@ pub(super) fn check(keys: Key<file::Metrics>, context: &mut Context<'_, '_>) -> 
         request,
         require,
         thresholds,
-        records,
+        rules,
         window,
         labels: labels?,
         honor_timestamps: keys.honor_timestamps.get()?,
@@ -56,8 +56,8 @@ pub(super) fn check(keys: Key<file::Metrics>, context: &mut Context<'_, '_>) -> 
     Some(CheckSpec { name: "metrics".into(), policy, stage: Stage::SideBySide, kind, place })
 }
 
-/// The thresholds, wherever they come from, and the recording rules.
-fn judged(keys: &mut file::Metrics, context: &mut Context<'_, '_>) -> Option<(Vec<Threshold>, Vec<Record>)> {
+/// The thresholds, wherever they come from, and the rules in the order of evaluation.
+fn judged(keys: &mut file::Metrics, context: &mut Context<'_, '_>) -> Option<(Vec<Threshold>, Vec<RuleStep>)> {
     let take = |key: &mut Key<_>| std::mem::replace(key, Key::Absent);
     let written = thresholds::of_file(take(&mut keys.thresholds), context);
     let input = context.input;
@@ -68,12 +68,17 @@ fn judged(keys: &mut file::Metrics, context: &mut Context<'_, '_>) -> Option<(Ve
         Some(rules) => thresholds::of_rules(&rules, severities, context),
         None => Some((Vec::new(), Vec::new())),
     };
-    let (alerts, records) = ruled?;
+    let (alerts, steps) = ruled?;
     let mut all = written?;
     all.extend(blocking);
     all.extend(warning);
+    let before = all.len();
     all.extend(alerts);
-    Some((all, records))
+    let placed = |step: RuleStep| match step {
+        RuleStep::Alert(index) => RuleStep::Alert(before + index),
+        RuleStep::Record(_) => step,
+    };
+    Some((all, steps.into_iter().map(placed).collect()))
 }
 
 /// The labels of targets: any name but the metric's.

@@ -1,13 +1,15 @@
-//! Thresholds: those of the checks file, of the command line, and the alerts of a rules file.
+//! Thresholds: those of the checks file, of the command line, and the alerts of rules files.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Context;
-use crate::outcome::Severity;
+use crate::outcome::{Place, Severity};
+use crate::plan::meaning::RulesPath;
 use crate::plan::mistakes::Mistakes;
-use crate::plan::written::{At, Key, List, Map};
-use crate::plan::{Alert, OnNoData, Record, Rule, Threshold, ThresholdExpr, code, file, promql_message, rules};
+use crate::plan::rules::{self, Rules};
+use crate::plan::written::{At, Key, List, Map, Meant};
+use crate::plan::{Alert, OnNoData, Rule, RuleStep, Threshold, ThresholdExpr, code, file, glob, promql_message};
 
 /// The thresholds of the checks file.
 pub(super) fn of_file(keys: Key<List<file::Threshold>>, context: &mut Context<'_, '_>) -> Option<Vec<Threshold>> {
@@ -63,25 +65,43 @@ pub(super) fn of_flag(
     thresholds
 }
 
-/// The alerts of a rules file as thresholds, and its recording rules. The file lies beside the checks file.
+/// The alerts of rules files as thresholds, and all rules in their order, in which alerts are counted from 0. The files lie
+/// beside the checks file.
 pub(super) fn of_rules(
-    rules: &At<String>,
+    paths: &At<List<Meant<RulesPath>>>,
     severities: Key<Map<Severity>>,
     context: &mut Context<'_, '_>,
-) -> Option<(Vec<Threshold>, Vec<Record>)> {
-    let checks = context.input.file.as_ref().map(|(name, _)| Path::new(name));
-    let path = checks.and_then(Path::parent).unwrap_or(Path::new("")).join(&rules.value);
-    let name = path.display().to_string();
-    let text = match context.lookup.text(&path) {
-        Ok(text) => text,
-        Err(error) => {
-            context.mistakes.add(code::RULES, rules.place, format!("the rules file {name}: {}", error.message));
-            return None;
+) -> Option<(Vec<Threshold>, Vec<RuleStep>)> {
+    let before = context.mistakes.count();
+    let mut files: Vec<(PathBuf, Option<Place>)> = Vec::new();
+    for path in &paths.value.items {
+        for file in files_of(path, context) {
+            if !files.iter().any(|(known, _)| *known == file) {
+                files.push((file, path.place));
+            }
         }
-    };
-    let mut mistakes = Mistakes::of(Some((&name, &text)));
-    let rules = rules::parse(&text, &mut mistakes);
-    context.mistakes.absorb(mistakes);
+    }
+    let mut rules = Rules::default();
+    for (path, place) in files {
+        let name = path.display().to_string();
+        match context.lookup.text(&path) {
+            Ok(text) => {
+                let mut mistakes = Mistakes::of(Some((&name, &text)));
+                rules::parse(&text, &mut rules, &mut mistakes);
+                context.mistakes.absorb(mistakes);
+            }
+            Err(error) => {
+                context.mistakes.add(code::RULES, place, format!("the rules file {name}: {}", error.message));
+            }
+        }
+    }
+    if !paths.value.whole || context.mistakes.count() > before {
+        return None;
+    }
+    if rules.alerts.is_empty() {
+        context.mistakes.add(code::RULES, paths.place, "the rules have no alert, so that they would gate nothing");
+        return None;
+    }
     let severities: BTreeMap<String, Severity> =
         severities.get()?.0.into_iter().map(|(label, severity)| (label, severity.value)).collect();
     let threshold = |alert: Alert| {
@@ -89,8 +109,24 @@ pub(super) fn of_rules(
         let (name, place) = (Some(alert.name.clone()), alert.place.clone());
         Threshold { name, rule: Rule::Silent(alert), severity, on_no_data: OnNoData::of(severity), place }
     };
-    let rules = rules?;
-    Some((rules.alerts.into_iter().map(threshold).collect(), rules.records))
+    Some((rules.alerts.into_iter().map(threshold).collect(), rules.steps))
+}
+
+/// The files that a path or a pattern names.
+fn files_of(path: &At<Meant<RulesPath>>, context: &mut Context<'_, '_>) -> Vec<PathBuf> {
+    let checks = context.input.file.as_ref().map(|(name, _)| Path::new(name));
+    let written = &path.value.written;
+    let beside = checks.and_then(Path::parent).unwrap_or(Path::new(""));
+    if !glob::is_glob(written) {
+        return vec![beside.join(written)];
+    }
+    // The folder of the checks file is as it is, whatever its name holds.
+    let names = |folder: &Path| context.lookup.names(&beside.join(folder));
+    let found = glob::expand(Path::new(written), &names);
+    if found.is_empty() {
+        context.mistakes.add(code::RULES, path.place, format!("no rules file fits {written:?}"));
+    }
+    found.iter().map(|path| beside.join(path)).collect()
 }
 
 /// The metric names that blocking comparisons read, sorted.

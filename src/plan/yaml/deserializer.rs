@@ -25,9 +25,6 @@ pub(in crate::plan) const LIST: &str = "a list";
 /// A list, or a scalar for a list of one.
 pub(in crate::plan) const LIST_OR_ONE: &str = "a list or one";
 
-/// The most values that are read, with those that aliases repeat: what is over it is an alias bomb.
-const MAX_VISITS: usize = 50_000;
-
 /// The longest text of a file that is repeated in a message.
 const SHOWN: usize = 60;
 
@@ -35,6 +32,8 @@ const SHOWN: usize = 60;
 pub(super) struct Reader<'m, 't> {
     /// Whether values know their places.
     pub(super) places: bool,
+    /// The most values that are read: what is over it is an alias bomb.
+    pub(super) most: usize,
     pub(super) visits: Cell<usize>,
     pub(super) mistakes: RefCell<&'m mut Mistakes<'t>>,
 }
@@ -154,13 +153,13 @@ impl<'r, 'm, 't> Here<'r, 'm, 't> {
 
     /// Counts a value against the bounds.
     fn enter(&self) -> Result<(), Error> {
-        let visits = self.reader.visits.get();
+        let (visits, most) = (self.reader.visits.get(), self.reader.most);
         self.reader.visits.set(visits.saturating_add(1));
         let message = if self.step.depth() > MAX_DEPTH {
             format!("the file is nested over {MAX_DEPTH} levels deep; no plan is that deep")
-        } else if visits == MAX_VISITS {
-            format!("the aliases of the file repeat over {MAX_VISITS} values; no plan is that large")
-        } else if visits > MAX_VISITS {
+        } else if visits == most {
+            format!("the aliases of the file repeat over {most} values; no plan is that large")
+        } else if visits > most {
             return Err(Error::Reported);
         } else {
             return Ok(());

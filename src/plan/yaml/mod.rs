@@ -19,10 +19,31 @@ use super::code;
 use super::mistakes::Mistakes;
 use deserializer::{Here, Reader, Step};
 
+/// What a file may hold: what is over it is a bomb or another file.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    /// The most values.
+    nodes: usize,
+    /// The most values that are read, with those that aliases repeat.
+    visits: usize,
+}
+
+impl Bounds {
+    /// A checks file is small.
+    pub(super) const PLAN: Self = Self { nodes: 20_000, visits: 50_000 };
+    /// A rules file has up to four megabytes of short rules.
+    pub(super) const RULES: Self = Self { nodes: 1_000_000, visits: 1_000_000 };
+}
+
 /// Reads YAML into the types of a file; nothing where the text cannot be one at all. `empty` is said of a text that holds
 /// nothing.
-pub(super) fn read<T: DeserializeOwned>(text: &str, mistakes: &mut Mistakes<'_>, empty: &str) -> Option<T> {
-    let root = match tree::build(text, mistakes)? {
+pub(super) fn read<T: DeserializeOwned>(
+    text: &str,
+    bounds: Bounds,
+    mistakes: &mut Mistakes<'_>,
+    empty: &str,
+) -> Option<T> {
+    let root = match tree::build(text, bounds.nodes, mistakes)? {
         tree::Built::Tree(root) => root,
         tree::Built::Nothing => {
             mistakes.whole(code::EMPTY, empty);
@@ -30,7 +51,7 @@ pub(super) fn read<T: DeserializeOwned>(text: &str, mistakes: &mut Mistakes<'_>,
         }
     };
     let places = mistakes.has_file();
-    let reader = Reader { places, visits: Cell::new(0), mistakes: RefCell::new(mistakes) };
+    let reader = Reader { places, most: bounds.visits, visits: Cell::new(0), mistakes: RefCell::new(mistakes) };
     T::deserialize(Here::new(&root, &Step::Root, &reader)).ok()
 }
 

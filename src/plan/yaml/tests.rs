@@ -40,7 +40,7 @@ impl Item for Part {
 
 fn read(text: &str) -> (Option<Sample>, Vec<String>) {
     let mut mistakes = Mistakes::of(Some(("f", text)));
-    let sample = super::read(text, &mut mistakes, "empty");
+    let sample = super::read(text, super::Bounds::PLAN, &mut mistakes, "empty");
     let shown = mistakes.sorted().iter().map(|mistake| mistake.to_string().replacen("f:", "", 1)).collect();
     (sample, shown)
 }
@@ -238,7 +238,7 @@ fn a_secret_that_is_written_inline_is_not_repeated() {
     }
     let text = "headers: \"Authorization: Bearer s3cret\"\ntoken: s3cret\n";
     let mut mistakes = Mistakes::of(Some(("f", text)));
-    super::read::<Secrets>(text, &mut mistakes, "empty");
+    super::read::<Secrets>(text, super::Bounds::PLAN, &mut mistakes, "empty");
     let shown = mistakes.sorted().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     assert!(shown.contains("headers wants a mapping such as {name: value}, found text"), "{shown}");
     assert!(!shown.contains("s3cret"), "{shown}");

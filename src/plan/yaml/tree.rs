@@ -13,8 +13,6 @@ use super::scalar::{Scalar, Style};
 use crate::outcome::Place;
 use crate::text::cut;
 
-/// A checks file is small: what is over this is a bomb or another file.
-const MAX_NODES: usize = 20_000;
 const MAX_ALIASES: usize = 1_000;
 pub(super) const MAX_DEPTH: usize = 32;
 
@@ -58,10 +56,11 @@ pub(super) enum Built {
 }
 
 /// Builds the tree; nothing where the text is not YAML or over a bound, which is then the last mistake.
-pub(super) fn build(text: &str, mistakes: &mut Mistakes<'_>) -> Option<Built> {
+pub(super) fn build(text: &str, most: usize, mistakes: &mut Mistakes<'_>) -> Option<Built> {
     let mut options = Options::default();
     options.set_emit_comments(false);
-    let mut builder = Builder { mistakes, open: Vec::new(), anchors: HashMap::new(), root: None, nodes: 0, aliases: 0 };
+    let mut builder =
+        Builder { mistakes, open: Vec::new(), anchors: HashMap::new(), root: None, nodes: 0, aliases: 0, most };
     for event in Parser::new_from_str_with_options(text, options) {
         match event {
             Ok((event, span)) => builder.event(event, span)?,
@@ -94,6 +93,8 @@ struct Builder<'m, 't> {
     root: Option<Edge>,
     nodes: usize,
     aliases: usize,
+    /// The most nodes.
+    most: usize,
 }
 
 /// A list or a mapping that has not ended.
@@ -176,8 +177,8 @@ impl Builder<'_, '_> {
 
     fn count(&mut self, place: Place) -> Option<()> {
         self.nodes += 1;
-        if self.nodes > MAX_NODES {
-            return self.stop(place, format!("the file has over {MAX_NODES} values; no plan is that large"));
+        if self.nodes > self.most {
+            return self.stop(place, format!("the file has over {} values; no plan is that large", self.most));
         }
         Some(())
     }
