@@ -1,6 +1,8 @@
 //! What an expression asks for and an evaluation cannot see: samples out of its time, selectors that nothing satisfies,
 //! counters that are none. Whatever stands around them, an answer from them is no evidence.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use promeval::number::format_value;
@@ -54,59 +56,97 @@ pub(crate) struct Made<'r> {
 
 /// What there is to tell whether an expression was seen at all.
 pub(crate) struct Evidence<'e> {
-    pub(crate) storage: &'e Storage,
-    pub(crate) inventory: &'e Inventory,
+    storage: &'e Storage,
+    inventory: &'e Inventory,
     /// In milliseconds since the epoch.
-    pub(crate) time: i64,
+    time: i64,
     /// How many scrapes were taken in.
-    pub(crate) scrapes: u32,
+    scrapes: u32,
     /// The rules that make the series that a selector asks for; nothing where these come from scrapes.
-    pub(crate) rules: &'e dyn Fn(&Selector) -> Option<Vec<Made<'e>>>,
+    rules: &'e dyn Fn(&Selector) -> Option<Vec<Made<'e>>>,
+    /// By the expressions of rules: each is looked at once, however many read it.
+    sights: RefCell<HashMap<*const Expr, Sight>>,
 }
 
 /// Functions that need two samples of a series.
 const RATES: [&str; 8] =
     ["rate", "irate", "increase", "delta", "idelta", "deriv", "predict_linear", "double_exponential_smoothing"];
 
-/// How many rules may read one another, one through the other.
-const DEPTH: usize = 32;
+/// What is known of a rule that is read.
+#[derive(Clone)]
+enum Sight {
+    /// It is being looked at: it reads itself, through others or not.
+    Open,
+    Clear,
+    /// Why it can tell nothing.
+    Blind(String),
+}
 
-impl Evidence<'_> {
+impl<'e> Evidence<'e> {
+    pub(crate) fn new(
+        storage: &'e Storage,
+        inventory: &'e Inventory,
+        time: i64,
+        scrapes: u32,
+        rules: &'e dyn Fn(&Selector) -> Option<Vec<Made<'e>>>,
+    ) -> Self {
+        Self { storage, inventory, time, scrapes, rules, sights: RefCell::default() }
+    }
+
     /// Why it says nothing that an alert has no element: a selector that it needs was never satisfied, a rule that it reads
     /// failed or is blind itself, or what it reads cannot be seen.
     pub(crate) fn blind_spot(&self, expr: &Expr) -> Option<String> {
-        self.unsatisfied(expr, 0)
-            .or_else(|| out_of_time(expr, self.storage, self.time))
-            .or_else(|| bad_counter(expr, self.inventory))
-            .or_else(|| unread(expr, self.storage, self.inventory, self.time))
+        match self.sight(expr) {
+            Sight::Blind(why) => Some(why),
+            Sight::Open | Sight::Clear => None,
+        }
     }
 
     /// Why a rule that an expression reads could not be evaluated, or is blind.
     pub(crate) fn broken_rule(&self, expr: &Expr) -> Option<String> {
         let selectors = expr.selectors().into_iter();
-        selectors.filter_map(|selector| (self.rules)(selector)).find_map(|made| self.unmade(&made, 0))
+        selectors.filter_map(|selector| (self.rules)(selector)).find_map(|made| self.unmade(&made))
     }
 
     /// Why none of the rules that make a series could.
-    fn unmade(&self, made: &[Made<'_>], depth: usize) -> Option<String> {
+    fn unmade(&self, made: &[Made<'_>]) -> Option<String> {
         if let Some((name, error)) = made.iter().find_map(|rule| Some((rule.name, rule.error?))) {
             return Some(format!("the rule {name} cannot be evaluated: {error}"));
         }
-        if depth > DEPTH {
-            return Some("the rules that it reads are made of one another without end".into());
+        if made.is_empty() {
+            return Some("no alert of the rules has the labels that are asked for".into());
         }
-        let mut reasons = made.iter().map(|rule| Some((rule.name, self.unsatisfied(rule.expr, depth + 1)?)));
-        let first = reasons.next()??;
-        reasons.all(|reason| reason.is_some()).then(|| format!("of the rule {}: {}", first.0, first.1))
+        let mut first = None;
+        for rule in made {
+            match self.sight(rule.expr) {
+                Sight::Open => {}
+                Sight::Clear => return None,
+                Sight::Blind(why) => drop(first.get_or_insert_with(|| format!("of the rule {}: {why}", rule.name))),
+            }
+        }
+        Some(first.unwrap_or_else(|| "the rules that would make it only read one another".into()))
     }
 
-    fn check(&self, selector: &Selector, depth: usize) -> Option<String> {
+    fn sight(&self, expr: &Expr) -> Sight {
+        let key = std::ptr::from_ref(expr);
+        if let Some(known) = self.sights.borrow().get(&key) {
+            return known.clone();
+        }
+        self.sights.borrow_mut().insert(key, Sight::Open);
+        let why = self
+            .unsatisfied(expr)
+            .or_else(|| out_of_time(expr, self.storage, self.time))
+            .or_else(|| bad_counter(expr, self.inventory))
+            .or_else(|| unread(expr, self.storage, self.inventory, self.time));
+        let sight = why.map_or(Sight::Clear, Sight::Blind);
+        self.sights.borrow_mut().insert(key, sight.clone());
+        sight
+    }
+
+    fn check(&self, selector: &Selector) -> Option<String> {
         let satisfied = || self.storage.series().any(|series| selector.matches(&series.labels));
         if let Some(made) = (self.rules)(selector) {
-            if made.is_empty() {
-                return Some("no alert of the rules has the labels that are asked for".into());
-            }
-            if let Some(why) = self.unmade(&made, depth) {
+            if let Some(why) = self.unmade(&made) {
                 return Some(why);
             }
             // Alerts and filters give series only when there is something to tell.
@@ -147,14 +187,13 @@ impl Evidence<'_> {
         living.any(|series| several(&series)).then(|| "its range is too short to hold two samples".into())
     }
 
-    /// Why a selector without which the expression cannot tell anything was never satisfied. `depth` counts the rules that
-    /// were gone through.
-    fn unsatisfied(&self, expr: &Expr, depth: usize) -> Option<String> {
+    /// Why a selector without which the expression cannot tell anything was never satisfied.
+    fn unsatisfied(&self, expr: &Expr) -> Option<String> {
         match &expr.kind {
-            ExprKind::Selector(selector) | ExprKind::Matrix(selector, _) => self.check(selector, depth),
+            ExprKind::Selector(selector) | ExprKind::Matrix(selector, _) => self.check(selector),
             ExprKind::Binary(binary) => {
-                let left = || self.unsatisfied(&binary.lhs, depth);
-                let right = || self.unsatisfied(&binary.rhs, depth);
+                let left = || self.unsatisfied(&binary.lhs);
+                let right = || self.unsatisfied(&binary.rhs);
                 match binary.op {
                     // What is taken away need not be there.
                     BinaryOp::Set(SetOp::Unless) => left(),
@@ -168,7 +207,7 @@ impl Evidence<'_> {
             // What is asked to be absent need not be there.
             ExprKind::Call(call) if call.name().starts_with("absent") => None,
             ExprKind::Call(call) => {
-                let children = call.args().iter().find_map(|child| self.unsatisfied(child, depth));
+                let children = call.args().iter().find_map(|child| self.unsatisfied(child));
                 children.or_else(|| match call.args().first().map(|argument| &argument.kind) {
                     Some(ExprKind::Matrix(selector, _)) if RATES.contains(&call.name()) => {
                         self.rateless(expr, selector)
@@ -176,7 +215,7 @@ impl Evidence<'_> {
                     _ => None,
                 })
             }
-            _ => expr.children().into_iter().find_map(|child| self.unsatisfied(child, depth)),
+            _ => expr.children().into_iter().find_map(|child| self.unsatisfied(child)),
         }
     }
 }

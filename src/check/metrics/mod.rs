@@ -2,6 +2,8 @@
 
 mod alerts;
 mod api;
+#[cfg(test)]
+mod replay;
 mod rules;
 mod scrape;
 mod source;

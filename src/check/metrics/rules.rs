@@ -100,7 +100,7 @@ pub(super) fn made_by<'m>(
 ) -> Option<Vec<Made<'m>>> {
     let name = selector.metric_name()?;
     let is_state = name == ALERTS || name == ALERTS_FOR_STATE;
-    let mut named = is_state;
+    let mut named = is_state && metrics.rules.iter().any(|step| matches!(step, RuleStep::Alert(_)));
     let mut made = Vec::new();
     for (index, step) in metrics.rules.iter().enumerate() {
         let (name, expr) = match step {

@@ -11,6 +11,8 @@ use promeval::promql::{Evaluator, Expr};
 use promeval::series::{RuleSeries, Storage, Target};
 
 use super::alerts::Activity;
+#[cfg(test)]
+use super::alerts::{ALERTS, ALERTS_FOR_STATE};
 use super::rules::{elements, exprs, made_by, needed, recorded, shared_names};
 use super::scrape::Scraped;
 use super::stamps::Stamps;
@@ -58,7 +60,7 @@ struct RuleState {
     /// Whether another recording rule has its name.
     shares_name: bool,
     series: RuleSeries,
-    /// Why a recording rule failed, if it did.
+    /// Why an evaluation failed, if one did.
     error: Option<String>,
 }
 
@@ -246,7 +248,8 @@ impl WindowState {
                     let elements = evaluated(&alert.expr);
                     let activity = &mut self.activities[*threshold];
                     // A rule that fails writes nothing, and ends nothing. Why it failed is told at the end.
-                    if activity.evaluated(alert, time, elements).is_err() {
+                    if let Err(error) = activity.evaluated(alert, time, elements) {
+                        self.rules[index].error = Some(error);
                         continue;
                     }
                     (&alert.name, activity.series(alert).collect())
@@ -261,20 +264,37 @@ impl WindowState {
         Ok(())
     }
 
+    /// Whether an evaluation of an alert failed.
+    #[cfg(test)]
+    pub(super) fn failed(&self, alert: &str) -> bool {
+        let mut thresholds = self.metrics.thresholds.iter().zip(&self.activities);
+        thresholds.any(|(threshold, activity)| threshold.label() == alert && activity.error().is_some())
+    }
+
+    /// What the rules gave at a time, by the series.
+    #[cfg(test)]
+    pub(super) fn given_at(&self, time: i64) -> BTreeMap<String, f64> {
+        let rules = self.metrics.rules.iter();
+        let records = rules.filter_map(|step| match step {
+            RuleStep::Record(record) => Some(&*record.name),
+            RuleStep::Alert(_) => None,
+        });
+        let names: HashSet<&str> = records.chain([ALERTS, ALERTS_FOR_STATE]).collect();
+        let series = self.storage.series().filter(|series| names.contains(series.labels.metric_name()));
+        let given = series.filter_map(|series| {
+            let point = series.points.iter().find(|point| point.time == time && !point.is_stale())?;
+            Some((series.labels.to_string(), point.value))
+        });
+        given.collect()
+    }
+
     /// What the thresholds say at a time.
     pub(super) fn thresholds(&self, time: i64) -> Vec<Observation> {
         let made = |selector: &Selector| made_by(&self.metrics, selector, |index| self.rules[index].error.as_deref());
-        let evidence = |time| Evidence {
-            storage: &self.storage,
-            inventory: &self.inventory,
-            time,
-            scrapes: self.scrapes,
-            rules: &made,
-        };
         let observe = |(threshold, activity): (&Threshold, &Activity)| {
             let expr = threshold.rule.expr();
             let time = self.stamps.now(expr, time);
-            let evidence = evidence(time);
+            let evidence = Evidence::new(&self.storage, &self.inventory, time, self.scrapes, &made);
             match &threshold.rule {
                 Rule::Holds(comparison) => {
                     let mut decision = decide_over(expr, comparison.parts(), &self.storage, &self.inventory, time);
