@@ -99,9 +99,14 @@ impl<'r> Runner<'r> {
         let (Some(identity), Some((_, revision))) = (identity_of(spec), &canary.deployed) else { return Ok(()) };
         let context = Context { observer: &Silence, check: id, policy: &spec.policy, access: self.access, deadline };
         let proven = identity::prove(&context, canary, revision, identity).await;
-        proven
-            .map(drop)
-            .map_err(|error| (error.status(), format!("the rollout changed under the gate: {}", error.cause())))
+        proven.map(drop).map_err(|identity::Unproven { error, is_another }| {
+            if is_another {
+                (error.status(), format!("the rollout changed under the gate: {}", error.cause()))
+            } else {
+                let why = "the identity could not be proven once more before the verdict";
+                (Status::Error, format!("{why}: {}", error.cause()))
+            }
+        })
     }
 
     /// Asks once more, before the verdict, what was well at first: the rest may have taken minutes.
@@ -111,7 +116,8 @@ impl<'r> Runner<'r> {
             return;
         }
         if let Err(late) = self.in_time() {
-            let why = format!("it was well at first, and could not be asked once more before the verdict: {}", late.detail);
+            let why =
+                format!("it was well at first, and could not be asked once more before the verdict: {}", late.detail);
             let status = effect(Status::Error, spec.policy.severity);
             return self.observer.hear(&Event::Overturned { check: id, status, why });
         }
@@ -142,10 +148,10 @@ impl<'r> Runner<'r> {
                 Err(finding) => (None, finding),
                 Ok(canary) => {
                     // Where the address has to be located, that is a part of being ready, and cannot be switched off.
-                    let located = ready::located(&canary).filter(|_| !spec.policy.enabled);
-                    let finding = match located {
-                        Some(finding) => finding,
-                        None => kind(&running.context, &canary, &spec.kind).await,
+                    let finding = if spec.policy.enabled {
+                        kind(&running.context, &canary, &spec.kind).await
+                    } else {
+                        ready::located(&running.context, &canary, identity_of(spec)).await
                     };
                     (Some(canary), finding)
                 }

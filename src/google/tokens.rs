@@ -165,7 +165,7 @@ impl IdentityTokens {
         let body = serde_json::json!({"audience": audience, "includeEmail": true});
         match self.iam.post::<IdToken>(&path, &body, deadline).await {
             Ok(token) => Ok(token.token),
-            Err(error) if error.kind == ApiErrorKind::Denied => Err(format!(
+            Err(error) if error.kind == ApiErrorKind::Forbidden => Err(format!(
                 "{account} may not make identity tokens for itself: grant it roles/iam.serviceAccountOpenIdTokenCreator on itself \
                  (gcloud iam service-accounts add-iam-policy-binding {account} --member=serviceAccount:{account} \
                  --role=roles/iam.serviceAccountOpenIdTokenCreator): {error}"

@@ -52,6 +52,27 @@ fn what_the_api_says_is_read_to_the_letter() {
                 status.as_object_mut().unwrap().remove("revision");
             }
         }, 1, "the tag canary points to emergence-app-00041-old"),
+        ("no generation", |world| world.edit = |_, value| if is_service(value) {
+            value.as_object_mut().unwrap().retain(|name, _| !matches!(&**name, "generation" | "observedGeneration"));
+        }, 3, "names no generation of the service emergence-app"),
+        ("the tag is there twice", |world| world.edit = |_, value| if is_service(value) {
+            value["trafficStatuses"].as_array_mut().unwrap().push(json!({"revision": PRIOR, "tag": "canary", "uri": "https://x"}));
+        }, 3, "the tag canary is there more than once"),
+        ("shares over 100 %", |world| world.edit = |_, value| if is_service(value) {
+            value["trafficStatuses"][1]["percent"] = u32::MAX.into();
+        }, 3, "add up to 4294967395 %"),
+        ("the tag's address is the service's", |world| world.edit = |_, value| if is_service(value) {
+            value["uri"] = value["trafficStatuses"][1]["uri"].clone();
+        }, 3, "answers from other revisions"),
+        ("the tag's address is another tag's", |world| world.edit = |_, value| if is_service(value) {
+            let uri = value["trafficStatuses"][1]["uri"].clone();
+            value["trafficStatuses"].as_array_mut().unwrap().push(json!({"revision": PRIOR, "tag": "prior", "uri": uri}));
+        }, 3, "answers from other revisions"),
+        ("the tag has no address", |world| world.canary.clear(), 3, "names no address for the tag canary of emergence-app-00042-new"),
+        ("the tag's address changes meanwhile", |world| world.edit = |number, value| if number >= 2 && is_service(value) {
+            value["trafficStatuses"][1]["uri"] = "https://elsewhere".into();
+        }, 1, "the rollout changed under the gate: it was generation 42"),
+        ("a page that is not the API's", |world| world.instead = |_| Some(Reply::new(404, "text/html", "<html>nothing here")), 3, "answers 404 for GET /v2/projects/emergence-469005/"),
         ("the generation changes meanwhile", |world| world.edit = |number, value| if number >= 2 { (value["generation"], value["observedGeneration"]) = ("43".into(), "43".into()) }, 1, "the rollout changed under the gate: it was generation 42"),
         ("the traffic changes meanwhile", |world| world.edit = |number, value| if number >= 2 && is_service(value) {
             value["trafficStatuses"].as_array_mut().unwrap().push(json!({"revision": PRIOR, "tag": "green", "uri": "https://green"}));
@@ -131,10 +152,12 @@ fn no_address_switches_the_proof_off() {
         (&["--expect-percent", "20"], "--expect-percent needs a deployment"),
         (&["--revision", "app-2"], "the project is not known"),
     ] {
-        let ran = Gate::verify(&canary.url(), "").args(flags.iter().copied()).run();
+        let ran = Gate::verify(&canary.url(), Checks::fast()).args(flags.iter().copied()).run();
         assert_eq!(ran.code, 2, "{}", ran.stderr);
         assert!(ran.stderr.contains(piece), "{}", ran.stderr);
     }
+    let ran = Gate::verify(&canary.url(), "identity: {path: /, header: X-Revision}").run();
+    assert!(ran.code == 2 && ran.stderr.contains("identity in the checks file needs a deployment"), "{}", ran.stderr);
     let google = World::of(&canary).serve();
     let ran = verify(&google).env("CANARY_GATE_URL", &canary.url()).run();
     assert_eq!(ran.code, 2, "{}", ran.stderr);
@@ -293,6 +316,101 @@ fn the_gate_waits_until_the_deployed_revision_answers() {
     let canary = naming(|number| if number < 9 { DEPLOYED } else { PRIOR });
     let ran = telling(&World::of(&canary).serve(), &json!({"path": "/", "header": "X-Revision"}), &[]);
     assert!(ran.code == 1 && ran.detail("ready").contains("changed under the gate"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_revision_that_is_wanted_is_waited_for_before_any_check() {
+    // Only the last look would see the deployed revision.
+    let canary = naming(|number| if number < 7 { PRIOR } else { DEPLOYED });
+    let google = World::of(&canary).serve();
+    let checks =
+        Checks::fast().set("ready.enabled", false).set("identity", json!({"path": "/", "header": "X-Revision"}));
+    let mut gate = verify(&google);
+    gate.file("checks.yaml", checks.to_string());
+    let ran = gate.run();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let first = canary.seen().iter().position(|request| request.path != "/").unwrap();
+    assert!(first >= 9, "{first} requests before the first check");
+    assert!(ran.detail("ready").contains("identity proven"), "{}", ran.detail("ready"));
+}
+
+#[test]
+fn an_error_does_not_show_which_revision_answers() {
+    let canary = Canary::start(Arc::new(|request: &Request| match &*request.path {
+        "/who" => Reply::new(500, "text/plain", "").header("X-Revision", DEPLOYED),
+        _ => answer(request),
+    }));
+    let ran = telling(&World::of(&canary).serve(), &json!({"path": "/who", "header": "X-Revision"}), &[]);
+    assert_eq!((ran.code, ran.status("ready")), (1, "fail"), "{}", ran.stderr);
+    assert!(ran.detail("ready").contains("500, and an error does not show"), "{}", ran.detail("ready"));
+    // At the end, it is no change of the rollout either.
+    let canary = Canary::start(Arc::new(|request: &Request| match &*request.path {
+        "/who" if request.before >= 2 => Reply::new(503, "text/plain", ""),
+        "/who" => Reply::new(200, "text/plain", "").header("X-Revision", DEPLOYED),
+        _ => answer(request),
+    }));
+    let ran = telling(&World::of(&canary).serve(), &json!({"path": "/who", "header": "X-Revision"}), &[]);
+    assert_eq!((ran.code, ran.status("ready")), (3, "error"), "{}", ran.stderr);
+    assert!(ran.detail("ready").starts_with("the identity could not be proven once more"), "{}", ran.detail("ready"));
+}
+
+#[test]
+fn a_share_that_was_asked_for_has_to_be_seen() {
+    let canary = healthy();
+    let google = World { api: |_| 403, ..World::of(&canary) }.serve();
+    let ran = verify(&google).args(["--url", &canary.url(), "--expect-percent", "20"]).run();
+    assert_eq!((ran.code, ran.status("ready")), (3, "error"), "{}", ran.stderr);
+    assert!(ran.detail("ready").contains("has 20 % of the traffic (--expect-percent)"), "{}", ran.detail("ready"));
+}
+
+#[test]
+fn every_address_that_is_the_revisions_alone_is_proven() {
+    let (canary, other) = (healthy(), healthy());
+    let at = |percent: u32, edit: fn(usize, &mut Value), share: &str| {
+        let google = World { percent, edit, prior: String::new(), ..World::of(&canary) }.serve();
+        verify(&google).args(["--url", &canary.url(), "--require-identity", "--expect-percent", share]).run()
+    };
+    // The tag canary is elsewhere; the address is that of another tag of the same revision.
+    let ran = at(
+        20,
+        |_, value| {
+            if is_service(value) {
+                let uri = value["trafficStatuses"][1]["uri"].clone();
+                value["trafficStatuses"][1]["uri"] = "https://canary---app".into();
+                let blue = json!({"revision": DEPLOYED, "tag": "blue", "uri": uri});
+                value["trafficStatuses"].as_array_mut().unwrap().push(blue);
+            }
+        },
+        "20",
+    );
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    // With all of the traffic, each of the service's own addresses is the revision's.
+    let ran = at(
+        100,
+        |_, value| {
+            if is_service(value) {
+                let uri = value["trafficStatuses"][1]["uri"].clone();
+                value["urls"].as_array_mut().unwrap().push(uri);
+                value["trafficStatuses"].as_array_mut().unwrap().remove(1);
+            }
+        },
+        "100",
+    );
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    // Where the addresses under run.app are switched off, the one that was given is looked at first.
+    let switched_off = |_: usize, value: &mut Value| {
+        if is_service(value) {
+            value["defaultUriDisabled"] = true.into();
+            value["trafficStatuses"][1].as_object_mut().unwrap().remove("uri");
+        }
+    };
+    let identity = json!({"path": "/", "header": "X-Revision"});
+    let google = World { edit: switched_off, ..World::of(&canary) }.serve();
+    let domain = naming(|_| DEPLOYED);
+    let ran = telling(&google, &identity, &["--url", &domain.url(), "--require-identity"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let ran = telling(&google, &identity, &["--url", &other.url(), "--require-identity"]);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
 }
 
 #[test]
