@@ -11,7 +11,7 @@ use crate::http::{
 const LIMITS: RequestLimits = RequestLimits { time: Duration::from_secs(3), body: 64 * 1024 };
 
 /// The server may be slow while a machine starts: five tries, as Google's own clients make them.
-const PATIENCE: RetryPolicy =
+pub(super) const PATIENCE: RetryPolicy =
     RetryPolicy { retries: Some(4), initial: Duration::from_millis(100), max: Duration::from_millis(800) };
 
 /// The server, asked without any proxy: what it answers is for this machine alone.

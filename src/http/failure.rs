@@ -38,6 +38,8 @@ pub(crate) enum FailureKind {
     Protocol,
     /// The request cannot be sent as it is.
     Request,
+    /// The gate has no credentials for the service: nothing was asked.
+    Credentials,
 }
 
 impl Failure {
@@ -61,7 +63,11 @@ impl Failure {
             FailureKind::Refused | FailureKind::Closed | FailureKind::Dns | FailureKind::Tls | FailureKind::Timeout => {
                 true
             }
-            FailureKind::TooLarge | FailureKind::Encoding | FailureKind::Protocol | FailureKind::Request => false,
+            FailureKind::TooLarge
+            | FailureKind::Encoding
+            | FailureKind::Protocol
+            | FailureKind::Request
+            | FailureKind::Credentials => false,
         }
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::canary::app::answer;
 use crate::canary::google::{DEPLOYED, PRIOR, World, environment, id_token};
-use crate::canary::server::{Canary, Reply, Request};
+use crate::canary::server::{Body, Canary, Reply, Request};
 use crate::canary::{FAULTS, Fault};
 use crate::checks::Checks;
 use crate::forward::forward;
@@ -233,6 +233,9 @@ fn who_refuses_is_told_apart() {
     }));
     let ran = Gate::verify(&iap.url(), Checks::fast()).args(["--auth", "never"]).run();
     assert!(ran.code == 1 && ran.detail("health").contains("Identity-Aware Proxy refuses"), "{}", ran.stderr);
+    // Without a token, it is not the canary that was seen.
+    let ran = Gate::verify(&iap.url(), Checks::fast()).env("GCE_METADATA_HOST", "127.0.0.1:1").run();
+    assert!(ran.code == 3 && ran.detail("health").contains("Identity-Aware Proxy stands"), "{}", ran.stderr);
     // The API says that the service is open: the ingress is not the cause.
     let canary = Canary::start(Arc::new(move |request: &Request| match &*request.path {
         "/" => answer(request),
@@ -263,6 +266,128 @@ fn a_busy_metadata_server_is_waited_for() {
         .args(["--require-identity"])
         .run();
     assert_eq!(ran.code, 0, "{}", ran.stderr);
+}
+
+/// What stands before the fakes of Google's APIs, and may answer in their place.
+fn before(google: &Canary, instead: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static) -> Canary {
+    let address = google.url();
+    Canary::start(Arc::new(move |request: &Request| instead(request).unwrap_or_else(|| forward(&address, request))))
+}
+
+/// A canary that lets nobody in without the token of the service, as Cloud Run's front end does.
+fn private() -> Canary {
+    let token = format!("Bearer {}", id_token(crate::canary::google::SERVICE_URL, 4_000_000_000));
+    let page = "Your client does not have permission to get URL <code>/</code> from this server.";
+    Canary::start(Arc::new(move |request: &Request| match request.headers.get("authorization") {
+        Some(sent) if *sent == token => answer(request),
+        _ => Reply::new(403, "text/html", page),
+    }))
+}
+
+#[test]
+fn a_token_that_cannot_be_had_is_no_failure_of_the_canary() {
+    type Instead = fn(&Request) -> Option<Reply>;
+    let cases: &[(&str, Instead, &str)] = &[
+        (
+            "hangs",
+            |request| request.path.ends_with("/identity").then(|| Reply::new(200, "", "").body(Body::Hang)),
+            "there is no identity token",
+        ),
+        (
+            "a page",
+            |request| request.path.ends_with("/identity").then(|| Reply::new(200, "text/html", "<html>sign in</html>")),
+            "the metadata server's identity token is no token",
+        ),
+        (
+            "empty",
+            |request| request.path.ends_with("/identity").then(|| Reply::new(200, "text/html", "")),
+            "the metadata server's identity token is empty",
+        ),
+        (
+            "the account hangs",
+            |request| match &*request.path {
+                path if path.ends_with("/identity") => Some(Reply::new(404, "text/html", "")),
+                path if path.ends_with("/email") => Some(Reply::new(200, "", "").body(Body::Hang)),
+                _ => None,
+            },
+            "there is no identity token",
+        ),
+    ];
+    each(cases, |(name, instead, piece)| {
+        let canary = private();
+        let fakes = World::of(&canary).serve();
+        let metadata = before(&fakes, *instead);
+        let checks = Checks::fast().set("health.timeout", "1s");
+        for mode in ["auto", "always"] {
+            let mut gate = verify(&fakes)
+                .env("GCE_METADATA_HOST", metadata.url().trim_start_matches("http://"))
+                .args(["--auth", mode]);
+            gate.file("checks.yaml", checks.to_string());
+            let ran = gate.run();
+            if ran.code != 3 || !ran.detail("health").contains(piece) {
+                return Err(format!("{name}, {mode}: exit {}:\n{}{}", ran.code, ran.stdout, ran.stderr));
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_busy_iam_is_waited_for() {
+    let canary = private();
+    let google = World { identity: 404, ..World::of(&canary) }.serve();
+    let asked = AtomicUsize::new(0);
+    let iam = before(&google, move |_| {
+        (asked.fetch_add(1, Ordering::SeqCst) < 1).then(|| Reply::json(503, r#"{"error":{"status":"UNAVAILABLE"}}"#))
+    });
+    let ran = verify(&google).env("CANARY_GATE_IAM_ENDPOINT", &iam.url()).run();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    // A token of its that is none.
+    let iam = before(&google, |_| Some(Reply::json(200, r#"{"token":""}"#)));
+    let ran = verify(&google).env("CANARY_GATE_IAM_ENDPOINT", &iam.url()).run();
+    assert_eq!((ran.code, ran.status("health")), (3, "error"), "{}", ran.stderr);
+    assert!(ran.detail("health").contains("identity token is empty"), "{}", ran.detail("health"));
+}
+
+#[test]
+fn a_token_by_hand_has_to_be_one() {
+    let canary = private();
+    let token = id_token(crate::canary::google::SERVICE_URL, 4_000_000_000);
+    for (written, code) in [
+        (format!("\u{feff}{token} \r\n"), 0),
+        (format!("{token}\n{token}"), 2),
+        ("not a token".into(), 2),
+        (" \n".into(), 2),
+    ] {
+        let mut gate = Gate::verify(&canary.url(), Checks::fast()).args(["--id-token-file", "token"]);
+        gate.file("token", written.clone());
+        let ran = gate.run();
+        assert_eq!(ran.code, code, "{written:?}: {}", ran.stderr);
+        assert!(code == 0 || ran.stderr.contains("--id-token-file"), "{}", ran.stderr);
+    }
+    let ran = Gate::verify(&canary.url(), Checks::fast()).env("CANARY_GATE_ID_TOKEN", "a b").run();
+    assert!(ran.code == 2 && ran.stderr.contains("CANARY_GATE_ID_TOKEN: the token"), "{}", ran.stderr);
+}
+
+#[test]
+fn what_the_runs_own_limit_cuts_is_no_failure_of_the_canary() {
+    let hangs = |from: usize| {
+        let asked = AtomicUsize::new(0);
+        Canary::start(Arc::new(move |request: &Request| {
+            if request.path == "/api/health" && asked.fetch_add(1, Ordering::SeqCst) >= from {
+                return Reply::new(200, "", "").body(Body::Hang);
+            }
+            answer(request)
+        }))
+    };
+    let checks = Checks::fast().set("health.request_timeout", "20s").set("health.timeout", "30s");
+    for from in [0, 1] {
+        let ran = Gate::verify(&hangs(from).url(), &checks).args(["--timeout", "2s"]).run();
+        assert_eq!((ran.code, ran.status("health")), (3, "error"), "{}", ran.stderr);
+    }
+    // It had the time of a whole request.
+    let ran = Gate::verify(&hangs(0).url(), Checks::fast().set("health.timeout", "600ms")).run();
+    assert_eq!((ran.code, ran.status("health")), (1, "fail"), "{}", ran.stderr);
 }
 
 #[test]
