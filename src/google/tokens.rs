@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::api::ApiErrorKind;
-use super::metadata::PATIENCE;
+use super::metadata::{PATIENCE, said};
 use super::{Api, Metadata};
 use crate::http::{Attempt, retry_until};
 use crate::text::Redactor;
@@ -58,7 +58,7 @@ impl AccessTokens {
         let token: AccessToken = match answer.status {
             200 => serde_json::from_slice(&answer.body).map_err(malformed)?,
             status => {
-                return Err(format!("the metadata server answers {status} for an access token: {}", answer.excerpt()));
+                return Err(format!("the metadata server answers {status} for an access token{}", said(&answer)));
             }
         };
         let access_token =
@@ -143,10 +143,7 @@ impl IdentityTokens {
             // Cloud Build's metadata server has access tokens, and no identity ones.
             404 => self.generate(audience, deadline).await?,
             status => {
-                return Err(format!(
-                    "the metadata server answers {status} for an identity token: {}",
-                    answer.excerpt()
-                ));
+                return Err(format!("the metadata server answers {status} for an identity token{}", said(&answer)));
             }
         };
         self.redactor.hide(&token);
