@@ -164,7 +164,14 @@ impl World {
 }
 
 fn error(status: u16, message: &str) -> Reply {
-    Reply::json(status, &json!({"error": {"code": status, "message": message, "status": message}}).to_string())
+    let named = match status {
+        401 => "UNAUTHENTICATED",
+        403 => "PERMISSION_DENIED",
+        404 => "NOT_FOUND",
+        429 => "RESOURCE_EXHAUSTED",
+        _ => "UNKNOWN",
+    };
+    Reply::json(status, &json!({"error": {"code": status, "message": message, "status": named}}).to_string())
 }
 
 /// Cloud Deploy's environment of a verify job in the canary phase, pointed at the fakes.

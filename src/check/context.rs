@@ -1,11 +1,12 @@
 //! What a check works with, and what it comes to.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::http::{Answer, Attempt, Client, Credentials, Failure, FailureKind, Request, Retrying, retry_until};
+use crate::http::{Answer, Attempt, Client, Credentials, Failure, FailureKind, Request, Retrying, Why, retry_until};
 use crate::outcome::{Cause, CheckId, Event, Observation, Observer, Seen, Status, bounds};
 use crate::plan::CheckPolicy;
 
@@ -103,7 +104,7 @@ impl AskError {
 impl From<Failure> for AskError {
     fn from(failure: Failure) -> Self {
         let cause = Cause::from(failure.to_string());
-        if failure.kind == FailureKind::Proxy {
+        if matches!(failure.kind, FailureKind::Proxy | FailureKind::Credentials) {
             Self::Unseen(cause)
         } else if failure.is_transient() {
             Self::Transient(cause, None)
@@ -123,6 +124,8 @@ pub(super) struct Context<'r> {
     pub(super) access: &'r Rc<dyn Credentials>,
     /// When the check's time is up.
     pub(super) deadline: Instant,
+    /// Whether that is when the time of the whole run is up, before the check's own is.
+    pub(super) run_ends: bool,
 }
 
 impl Context<'_> {
@@ -148,16 +151,26 @@ impl Context<'_> {
         what: &str,
         mut attempt: impl AsyncFnMut() -> Result<T, AskError>,
     ) -> (Result<T, AskError>, u32) {
-        let attempt = async || match attempt().await {
-            Ok(value) => Attempt::Done(Ok(value)),
-            Err(AskError::Transient(cause, asked)) => Attempt::Again(cause, asked),
-            Err(error) => Attempt::Done(Err(error)),
+        let began = Cell::new(Instant::now());
+        let attempt = async || {
+            began.set(Instant::now());
+            match attempt().await {
+                Ok(value) => Attempt::Done(Ok(value)),
+                Err(AskError::Transient(cause, asked)) => Attempt::Again(cause, asked),
+                Err(error) => Attempt::Done(Err(error)),
+            }
         };
         let note = |retrying: Retrying<'_, Cause>| self.retrying(Some(what), &retrying);
         let tried = retry_until(self.policy.retry, deadline, note, attempt).await;
         let result = tried.result.unwrap_or_else(|gave_up| {
             let text = gave_up.to_string();
-            Err(AskError::Transient(Cause { text, ..gave_up.last }, None))
+            let cut = Instant::now() >= self.deadline && !matches!(gave_up.why, Why::CutOff { .. });
+            let cause = Cause { text, ..gave_up.last };
+            // What the run's own limit cut before the canary had the time of one request says nothing of the canary.
+            if cut && self.run_ends && self.deadline.saturating_duration_since(began.get()) < self.policy.request.time {
+                return Err(AskError::Unseen(cause));
+            }
+            Err(AskError::Transient(cause, None))
         });
         (result, tried.attempts)
     }

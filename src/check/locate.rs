@@ -60,11 +60,6 @@ impl Canary {
     pub(super) fn is_proven(&self) -> bool {
         self.proven.is_some()
     }
-
-    /// What is known of the identity; nothing where nobody asked for one.
-    pub(super) fn identity(&self) -> Option<&Observation> {
-        self.notes.first()
-    }
 }
 
 /// Locates the canary. Where its answers tell their revision, they may prove later what the API cannot.
@@ -75,7 +70,8 @@ pub(super) async fn locate(context: &Context<'_>, route: &Route, answers_tell: b
     let locating = match route {
         Route::Direct(client) => return Ok(Canary::direct(client.clone())),
         Route::CloudRun { cloud, given, require_identity, client } => {
-            Locating { cloud, given: given.as_ref(), require_identity: *require_identity && !answers_tell, client }
+            let require_identity = *require_identity && !answers_tell;
+            Locating { cloud, given: given.as_ref(), require_identity, answers_tell, client }
         }
     };
     let policy = context.policy.retry;
@@ -85,7 +81,7 @@ pub(super) async fn locate(context: &Context<'_>, route: &Route, answers_tell: b
         Ok(proof) => locating.known(proof),
         Err(Unproven::Wrong(why)) => Err((Status::Fail, why)),
         Err(Unproven::Unreachable(why)) => Err((Status::Error, why)),
-        Err(Unproven::Denied(why)) => locating.unknown(&why),
+        Err(Unproven::Denied { why, lacks_role }) => locating.unknown(&why, if lacks_role { GRANT } else { "" }),
     };
     let canary = match located {
         Ok(canary) => Canary { attempts, ..canary },
@@ -101,13 +97,15 @@ struct Locating<'r> {
     given: Option<&'r Address>,
     /// Whether an identity that the API cannot prove is an error.
     require_identity: bool,
+    /// Whether the answers tell their revision.
+    answers_tell: bool,
     client: &'r MakeClient,
 }
 
 /// The canary, or how the check ends that needs it.
 type Found = Result<Canary, (Status, String)>;
 
-const GRANT: &str = "grant the account roles/run.viewer on the service";
+const GRANT: &str = "; grant the account roles/run.viewer on the service";
 
 impl Locating<'_> {
     fn deployed(&self) -> (String, String) {
@@ -122,7 +120,15 @@ impl Locating<'_> {
     /// Where the API tells of the service.
     fn known(&self, proof: Proof) -> Found {
         let revision = &self.cloud.deployment.revision;
-        let address = self.given.unwrap_or(&proof.address).clone();
+        let address = match (self.given.or(proof.alone.first()), &proof.nowhere) {
+            (Some(address), _) => address.clone(),
+            (None, Some(nowhere)) if nowhere.wrong => return Err((Status::Fail, nowhere.why.clone())),
+            (None, nowhere) => {
+                let why =
+                    nowhere.as_ref().map_or("the canary's own address is not known", |nowhere| nowhere.why.as_str());
+                return Err((Status::Error, why.to_owned()));
+            }
+        };
         let (proven, identity) = match self.serves(&address, &proof) {
             Ok(()) => {
                 let detail = format!("proven: {} serves {revision}", address.shown());
@@ -149,7 +155,7 @@ impl Locating<'_> {
     /// Whether the deployed revision alone answers at an address.
     fn serves(&self, address: &Address, proof: &Proof) -> Result<(), Doubt> {
         let revision = &self.cloud.deployment.revision;
-        if address.same_origin(&proof.address) {
+        if proof.alone.iter().any(|own| address.same_origin(own)) {
             return Ok(());
         }
         if let Some((tag, _)) = proof.others.iter().find(|(_, other)| address.same_origin(other)) {
@@ -158,29 +164,38 @@ impl Locating<'_> {
         }
         if proof.facts.shared.iter().any(|shared| address.same_origin(shared)) {
             let why = format!(
-                "{} answers from every revision with traffic, and not from {revision} alone; {} does",
+                "{} answers from every revision with traffic, and not from {revision} alone{}",
                 address.shown(),
-                proof.address.shown()
+                proof.alone.first().map_or(String::new(), |own| format!("; {} does", own.shown()))
             );
             return Err(Doubt::Another(why));
         }
-        Err(Doubt::Unknown("the Cloud Run Admin API knows no such address of the service".into()))
+        match &proof.nowhere {
+            // A deployment that lacks its tag is wrong, unless the answers can show which revision they are of.
+            Some(nowhere) if nowhere.wrong && !self.answers_tell => Err(Doubt::Another(nowhere.why.clone())),
+            Some(nowhere) => Err(Doubt::Unknown(nowhere.why.clone())),
+            None => Err(Doubt::Unknown("the Cloud Run Admin API knows no such address of the service".into())),
+        }
     }
 
     /// Where nobody may be asked: the address that was given, or that the deployment's names imply.
-    fn unknown(&self, why: &str) -> Found {
+    fn unknown(&self, why: &str, grant: &str) -> Found {
         let deployment = &self.cloud.deployment;
+        if let Some(percent) = deployment.percent {
+            let unseen = format!(
+                "it cannot be seen whether {} has {percent} % of the traffic (--expect-percent): {why}{grant}",
+                deployment.revision
+            );
+            return Err((Status::Error, unseen));
+        }
         let Some(address) = self.given.cloned().or_else(|| deployment.built_address()) else {
             let why = format!(
-                "the canary's own address is not known: {why}, and none can be built of CLOUD_RUN_SERVICE_URLS; {GRANT}, or pass \
+                "the canary's own address is not known: {why}, and none can be built of CLOUD_RUN_SERVICE_URLS{grant}; otherwise pass \
                  --url (the service's address answers from other revisions too)"
             );
-            return Err((
-                Status::Error,
-                if self.require_identity { required(&format!("{why}; {GRANT}")) } else { why },
-            ));
+            return Err((Status::Error, if self.require_identity { required(&why) } else { why }));
         };
-        let identity = self.not_proven(&address, why, GRANT)?;
+        let identity = self.not_proven(&address, why, grant)?;
         let audience = deployment.service_urls.first().map(|url| url.shown().to_owned());
         let client = self.make(address, &ServiceFacts { audience, ..ServiceFacts::default() })?;
         Ok(Canary { deployed: Some(self.deployed()), notes: vec![identity], ..Canary::direct(client) })
@@ -188,7 +203,6 @@ impl Locating<'_> {
 
     /// What to say where the identity is not proven: a warning, unless it has to be.
     fn not_proven(&self, address: &Address, why: &str, grant: &str) -> Result<Observation, (Status, String)> {
-        let grant = if grant.is_empty() { String::new() } else { format!("; {grant}") };
         if self.require_identity {
             return Err((Status::Error, required(&format!("{why}{grant}"))));
         }
@@ -224,10 +238,11 @@ pub(super) async fn prove_again(
     let (Route::CloudRun { cloud, .. }, Some(before)) = (route, &canary.proven) else { return Ok(()) };
     let changed = |why: String| Err((Status::Fail, format!("the rollout changed under the gate: {why}")));
     match cloud.locate(policy, deadline, |_| {}).await.proof {
+        Ok(Proof { nowhere: Some(nowhere), .. }) => changed(nowhere.why),
         Ok(proof) if proof.fingerprint == *before => Ok(()),
         Ok(proof) => changed(format!("it was {before}, and is {} now", proof.fingerprint)),
         Err(Unproven::Wrong(why)) => changed(why),
-        Err(Unproven::Denied(why) | Unproven::Unreachable(why)) => {
+        Err(Unproven::Denied { why, .. } | Unproven::Unreachable(why)) => {
             let why = format!("the identity could not be proven once more before the verdict: {why}");
             Err((Status::Error, why))
         }

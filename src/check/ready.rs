@@ -66,7 +66,7 @@ async fn identified(context: &Context<'_>, canary: &Canary, identity: Option<&Id
             notes.push(note);
             Identified { notes, said }
         }
-        Err(error) => Identified { notes, said: Some((error.status(), error.cause().text)) },
+        Err(identity::Unproven { error, .. }) => Identified { notes, said: Some((error.status(), error.cause().text)) },
     }
 }
 
@@ -83,8 +83,10 @@ impl Identified {
     }
 }
 
-/// What is left to say where the plan switches the check off and the canary had to be located all the same.
-pub(super) fn located(canary: &Canary) -> Option<Finding> {
-    let identity = canary.identity()?;
-    Some(Finding::new(identity.status, canary.attempts, identity.detail.clone()).seeing(canary.notes.clone()))
+/// What is left of the check where the plan switches it off and the canary had to be located all the same: which revision
+/// it is.
+pub(super) async fn located(context: &Context<'_>, canary: &Canary, identity: Option<&Identity>) -> Finding {
+    let mut finding = Finding::new(Status::Pass, canary.attempts, "located");
+    identified(context, canary, identity).await.told(&mut finding);
+    finding
 }

@@ -81,7 +81,7 @@ impl<'r> Runner<'r> {
         );
         let (mut proven, _) = again.await;
         if proven.is_ok() {
-            proven = self.answers_again(id, spec, &canary, deadline).await;
+            proven = self.answers_again(id, spec, &canary).await;
         }
         if let Err((status, why)) = proven {
             self.observer.hear(&Event::Overturned { check: id, status, why });
@@ -89,23 +89,22 @@ impl<'r> Runner<'r> {
     }
 
     /// Where answers tell their revision, asks for it once more before the verdict.
-    async fn answers_again(
-        &self,
-        id: CheckId,
-        spec: &CheckSpec,
-        canary: &Canary,
-        deadline: Instant,
-    ) -> Result<(), (Status, String)> {
+    async fn answers_again(&self, id: CheckId, spec: &'r CheckSpec, canary: &Canary) -> Result<(), (Status, String)> {
         let (Some(identity), Some((_, revision))) = (identity_of(spec), &canary.deployed) else { return Ok(()) };
-        let context = Context { observer: &Silence, check: id, policy: &spec.policy, access: self.access, deadline };
+        let context = self.last_look(id, spec);
         let proven = identity::prove(&context, canary, revision, identity).await;
-        proven
-            .map(drop)
-            .map_err(|error| (error.status(), format!("the rollout changed under the gate: {}", error.cause())))
+        proven.map(drop).map_err(|identity::Unproven { error, is_another }| {
+            if is_another {
+                (error.status(), format!("the rollout changed under the gate: {}", error.cause()))
+            } else {
+                let why = "the identity could not be proven once more before the verdict";
+                (Status::Error, format!("{why}: {}", error.cause()))
+            }
+        })
     }
 
     /// Asks once more, before the verdict, what was well at first: the rest may have taken minutes.
-    async fn ask_again(&self, id: CheckId, spec: &CheckSpec, canary: &Canary) {
+    async fn ask_again(&self, id: CheckId, spec: &'r CheckSpec, canary: &Canary) {
         let Kind::Http(check) = &spec.kind else { return };
         if !spec.policy.enabled || !self.ledger.passed(id) {
             return;
@@ -116,14 +115,24 @@ impl<'r> Runner<'r> {
             let status = effect(Status::Error, spec.policy.severity);
             return self.observer.hear(&Event::Overturned { check: id, status, why });
         }
-        let deadline = self.deadline.min(Instant::now() + spec.policy.limit);
-        let context = Context { observer: &Silence, check: id, policy: &spec.policy, access: self.access, deadline };
+        let context = self.last_look(id, spec);
         let finding = http::check(&context, &canary.client, check).await;
         if finding.status != Status::Pass {
-            let why = format!("it was well at first, and is not at the end: {}", finding.detail);
+            let how = match finding.status {
+                Status::Error => "could not be asked once more before the verdict",
+                _ => "is not at the end",
+            };
+            let why = format!("it was well at first, and {how}: {}", finding.detail);
             let status = effect(finding.status, spec.policy.severity);
             self.observer.hear(&Event::Overturned { check: id, status, why });
         }
+    }
+
+    /// What a check is asked once more with: its own patience, in what is left of the run.
+    fn last_look(&self, id: CheckId, spec: &'r CheckSpec) -> Context<'r> {
+        let own = Instant::now() + spec.policy.limit;
+        let (deadline, run_ends) = (own.min(self.deadline), self.deadline < own);
+        Context { observer: &Silence, check: id, policy: &spec.policy, access: self.access, deadline, run_ends }
     }
 
     fn checks(&self, stage: Stage) -> impl Iterator<Item = (CheckId, &'r CheckSpec)> {
@@ -143,10 +152,10 @@ impl<'r> Runner<'r> {
                 Err(finding) => (None, finding),
                 Ok(canary) => {
                     // Where the address has to be located, that is a part of being ready, and cannot be switched off.
-                    let located = ready::located(&canary).filter(|_| !spec.policy.enabled);
-                    let finding = match located {
-                        Some(finding) => finding,
-                        None => kind(&running.context, &canary, &spec.kind).await,
+                    let finding = if spec.policy.enabled {
+                        kind(&running.context, &canary, &spec.kind).await
+                    } else {
+                        ready::located(&running.context, &canary, identity_of(spec)).await
                     };
                     (Some(canary), finding)
                 }
@@ -173,9 +182,15 @@ impl<'r> Runner<'r> {
     fn start(&self, id: CheckId, spec: &'r CheckSpec) -> Running<'r> {
         self.observer.hear(&Event::Started { check: id });
         let own = Instant::now() + spec.policy.limit;
-        let deadline = own.min(self.deadline);
-        let context =
-            Context { observer: self.observer, check: id, policy: &spec.policy, access: self.access, deadline };
+        let (deadline, run_ends) = (own.min(self.deadline), self.deadline < own);
+        let context = Context {
+            observer: self.observer,
+            check: id,
+            policy: &spec.policy,
+            access: self.access,
+            deadline,
+            run_ends,
+        };
         Running { spec, context, own }
     }
 
@@ -201,12 +216,13 @@ impl<'r> Runner<'r> {
         let now = Instant::now();
         if now > context.deadline && matches!(status, Status::Pass | Status::Warn) {
             // What came too late was not seen in time: it may not pass.
-            status = Status::Fail;
+            status = if context.run_ends { Status::Error } else { Status::Fail };
             let limit =
                 text::duration(spec.policy.limit.min(context.deadline.duration_since(*own - spec.policy.limit)));
             detail = format!("it ended after its limit of {limit}: {detail}");
         }
-        if status == Status::Fail && self.deadline < *own && self.deadline <= now + Duration::from_millis(100) {
+        let is_bad = status == Status::Fail || (status == Status::Error && attempts > 0);
+        if is_bad && self.deadline < *own && self.deadline <= now + Duration::from_millis(100) {
             detail = format!("{detail}; {}", self.used_up());
         }
         let status = effect(status, spec.policy.severity);

@@ -151,9 +151,11 @@ impl Session {
                 let token = self.lookup().file(&path.display().to_string());
                 Some(token.map_err(|error| CommandError::usage(format!("--id-token-file: {error}")))?)
             }
-            None => variable("CANARY_GATE_ID_TOKEN").map(|token| token.trim().to_owned()),
+            None => variable("CANARY_GATE_ID_TOKEN"),
         };
-        let identity = IdentityTokens::new(metadata, access.clone(), iam, given, self.redactor.clone());
+        let source = if args.id_token_file.is_some() { "--id-token-file" } else { "CANARY_GATE_ID_TOKEN" };
+        let identity = IdentityTokens::new(metadata, access.clone(), iam, given.as_deref(), self.redactor.clone())
+            .map_err(|why| CommandError::usage(format!("{source}: the token {why}")))?;
         Ok(Google { run, identity: Rc::new(identity), access: Rc::new(AccessAuth::new(access)) })
     }
 

@@ -16,7 +16,7 @@ use crate::google::{Auth, CloudRun, Deployment, Given, IdentityTokens, ServiceFa
 use crate::http::{Address, Credentials, Transport};
 use crate::observe::{self, Lines};
 use crate::outcome::{DeploymentFacts, Exit, Observer, Summary, Unfinished};
-use crate::plan::{Plan, PlanInput};
+use crate::plan::{CheckSpec, Kind, Plan, PlanInput};
 use crate::report::{self, ReportFile, ReportSpec};
 
 pub(crate) fn run(session: &Session, args: &Verify) -> Result<Exit, CommandError> {
@@ -74,8 +74,9 @@ impl Prepared {
             Some(_) if Deployment::is_elsewhere(&variable) => None,
             _ => Deployment::read(&given(&args.google), &variable).map_err(usage)?,
         };
+        let plan = plan(session, &args.plan)?;
         match (&url, &deployment) {
-            (Some(_), None) => needs_no_deployment(&args.google)?,
+            (Some(_), None) => needs_no_deployment(&args.google, &plan)?,
             (Some(_), Some(_)) if args.url_from_environment => {
                 return Err(usage(
                     "CANARY_GATE_URL is set where a deployment is to be verified: an address that leaks into a rollout's environment \
@@ -85,7 +86,6 @@ impl Prepared {
             }
             _ => {}
         }
-        let plan = plan(session, &args.plan)?;
         let transport = session.transport(args.network.ca_file.as_deref())?;
         let Google { run, identity, access } = session.google(&args.google, &transport)?;
         let (shown, facts) =
@@ -110,16 +110,19 @@ impl Prepared {
 }
 
 /// An address alone has no deployment to be held against: what asks for that must not be dropped without a word.
-fn needs_no_deployment(args: &GoogleArgs) -> Result<(), CommandError> {
-    let flag = if args.require_identity {
+fn needs_no_deployment(args: &GoogleArgs, plan: &Plan) -> Result<(), CommandError> {
+    let tells = |check: &CheckSpec| matches!(&check.kind, Kind::Ready(ready) if ready.identity.is_some());
+    let asks = if args.require_identity {
         "--require-identity"
     } else if args.expect_percent.is_some() {
         "--expect-percent"
+    } else if plan.checks.iter().any(tells) {
+        "identity in the checks file"
     } else {
         return Ok(());
     };
     Err(CommandError::usage(format!(
-        "{flag} needs a deployment to be proven: beside --url pass --service, --region, --project, --revision and --tag too"
+        "{asks} needs a deployment to be proven: beside --url pass --service, --region, --project, --revision and --tag too"
     )))
 }
 

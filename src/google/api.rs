@@ -4,8 +4,8 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::AccessTokens;
@@ -38,6 +38,8 @@ pub(crate) enum ApiErrorKind {
     Transient,
     /// It does not answer whoever asks.
     Denied,
+    /// As it does not, for want of a role.
+    Forbidden,
     /// There is no such thing.
     Missing,
     /// It will not answer this, however often it is asked.
@@ -56,27 +58,61 @@ impl fmt::Display for ApiError {
     }
 }
 
-/// The body of an error: <https://cloud.google.com/apis/design/errors>.
-#[derive(Default, Deserialize)]
-#[serde(default)]
+/// The body of an error: <https://cloud.google.com/apis/design/errors>. What is not of its form in it is passed over.
+#[derive(Default)]
 struct ErrorBody {
-    error: ErrorStatus,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ErrorStatus {
     message: String,
     status: String,
-    details: Vec<ErrorDetail>,
+    /// The reason of the first detail that has one, and what it is about.
+    reason: String,
+    metadata: Value,
 }
 
-/// A detail; of the kinds that there are, `google.rpc.ErrorInfo` has a reason.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ErrorDetail {
-    reason: String,
-    metadata: serde_json::Map<String, serde_json::Value>,
+impl ErrorBody {
+    fn read(body: &[u8]) -> Self {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        // A stream's error is the only element of an array.
+        let error = &body.get(0).unwrap_or(&body)["error"];
+        let text = |value: &Value| value.as_str().unwrap_or_default().trim().to_owned();
+        let details = error["details"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let detail = details.iter().find(|detail| !text(&detail["reason"]).is_empty()).unwrap_or(&Value::Null);
+        Self {
+            message: text(&error["message"]),
+            status: text(&error["status"]),
+            reason: text(&detail["reason"]),
+            metadata: detail["metadata"].clone(),
+        }
+    }
+
+    /// The kind of the error behind a status. Pages that are no error of the API come from elsewhere: they say nothing of
+    /// what was asked for.
+    fn kind(&self, answer: &Answer) -> ApiErrorKind {
+        match answer.status {
+            403 if matches!(&*self.reason, "RATE_LIMIT_EXCEEDED" | "RESOURCE_QUOTA_EXCEEDED") => {
+                ApiErrorKind::Transient
+            }
+            403 if self.status == "PERMISSION_DENIED" && matches!(&*self.reason, "" | "IAM_PERMISSION_DENIED") => {
+                ApiErrorKind::Forbidden
+            }
+            401 | 403 => ApiErrorKind::Denied,
+            404 if self.status == "NOT_FOUND" => ApiErrorKind::Missing,
+            _ if answer.is_transient() => ApiErrorKind::Transient,
+            _ => ApiErrorKind::Permanent,
+        }
+    }
+
+    /// What the reason asks for.
+    fn advice(&self) -> String {
+        let of = |name: &str| self.metadata[name].as_str().unwrap_or_default();
+        match &*self.reason {
+            "" => String::new(),
+            "SERVICE_DISABLED" if !of("service").is_empty() && !of("consumer").is_empty() => {
+                let project = project(of("consumer"));
+                format!(" (enable the API: gcloud services enable {} --project={project})", of("service"))
+            }
+            reason => format!(" ({reason})"),
+        }
+    }
 }
 
 impl Api {
@@ -107,7 +143,10 @@ impl Api {
 
     /// The error for an answer that is no answer to what was asked.
     pub(super) fn unusable(&self, path: &str) -> ApiError {
-        ApiError::new(ApiErrorKind::Transient, format!("{} answers {path} with something else", self.name))
+        ApiError::new(
+            ApiErrorKind::Transient,
+            format!("{} answers {} with something else", self.name, self.client.shown(&Request::get(path))),
+        )
     }
 
     /// One call. A token that is refused may have expired on the way: it is taken afresh once.
@@ -119,7 +158,8 @@ impl Api {
         }
         if answer.status == 200 {
             return serde_json::from_slice(&answer.body).map_err(|error| {
-                let message = format!("{} answers no JSON of its kind for {}: {error}", self.name, request.path);
+                let message =
+                    format!("{} answers no JSON of its kind for {}: {error}", self.name, self.client.shown(request));
                 ApiError::new(ApiErrorKind::Transient, message)
             });
         }
@@ -142,37 +182,45 @@ impl Api {
     }
 
     fn refusal(&self, request: &Request, answer: &Answer) -> ApiError {
-        let ErrorBody { error } = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let kind = match answer.status {
-            401 | 403 => ApiErrorKind::Denied,
-            404 => ApiErrorKind::Missing,
-            _ if answer.is_transient() => ApiErrorKind::Transient,
-            _ => ApiErrorKind::Permanent,
-        };
-        let said = match (error.message.is_empty(), error.status.is_empty()) {
-            (false, _) => error.message,
-            (true, false) => error.status,
-            (true, true) => answer.excerpt(),
-        };
-        let advice = advice(&error.details);
-        let message = format!("{} answers {} for {}: {said}{advice}", self.name, answer.status, request.path);
-        ApiError { kind, message, retry_after: answer.retry_after() }
-    }
-}
-
-/// What the reason of an error asks for.
-fn advice(details: &[ErrorDetail]) -> String {
-    let Some(detail) = details.iter().find(|detail| !detail.reason.is_empty()) else { return String::new() };
-    let of = |name: &str| detail.metadata.get(name).and_then(|value| value.as_str()).unwrap_or_default();
-    match &*detail.reason {
-        "SERVICE_DISABLED" => {
-            format!(" (enable the API: gcloud services enable {} --project={})", of("service"), project(of("consumer")))
-        }
-        reason => format!(" ({reason})"),
+        let error = ErrorBody::read(&answer.body);
+        let said = [error.message.clone(), error.status.clone(), answer.excerpt()];
+        let said = said.into_iter().find(|said| !said.is_empty()).map_or(String::new(), |said| format!(": {said}"));
+        let asked = self.client.shown(request);
+        let message = format!("{} answers {} for {asked}{said}{}", self.name, answer.status, error.advice());
+        ApiError { kind: error.kind(answer), message, retry_after: answer.retry_after() }
     }
 }
 
 /// The project of a consumer, which is written `projects/ID`.
 fn project(consumer: &str) -> &str {
     consumer.strip_prefix("projects/").unwrap_or(consumer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_read_for_its_kind_and_its_words() {
+        let denied = r#"{"error":{"message":"no","status":"PERMISSION_DENIED","details":[{"reason":"REASON"}]}}"#;
+        let because = |reason: &str| denied.replace("REASON", reason);
+        let json = |status: &str| format!(r#"{{"error":{{"message":"no","status":"{status}"}}}}"#);
+        for (status, body, kind, message, advice) in [
+            (404, json("NOT_FOUND"), ApiErrorKind::Missing, "no", ""),
+            (404, "<html>nothing here".into(), ApiErrorKind::Permanent, "", ""),
+            (403, json("PERMISSION_DENIED"), ApiErrorKind::Forbidden, "no", ""),
+            (403, because("IAM_PERMISSION_DENIED"), ApiErrorKind::Forbidden, "no", " (IAM_PERMISSION_DENIED)"),
+            (403, because("SERVICE_DISABLED"), ApiErrorKind::Denied, "no", " (SERVICE_DISABLED)"),
+            (403, because("RATE_LIMIT_EXCEEDED"), ApiErrorKind::Transient, "no", " (RATE_LIMIT_EXCEEDED)"),
+            (403, "<html>".into(), ApiErrorKind::Denied, "", ""),
+            (401, json("UNAUTHENTICATED"), ApiErrorKind::Denied, "no", ""),
+            (503, String::new(), ApiErrorKind::Transient, "", ""),
+            (400, format!("[{}]", json("INVALID_ARGUMENT")), ApiErrorKind::Permanent, "no", ""),
+            (400, r#"{"error":{"message":"no","details":[{"reason":7}]}}"#.into(), ApiErrorKind::Permanent, "no", ""),
+        ] {
+            let error = ErrorBody::read(body.as_bytes());
+            assert_eq!(error.kind(&Answer::of(status, &[], &body)), kind, "{status} {body}");
+            assert_eq!((&*error.message, &*error.advice()), (message, advice), "{status} {body}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Identity tokens on requests to a private service.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 
 use clap::ValueEnum;
@@ -32,8 +32,6 @@ pub(crate) struct Auth {
     open: Option<bool>,
     /// The audience in use; nothing while no token is sent.
     using: Cell<Option<usize>>,
-    /// Why there was no token when one was wanted last.
-    trouble: RefCell<Option<String>>,
 }
 
 impl Auth {
@@ -47,17 +45,11 @@ impl Auth {
     ) -> Self {
         let header = if taken { "X-Serverless-Authorization" } else { "Authorization" };
         let using = Cell::new((mode == AuthMode::Always).then_some(0));
-        Self { mode, tokens, audiences, header, open, using, trouble: RefCell::default() }
+        Self { mode, tokens, audiences, header, open, using }
     }
 
     /// What to do about a refusal for want of a token, or of the right one.
     async fn private(&self, answer: &Answer, round: Round, deadline: Instant) -> Advice {
-        let trouble = self.trouble.borrow().clone();
-        if let Some(trouble) = trouble {
-            // The canary was not seen: that says nothing of it.
-            let text = format!("the service is private, and there is no identity token for it: {trouble}");
-            return Advice { text, unseen: true };
-        }
         let audience = round.key.and_then(|key| self.audiences.get(key));
         let text = match (audience, answer.status) {
             (None, _) => "the service is private, and no token was sent (--auth never)".into(),
@@ -89,22 +81,14 @@ impl Credentials for Auth {
         rounds
     }
 
-    fn header(&self, round: Round, deadline: Instant) -> Local<'_, Option<Header>> {
+    fn header(&self, round: Round, deadline: Instant) -> Local<'_, Result<Option<Header>, String>> {
         Box::pin(async move {
-            let audience = self.audiences.get(round.key?)?;
+            let Some(audience) = round.key.and_then(|key| self.audiences.get(key)) else { return Ok(None) };
             if round.fresh {
                 self.tokens.forget(audience);
             }
-            match self.tokens.get(audience, deadline).await {
-                Ok(token) => {
-                    self.trouble.replace(None);
-                    Some(Header::bearer_as(self.header, &token))
-                }
-                Err(error) => {
-                    self.trouble.replace(Some(error));
-                    None
-                }
-            }
+            let token = self.tokens.get(audience, deadline).await?;
+            Ok(Some(Header::bearer_as(self.header, &token)))
         })
     }
 
@@ -112,7 +96,7 @@ impl Credentials for Auth {
     /// is known there and may not come in (403) is no better for being taken afresh.
     fn refused(&self, answer: &Answer, round: Round) -> bool {
         let private = matches!(front_end::refusal(answer), Some(Refusal::Private | Refusal::Proxy));
-        private && self.trouble.borrow().is_none() && (round.key.is_none() || answer.status == 401)
+        private && (round.key.is_none() || answer.status == 401)
     }
 
     fn accepted(&self, round: Round) {
@@ -121,9 +105,27 @@ impl Credentials for Auth {
         }
     }
 
-    fn advice<'f>(&'f self, answer: &'f Answer, round: Round, deadline: Instant) -> Local<'f, Option<Advice>> {
+    fn advice<'f>(
+        &'f self,
+        answer: &'f Answer,
+        round: Round,
+        trouble: Option<&'f str>,
+        deadline: Instant,
+    ) -> Local<'f, Option<Advice>> {
         Box::pin(async move {
             let seen = |text: String| Some(Advice { text, unseen: false });
+            // Without a token the canary was not seen: that says nothing of it.
+            let unseen = |who: &str, why: &str| {
+                let text = format!("{who}, and there is no identity token for it: {why}");
+                Some(Advice { text, unseen: true })
+            };
+            match (front_end::refusal(answer)?, trouble) {
+                (Refusal::Private, Some(why)) => return unseen("the service is private", why),
+                (Refusal::Proxy, Some(why)) => {
+                    return unseen("Identity-Aware Proxy stands in front of the service", why);
+                }
+                _ => {}
+            }
             match front_end::refusal(answer)? {
                 Refusal::Private => Some(self.private(answer, round, deadline).await),
                 Refusal::Proxy => seen(
@@ -154,13 +156,11 @@ impl Credentials for Auth {
 /// Access tokens of the machine's service account, on requests to a service that takes them as its own.
 pub(crate) struct AccessAuth {
     tokens: Rc<AccessTokens>,
-    /// Why there was no token when one was wanted last.
-    trouble: RefCell<Option<String>>,
 }
 
 impl AccessAuth {
     pub(crate) fn new(tokens: Rc<AccessTokens>) -> Self {
-        Self { tokens, trouble: RefCell::default() }
+        Self { tokens }
     }
 }
 
@@ -169,29 +169,30 @@ impl Credentials for AccessAuth {
         vec![Round::kept(0), Round::fresh(0)]
     }
 
-    fn header(&self, round: Round, deadline: Instant) -> Local<'_, Option<Header>> {
+    fn header(&self, round: Round, deadline: Instant) -> Local<'_, Result<Option<Header>, String>> {
         Box::pin(async move {
             if round.fresh {
                 self.tokens.drop_kept().await;
             }
-            match self.tokens.get(deadline).await {
-                Ok(token) => Some(Header::bearer(&token)),
-                Err(error) => {
-                    self.trouble.replace(Some(error));
-                    None
-                }
-            }
+            let token = self.tokens.get(deadline).await?;
+            Ok(Some(Header::bearer(&token)))
         })
     }
 
     fn refused(&self, answer: &Answer, _: Round) -> bool {
-        answer.status == 401 && self.trouble.borrow().is_none()
+        answer.status == 401
     }
 
     fn accepted(&self, _: Round) {}
 
-    fn advice<'f>(&'f self, answer: &'f Answer, _: Round, _: Instant) -> Local<'f, Option<Advice>> {
-        let trouble = self.trouble.borrow().clone().filter(|_| matches!(answer.status, 401 | 403));
+    fn advice<'f>(
+        &'f self,
+        answer: &'f Answer,
+        _: Round,
+        trouble: Option<&'f str>,
+        _: Instant,
+    ) -> Local<'f, Option<Advice>> {
+        let trouble = trouble.filter(|_| matches!(answer.status, 401 | 403));
         let text = trouble.map(|trouble| format!("there is no access token: {trouble}"));
         Box::pin(async move { text.map(|text| Advice { text, unseen: true }) })
     }

@@ -63,12 +63,18 @@ impl Deployment {
         }
         let project = environment
             .part(given.project.as_ref(), "CLOUD_RUN_PROJECT", "project", "project")
-            .or_else(|error| environment.first(&["CLOUD_DEPLOY_PROJECT_ID", "CLOUD_DEPLOY_PROJECT"]).ok_or(error))?;
+            .or_else(|error| environment.first(&["CLOUD_DEPLOY_PROJECT_ID", "CLOUD_DEPLOY_PROJECT"]).ok_or(error))
+            .and_then(|name| named("project", name))?;
         let region = environment
             .part(given.region.as_ref(), "CLOUD_RUN_LOCATION", "location", "region")
-            .or_else(|error| environment.first(&["CLOUD_DEPLOY_LOCATION"]).ok_or(error))?;
-        let service = environment.part(given.service.as_ref(), "CLOUD_RUN_SERVICE", "service", "service")?;
-        let revision = environment.part(given.revision.as_ref(), "CLOUD_RUN_REVISION", "revision", "revision")?;
+            .or_else(|error| environment.first(&["CLOUD_DEPLOY_LOCATION"]).ok_or(error))
+            .and_then(|name| named("region", name))?;
+        let service = environment
+            .part(given.service.as_ref(), "CLOUD_RUN_SERVICE", "service", "service")
+            .and_then(|name| named("service", name))?;
+        let revision = environment
+            .part(given.revision.as_ref(), "CLOUD_RUN_REVISION", "revision", "revision")
+            .and_then(|name| named("revision", name))?;
         if !revision.starts_with(&format!("{service}-")) && given.revision.is_none() {
             return Err(format!(
                 "the revision {revision} is none of the service {service}: one of CLOUD_RUN_REVISION and CLOUD_RUN_SERVICE is wrong"
@@ -174,11 +180,26 @@ impl Environment<'_> {
 fn tag(written: Option<&String>) -> Result<String, String> {
     let tag =
         written.ok_or("the revision's tag is not known: pass --tag, or set CLOUD_DEPLOY_PHASE as Cloud Deploy does")?;
-    if tag.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
+    if !tag.is_empty() && tag.bytes().all(is_of_a_name) {
         Ok(tag.clone())
     } else {
         Err(format!("{tag:?} is not a Cloud Run tag: lower-case letters, digits and hyphens; pass --tag"))
     }
+}
+
+/// A name that stands in the API's paths, as Google Cloud gives names. A project's may hold the domain that it is of.
+fn named(flag: &str, name: String) -> Result<String, String> {
+    let of_a_domain = |byte| flag == "project" && matches!(byte, b'.' | b':');
+    let ends = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = name.as_bytes();
+    if ends(bytes.first()) && ends(bytes.last()) && bytes.iter().all(|byte| is_of_a_name(*byte) || of_a_domain(*byte)) {
+        return Ok(name);
+    }
+    Err(format!("{name:?} is not the name of a {flag}: lower-case letters, digits and hyphens; pass --{flag}"))
+}
+
+fn is_of_a_name(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'
 }
 
 /// The last piece of a resource name.
@@ -271,6 +292,19 @@ mod tests {
             let error = read(&env, &Given::default()).unwrap_err();
             assert!(error.contains(piece), "{name}: {error}");
         }
+        for (given, piece) in [
+            (Given { revision: Some(String::new()), ..Given::default() }, "\"\" is not the name of a revision"),
+            (Given { revision: Some("..".into()), ..Given::default() }, "\"..\" is not the name of a revision"),
+            (Given { service: Some("app?x=1".into()), ..Given::default() }, "\"app?x=1\" is not the name of a service"),
+            (Given { project: Some("a b".into()), ..Given::default() }, "\"a b\" is not the name of a project"),
+            (Given { region: Some("EU".into()), ..Given::default() }, "\"EU\" is not the name of a region"),
+            (Given { tag: Some(String::new()), ..Given::default() }, "\"\" is not a Cloud Run tag"),
+        ] {
+            let error = read(ENV, &given).unwrap_err();
+            assert!(error.contains(piece), "{error}");
+        }
+        let given = Given { project: Some("example.com:app-1".into()), ..Given::default() };
+        assert_eq!(read(ENV, &given).unwrap().unwrap().project, "example.com:app-1");
         let given = Given { service: Some("app".into()), ..Given::default() };
         assert!(read(&[], &given).unwrap_err().contains("the project is not known"));
     }

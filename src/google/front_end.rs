@@ -23,7 +23,10 @@ pub(super) fn refusal(answer: &Answer) -> Option<Refusal> {
     }
     let body = String::from_utf8_lossy(&answer.body[..answer.body.len().min(4096)]);
     let html = answer.media_type() == "text/html";
-    let challenge = answer.header("www-authenticate").is_some_and(|value| value.starts_with("Bearer"));
+    // A request without a token is answered 403: whoever challenges it is the application.
+    let challenge = answer
+        .header("www-authenticate")
+        .is_some_and(|value| value.starts_with("Bearer") && value.contains("error=\"invalid_token\""));
     let no_permission = html && body.contains("does not have permission to get URL");
     match answer.status {
         401 if challenge && (no_permission || answer.body.is_empty() || html) => Some(Refusal::Private),
@@ -66,6 +69,8 @@ mod tests {
             // An application's own.
             (401, &[("content-type", "application/json"), ("www-authenticate", "Bearer")], "{\"detail\":\"no\"}", None),
             (401, &[HTML], "<html>log in", None),
+            (401, &[HTML, ("www-authenticate", "Bearer")], "<html>log in", None),
+            (401, &[("www-authenticate", "Bearer realm=\"app\"")], "", None),
             (403, &[HTML], "<html>forbidden", None),
             (404, &[HTML], "<html>no such page", None),
             (404, &[("content-type", "application/json")], NOT_FOUND, None),

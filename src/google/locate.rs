@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::api::{ApiError, ApiErrorKind};
 use super::deployment::short;
-use super::run_api::{Revision, RevisionState, Service, TrafficStatus, revision_state};
+use super::run_api::{Nowhere, Revision, RevisionState, Service, TrafficStatus, revision_state};
 use super::{Api, Deployment};
 use crate::http::{Address, Attempt, GaveUp, RetryPolicy, Retrying, Tried, retry_until};
 
@@ -17,18 +17,20 @@ pub(crate) struct CloudRun {
     api: Api,
 }
 
-/// The proof that an address serves the deployed revision, and what else the API says of the service.
+/// The proof that the deployed revision serves as it should, and where it does so alone; what else the API says of the service.
 #[derive(Clone, Debug)]
 pub(crate) struct Proof {
-    /// What the revision alone answers at.
-    pub(crate) address: Address,
+    /// What the revision alone answers at, the address to be verified first.
+    pub(crate) alone: Vec<Address>,
+    /// Why there is no such address.
+    pub(crate) nowhere: Option<Nowhere>,
     /// What the API says of the whole service.
     pub(crate) facts: ServiceFacts,
     /// The tags of other revisions, and their addresses.
     pub(crate) others: Vec<(String, Address)>,
     /// Whether clients stick to a revision.
     pub(crate) sticky: bool,
-    /// What must be the same at the end as it is now: generation and traffic.
+    /// What must be the same at the end as it is now: generation, traffic and addresses.
     pub(crate) fingerprint: String,
 }
 
@@ -48,8 +50,8 @@ pub(crate) struct ServiceFacts {
 pub(crate) enum Unproven {
     /// The API says that the revision does not serve as it should, or not yet.
     Wrong(String),
-    /// The API does not answer whoever asks.
-    Denied(String),
+    /// The API does not answer whoever asks; with whether a role is what is lacking.
+    Denied { why: String, lacks_role: bool },
     /// The API gives no answer that could be used.
     Unreachable(String),
 }
@@ -91,7 +93,11 @@ impl CloudRun {
     ) -> Located {
         let attempt = async || match self.look(deadline).await {
             Ok((service, revision)) => match revision_state(&self.deployment, &service, &revision) {
-                RevisionState::Proven(address) => Attempt::Done(self.proof(&address, &service, &revision)),
+                RevisionState::Proven(alone) => Attempt::Done(Ok(self.proof(alone, None, &service, &revision))),
+                RevisionState::Unaddressed(nowhere) => {
+                    Attempt::Done(Ok(self.proof(Vec::new(), Some(nowhere), &service, &revision)))
+                }
+                RevisionState::Unseen(why) => Attempt::Done(Err(Unproven::Unreachable(why))),
                 RevisionState::Pending(why) => Attempt::Again(NotYet::Pending(why), None),
                 RevisionState::Wrong(why) => Attempt::Done(Err(Unproven::Wrong(why))),
             },
@@ -100,7 +106,10 @@ impl CloudRun {
                     let asked = error.retry_after;
                     Attempt::Again(NotYet::Trouble(error), asked)
                 }
-                ApiErrorKind::Denied => Attempt::Done(Err(Unproven::Denied(error.to_string()))),
+                ApiErrorKind::Denied | ApiErrorKind::Forbidden => {
+                    let lacks_role = error.kind == ApiErrorKind::Forbidden;
+                    Attempt::Done(Err(Unproven::Denied { why: error.to_string(), lacks_role }))
+                }
                 ApiErrorKind::Missing => Attempt::Done(Err(Unproven::Wrong(error.to_string()))),
                 ApiErrorKind::Permanent => Attempt::Done(Err(Unproven::Unreachable(error.to_string()))),
             },
@@ -116,34 +125,24 @@ impl CloudRun {
         Located { proof, attempts }
     }
 
-    fn proof(&self, address: &str, service: &Service, revision: &Revision) -> Result<Proof, Unproven> {
-        if service.default_uri_disabled {
-            return Err(Unproven::Unreachable(format!(
-                "the addresses under run.app of the service {} are switched off (defaultUriDisabled), and no other is known to \
-                 serve {} alone",
-                self.deployment.service, self.deployment.revision
-            )));
-        }
+    fn proof(&self, alone: Vec<Address>, nowhere: Option<Nowhere>, service: &Service, revision: &Revision) -> Proof {
         let other = |status: &TrafficStatus| {
             let differs = service.revision_of(status) != self.deployment.revision;
             let address = Address::parse(&status.uri).ok().filter(|_| differs && !status.tag.is_empty())?;
             Some((status.tag.clone(), address))
         };
-        let address = Address::parse(address).map_err(|error| {
-            Unproven::Unreachable(format!("the Cloud Run Admin API names an address that cannot be used: {error}"))
-        })?;
-        let shared = service.urls.iter().chain([&service.uri]).filter_map(|url| Address::parse(url).ok());
-        Ok(Proof {
-            address,
+        Proof {
+            alone,
+            nowhere,
             facts: ServiceFacts {
                 audience: Some(service.uri.clone()).filter(|uri| !uri.is_empty()),
                 open: service.is_open(),
-                shared: shared.collect(),
+                shared: service.shared(),
             },
             others: service.traffic_statuses.iter().filter_map(other).collect(),
             sticky: revision.session_affinity,
             fingerprint: service.fingerprint(),
-        })
+        }
     }
 
     async fn look(&self, deadline: Instant) -> Result<(Service, Revision), ApiError> {

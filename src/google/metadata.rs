@@ -11,7 +11,7 @@ use crate::http::{
 const LIMITS: RequestLimits = RequestLimits { time: Duration::from_secs(3), body: 64 * 1024 };
 
 /// The server may be slow while a machine starts: five tries, as Google's own clients make them.
-const PATIENCE: RetryPolicy =
+pub(super) const PATIENCE: RetryPolicy =
     RetryPolicy { retries: Some(4), initial: Duration::from_millis(100), max: Duration::from_millis(800) };
 
 /// The server, asked without any proxy: what it answers is for this machine alone.
@@ -33,8 +33,8 @@ impl Metadata {
         let request = Request::get(path).with(Header::plain("Metadata-Flavor", "Google"));
         let attempt = async || match self.client.ask(&request, LIMITS, deadline).await {
             Ok(answer) if answer.is_transient() => {
-                let (asked, status) = (answer.retry_after(), answer.status);
-                Attempt::Again(format!("the metadata server answers {status}: {}", answer.excerpt()), asked)
+                let asked = answer.retry_after();
+                Attempt::Again(format!("the metadata server answers {}{}", answer.status, said(&answer)), asked)
             }
             Ok(answer) => Attempt::Done(Ok(answer)),
             // Nothing of that name, or nothing that listens: waiting makes no metadata server of it.
@@ -46,4 +46,10 @@ impl Metadata {
         let tried = retry_until(PATIENCE, deadline, |_| {}, attempt).await;
         tried.result.unwrap_or_else(|gave_up| Err(gave_up.to_string()))
     }
+}
+
+/// What an answer says, behind a colon; nothing where it says nothing.
+pub(super) fn said(answer: &Answer) -> String {
+    let excerpt = answer.excerpt();
+    if excerpt.is_empty() { excerpt } else { format!(": {excerpt}") }
 }

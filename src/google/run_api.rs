@@ -6,6 +6,7 @@
 use serde::Deserialize;
 
 use super::deployment::short;
+use crate::http::Address;
 
 /// A service.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -87,14 +88,14 @@ impl Service {
     }
 
     /// The share of the traffic that a revision has, over all of its entries.
-    fn percent(&self, revision: &str) -> u32 {
+    fn percent(&self, revision: &str) -> u64 {
         let entries = self.traffic_statuses.iter().filter(|status| self.revision_of(status) == revision);
-        entries.map(|status| status.percent).sum()
+        entries.map(|status| u64::from(status.percent)).sum()
     }
 
-    /// The entry of a tag.
-    fn tagged(&self, tag: &str) -> Option<&TrafficStatus> {
-        self.traffic_statuses.iter().find(|status| status.tag == tag)
+    /// The addresses that answer from every revision with traffic.
+    pub(super) fn shared(&self) -> Vec<Address> {
+        self.urls.iter().chain([&self.uri]).filter_map(|url| Address::parse(url).ok()).collect()
     }
 
     /// What serves, in one line.
@@ -114,12 +115,16 @@ impl Service {
         }
     }
 
-    /// What must be the same at the end as it was at first: which changes were asked for, and what serves.
+    /// What must be the same at the end as it was at first: which changes were asked for, what serves, and where.
     pub(super) fn fingerprint(&self) -> String {
         let mut entries: Vec<String> = self
             .traffic_statuses
             .iter()
-            .map(|status| format!("{}={} {}%", status.tag, self.revision_of(status), status.percent))
+            .map(|status| {
+                let at = if status.uri.is_empty() { String::new() } else { format!(" at {}", status.uri) };
+                format!("{}={} {}%{at}", status.tag, self.revision_of(status), status.percent)
+            })
+            .chain(self.urls.iter().chain([&self.uri]).filter(|url| !url.is_empty()).cloned())
             .collect();
         entries.sort();
         format!("generation {}, {}", self.generation, entries.join(", "))
@@ -129,12 +134,24 @@ impl Service {
 /// How a deployment stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum RevisionState {
-    /// The revision is ready and serves where it should: its address.
-    Proven(String),
+    /// The revision is ready and serves as it should: the addresses that it alone answers at, the one to be verified first.
+    Proven(Vec<Address>),
+    /// The revision is ready and serves as it should, at no address that the API would name.
+    Unaddressed(Nowhere),
     /// Not yet.
     Pending(String),
     /// It is not what was deployed, or it failed.
     Wrong(String),
+    /// What the API says proves nothing: it contradicts itself or leaves out what counts.
+    Unseen(String),
+}
+
+/// Why a revision has no address of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Nowhere {
+    pub(crate) why: String,
+    /// Whether the deployment lacks what should be there, rather than the API an answer.
+    pub(crate) wrong: bool,
 }
 
 /// Compares what is deployed with what should be.
@@ -143,18 +160,40 @@ pub(super) fn revision_state(deployment: &super::Deployment, service: &Service, 
         return state;
     }
     let name = &deployment.revision;
+    let all: u64 = service.traffic_statuses.iter().map(|status| u64::from(status.percent)).sum();
+    if all > 100 {
+        let why = format!("the shares of the traffic add up to {all} %: it is {}", service.serving());
+        return RevisionState::Unseen(why);
+    }
+    if let Some(state) = tag_is_not_its(deployment, service) {
+        return state;
+    }
     let percent = service.percent(name);
-    let address = match address(deployment, service, percent) {
-        Ok(address) => address,
-        Err(why) => return RevisionState::Wrong(why),
-    };
-    match deployment.percent.filter(|wanted| *wanted != percent) {
-        None => RevisionState::Proven(address),
+    match deployment.percent.map(u64::from).filter(|wanted| *wanted != percent) {
+        None => addressed(deployment, service, percent),
         Some(wanted) => RevisionState::Wrong(format!(
             "{name} has {percent} % of the traffic, want {wanted} %; it is {}",
             service.serving()
         )),
     }
+}
+
+/// What is wrong with the tag, where it is there and not the revision's alone. With all of the traffic the tag does not count.
+fn tag_is_not_its(deployment: &super::Deployment, service: &Service) -> Option<RevisionState> {
+    let (name, tag) = (&deployment.revision, &deployment.tag);
+    if deployment.takes_all() && service.percent(name) == 100 {
+        return None;
+    }
+    let mut entries = service.traffic_statuses.iter().filter(|status| status.tag == *tag);
+    let first = service.revision_of(entries.next()?);
+    if entries.any(|status| service.revision_of(status) != first) {
+        let why = format!("the tag {tag} is there more than once: the traffic is {}", service.serving());
+        return Some(RevisionState::Unseen(why));
+    }
+    if first.is_empty() {
+        return Some(RevisionState::Unseen(format!("the Cloud Run Admin API names no revision for the tag {tag}")));
+    }
+    (first != *name).then(|| RevisionState::Wrong(format!("the tag {tag} points to {first}, and {name} was deployed")))
 }
 
 /// Why the revision or the service is not ready; nothing where both are.
@@ -163,7 +202,8 @@ fn readiness(deployment: &super::Deployment, service: &Service, revision: &Revis
     let reason = |condition: &Condition| {
         let why = [&condition.revision_reason, &condition.reason].into_iter().find(|why| !why.is_empty());
         let why = why.map_or(String::new(), |why| format!(" ({why})"));
-        format!("{}{why}", if condition.message.is_empty() { &condition.state } else { &condition.message })
+        let said = [&*condition.message, &*condition.state].into_iter().find(|said| !said.trim().is_empty());
+        format!("{}{why}", said.unwrap_or("no reason is given"))
     };
     let pending = |why: String| Some(RevisionState::Pending(why));
     let ready = revision.conditions.iter().find(|condition| condition.kind == "Ready");
@@ -178,10 +218,15 @@ fn readiness(deployment: &super::Deployment, service: &Service, revision: &Revis
     if service.reconciling {
         return pending(format!("the service {service_name} is still reconciling"));
     }
+    if service.generation.is_empty() {
+        let why = format!("the Cloud Run Admin API names no generation of the service {service_name}");
+        return Some(RevisionState::Unseen(why));
+    }
     if service.observed_generation != service.generation {
+        let observed = if service.observed_generation.is_empty() { "none" } else { &service.observed_generation };
         return pending(format!(
-            "the service {service_name} has not taken up its newest change yet (generation {}, observed {})",
-            service.generation, service.observed_generation
+            "the service {service_name} has not taken up its newest change yet (generation {}, observed {observed})",
+            service.generation
         ));
     }
     match &service.terminal_condition {
@@ -197,31 +242,68 @@ fn readiness(deployment: &super::Deployment, service: &Service, revision: &Revis
     }
 }
 
-/// The address that the revision alone answers at.
-fn address(deployment: &super::Deployment, service: &Service, percent: u32) -> Result<String, String> {
+/// The addresses that the revision alone answers at.
+fn addressed(deployment: &super::Deployment, service: &Service, percent: u64) -> RevisionState {
     let (name, tag) = (&deployment.revision, &deployment.tag);
-    // With all of the traffic, the service's own address is what users meet.
-    if deployment.takes_all() && percent == 100 {
-        return Ok(service.uri.clone());
+    let nowhere = |why: String, wrong: bool| RevisionState::Unaddressed(Nowhere { why, wrong });
+    let (own, others): (Vec<_>, Vec<_>) =
+        service.traffic_statuses.iter().partition(|status| service.revision_of(status) == *name);
+    let (tagged, untagged): (Vec<_>, Vec<_>) = own.into_iter().partition(|status| status.tag == *tag);
+    let named = tagged.iter().chain(&untagged).map(|status| &status.uri);
+    let shared = [&service.uri].into_iter().chain(&service.urls);
+    // With all of the traffic, the service's own addresses are what users meet; otherwise they answer from others too.
+    let (first, then): (Vec<_>, Vec<_>) = match (percent == 100, deployment.takes_all()) {
+        (true, true) => (shared.collect(), named.collect()),
+        (true, false) => (named.collect(), shared.collect()),
+        (false, _) => (named.collect(), Vec::new()),
+    };
+    let mut foreign: Vec<Address> = others.iter().filter_map(|status| Address::parse(&status.uri).ok()).collect();
+    if percent < 100 {
+        foreign.extend(service.shared());
     }
-    if let Some(status) = service.tagged(tag) {
-        let other = service.revision_of(status);
-        if other != *name {
-            return Err(format!("the tag {tag} points to {other}, and {name} was deployed"));
-        }
-        if !status.uri.is_empty() {
-            return Ok(status.uri.clone());
+    let mut alone = Vec::new();
+    for (index, written) in first.into_iter().chain(then).filter(|uri| !uri.is_empty()).enumerate() {
+        match Address::parse(written) {
+            // Of the addresses besides the one that is to be verified, those that prove nothing are of no use.
+            Ok(address) if index > 0 && foreign.iter().any(|other| address.same_origin(other)) => {}
+            Err(_) if index > 0 => {}
+            Ok(address) if foreign.iter().any(|other| address.same_origin(other)) => {
+                let why = format!("{} answers from other revisions than {name} too", address.shown());
+                return nowhere(format!("no address serves {name} alone: {why}"), false);
+            }
+            Ok(address) => alone.push(address),
+            Err(error) => {
+                return nowhere(
+                    format!("the Cloud Run Admin API names an address that cannot be used: {error}"),
+                    false,
+                );
+            }
         }
     }
-    let mut entries = service.traffic_statuses.iter();
-    let by_revision = entries.find(|status| service.revision_of(status) == *name && !status.uri.is_empty());
-    by_revision.map(|status| status.uri.clone()).ok_or_else(|| {
+    if service.default_uri_disabled {
+        return nowhere(
+            format!(
+                "the addresses under run.app of the service {} are switched off (defaultUriDisabled), and no other is known to \
+                 serve {name} alone",
+                deployment.service
+            ),
+            false,
+        );
+    }
+    if !alone.is_empty() {
+        return RevisionState::Proven(alone);
+    }
+    if !tagged.is_empty() {
+        return nowhere(format!("the Cloud Run Admin API names no address for the tag {tag} of {name}"), false);
+    }
+    nowhere(
         format!(
             "no address serves {name} alone: there is no tag {tag}, and the traffic is {}; give the revision the tag \
              (canaryRevisionTags), or pass --tag",
             service.serving()
-        )
-    })
+        ),
+        true,
+    )
 }
 
 #[cfg(test)]
@@ -255,6 +337,10 @@ mod tests {
         .unwrap()
     }
 
+    fn proven(address: &str) -> RevisionState {
+        RevisionState::Proven(vec![Address::parse(address).unwrap()])
+    }
+
     #[test]
     fn a_deployment_is_proven_pending_or_wrong() {
         let entries = serde_json::json!([
@@ -265,8 +351,8 @@ mod tests {
         ]);
         let succeeded = || revision("CONDITION_SUCCEEDED");
         let state_of = |percent, tag: &str| revision_state(&deployment(percent, tag), &service(&entries), &succeeded());
-        assert_eq!(state_of(Some(20), "canary"), RevisionState::Proven("https://canary---app".into()));
-        assert_eq!(state_of(None, "canary"), RevisionState::Proven("https://canary---app".into()));
+        assert_eq!(state_of(Some(20), "canary"), proven("https://canary---app"));
+        assert_eq!(state_of(None, "canary"), proven("https://canary---app"));
         assert!(
             matches!(state_of(Some(50), "canary"), RevisionState::Wrong(why) if why.contains("20 % of the traffic, want 50 %"))
         );
@@ -285,14 +371,11 @@ mod tests {
             RevisionState::Pending(_)
         ));
         let all = service(&serde_json::json!([{"revision": "app-2", "percent": 100}]));
-        assert_eq!(
-            revision_state(&deployment(Some(100), "stable"), &all, &succeeded()),
-            RevisionState::Proven("https://app".into())
-        );
+        assert_eq!(revision_state(&deployment(Some(100), "stable"), &all, &succeeded()), proven("https://app"));
         let untagged =
             service(&serde_json::json!([{"revision": "app-2", "percent": 20}, {"revision": "app-1", "percent": 80}]));
         assert!(
-            matches!(revision_state(&deployment(Some(20), "canary"), &untagged, &succeeded()), RevisionState::Wrong(why) if why.contains("no address serves app-2 alone"))
+            matches!(revision_state(&deployment(Some(20), "canary"), &untagged, &succeeded()), RevisionState::Unaddressed(nowhere) if nowhere.wrong && nowhere.why.contains("no address serves app-2 alone"))
         );
     }
     #[test]
@@ -304,9 +387,13 @@ mod tests {
             edit(&mut service);
             revision_state(&deployment(None, "canary"), &service, &revision("CONDITION_SUCCEEDED"))
         };
-        assert_eq!(state(|_| {}), RevisionState::Proven("https://canary---app".into()));
+        assert_eq!(state(|_| {}), proven("https://canary---app"));
         let behind = state(|service| service.observed_generation = "6".into());
         assert!(matches!(behind, RevisionState::Pending(why) if why.contains("generation 7, observed 6")));
+        let none = state(|service| service.observed_generation.clear());
+        assert!(matches!(none, RevisionState::Pending(why) if why.contains("generation 7, observed none")));
+        let neither = state(|service| (service.generation, service.observed_generation) = Default::default());
+        assert!(matches!(neither, RevisionState::Unseen(why) if why.contains("names no generation")));
         let without = state(|service| service.terminal_condition = None);
         assert!(matches!(without, RevisionState::Pending(why) if why.contains("no terminal condition")));
     }
@@ -322,11 +409,60 @@ mod tests {
             let service = Service { latest_ready_revision: latest.into(), ..service(&entries) };
             revision_state(&deployment(Some(100), "canary"), &service, &revision("CONDITION_SUCCEEDED"))
         };
-        assert_eq!(
-            state("projects/p/locations/r/services/app/revisions/app-2"),
-            RevisionState::Proven("https://app".into())
-        );
+        let full = state("projects/p/locations/r/services/app/revisions/app-2");
+        assert!(matches!(full, RevisionState::Proven(alone) if alone[0].shown() == "https://app"));
         assert!(matches!(state("app-1"), RevisionState::Wrong(why) if why.contains("points to app-1")));
+    }
+
+    #[test]
+    fn an_answer_that_proves_nothing_is_not_taken_for_a_proof() {
+        let tag = |revision: &str, uri: &str| serde_json::json!({"revision": revision, "tag": "canary", "uri": uri});
+        let share = |revision: &str, percent: u32| serde_json::json!({"revision": revision, "percent": percent});
+        let prior = serde_json::json!({"revision": "app-1", "tag": "prior", "uri": "https://canary---app"});
+        let own = || tag("app-2", "https://canary---app");
+        for (entries, piece) in [
+            (vec![share("app-2", u32::MAX), share("app-2", 21), own()], "add up to 4294967316 %"),
+            (vec![share("app-2", 20), share("app-1", 81), own()], "add up to 101 %"),
+            (vec![own(), tag("app-1", "https://canary---app")], "the tag canary is there more than once"),
+            (vec![tag("app-1", "https://canary---app"), own()], "the tag canary is there more than once"),
+            (vec![tag("", "https://canary---app")], "names no revision for the tag canary"),
+            (vec![tag("app-2", "https://app")], "https://app answers from other revisions"),
+            (vec![tag("app-2", "https://app/")], "https://app answers from other revisions"),
+            (
+                vec![serde_json::json!({"revision": "app-2", "percent": 20, "uri": "https://app"})],
+                "from other revisions",
+            ),
+            (vec![own(), prior], "https://canary---app answers from other revisions"),
+            (vec![tag("app-2", "")], "names no address for the tag canary of app-2"),
+            (vec![tag("app-2", "nowhere")], "an address that cannot be used"),
+        ] {
+            let service = service(&serde_json::Value::Array(entries));
+            let state = revision_state(&deployment(None, "canary"), &service, &revision("CONDITION_SUCCEEDED"));
+            match state {
+                RevisionState::Unseen(why) | RevisionState::Unaddressed(Nowhere { why, wrong: false }) => {
+                    assert!(why.contains(piece), "{why}");
+                }
+                other => panic!("{piece}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn every_address_of_the_revision_alone_is_known() {
+        let blue = serde_json::json!({"revision": "app-2", "tag": "blue", "uri": "https://blue---app"});
+        let canary = serde_json::json!({"revision": "app-2", "tag": "canary", "uri": "https://canary---app"});
+        let shown = |percent: u32, wanted: u32| {
+            let share = serde_json::json!({"revision": "app-2", "percent": percent});
+            let mut service = service(&serde_json::json!([share, blue, canary]));
+            service.urls.push("https://app-2nd".into());
+            match revision_state(&deployment(Some(wanted), "canary"), &service, &revision("CONDITION_SUCCEEDED")) {
+                RevisionState::Proven(alone) => alone.iter().map(|address| address.shown().to_owned()).collect(),
+                other => vec![format!("{other:?}")],
+            }
+        };
+        assert_eq!(shown(20, 20), ["https://canary---app", "https://blue---app"]);
+        let all = ["https://app", "https://app-2nd", "https://canary---app", "https://blue---app"];
+        assert_eq!(shown(100, 100), all);
     }
 
     #[test]
@@ -336,5 +472,9 @@ mod tests {
         assert_eq!(first.fingerprint(), service(&entries(20)).fingerprint());
         assert_ne!(first.fingerprint(), service(&entries(30)).fingerprint());
         assert_ne!(first.fingerprint(), Service { generation: "8".into(), ..first.clone() }.fingerprint());
+        assert_ne!(first.fingerprint(), Service { uri: "https://other".into(), ..first.clone() }.fingerprint());
+        let mut elsewhere = first.clone();
+        elsewhere.traffic_statuses[0].uri = "https://other".into();
+        assert_ne!(first.fingerprint(), elsewhere.fingerprint());
     }
 }

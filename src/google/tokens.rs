@@ -15,7 +15,9 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::api::ApiErrorKind;
+use super::metadata::{PATIENCE, said};
 use super::{Api, Metadata};
+use crate::http::{Attempt, retry_until};
 use crate::text::Redactor;
 
 /// A token that expires sooner than this is asked for anew.
@@ -56,13 +58,15 @@ impl AccessTokens {
         let token: AccessToken = match answer.status {
             200 => serde_json::from_slice(&answer.body).map_err(malformed)?,
             status => {
-                return Err(format!("the metadata server answers {status} for an access token: {}", answer.excerpt()));
+                return Err(format!("the metadata server answers {status} for an access token{}", said(&answer)));
             }
         };
-        self.redactor.hide(&token.access_token);
+        let access_token =
+            usable(&token.access_token).map_err(|why| format!("the metadata server's access token {why}"))?;
+        self.redactor.hide(&access_token);
         let expiry = SystemTime::now() + Duration::from_secs(token.expires_in.min(86_400));
-        *kept = Some((token.access_token.clone(), expiry));
-        Ok(token.access_token)
+        *kept = Some((access_token.clone(), expiry));
+        Ok(access_token)
     }
 
     /// Drops the token that is kept.
@@ -102,17 +106,20 @@ struct IdToken {
 }
 
 impl IdentityTokens {
+    /// # Errors
+    /// What is wrong with the token that was given.
     pub(crate) fn new(
         metadata: Rc<Metadata>,
         access: Rc<AccessTokens>,
         iam: Api,
-        given: Option<String>,
+        given: Option<&str>,
         redactor: Redactor,
-    ) -> Self {
+    ) -> Result<Self, String> {
+        let given = given.map(usable).transpose()?;
         if let Some(token) = &given {
             redactor.hide(token);
         }
-        Self { metadata, access, iam, given, redactor, kept: RefCell::default() }
+        Ok(Self { metadata, access, iam, given, redactor, kept: RefCell::default() })
     }
 
     /// A token for an audience that is good for a minute at least, where it says when it expires.
@@ -131,14 +138,12 @@ impl IdentityTokens {
         let encoded: String = url::form_urlencoded::byte_serialize(audience.as_bytes()).collect();
         let answer = self.metadata.account(&format!("identity?audience={encoded}&format=full"), deadline).await?;
         let token = match answer.status {
-            200 => String::from_utf8_lossy(&answer.body).trim().to_owned(),
+            200 => usable(&String::from_utf8_lossy(&answer.body))
+                .map_err(|why| format!("the metadata server's identity token {why}"))?,
             // Cloud Build's metadata server has access tokens, and no identity ones.
             404 => self.generate(audience, deadline).await?,
             status => {
-                return Err(format!(
-                    "the metadata server answers {status} for an identity token: {}",
-                    answer.excerpt()
-                ));
+                return Err(format!("the metadata server answers {status} for an identity token{}", said(&answer)));
             }
         };
         self.redactor.hide(&token);
@@ -163,15 +168,37 @@ impl IdentityTokens {
         let account = account.ok_or("the metadata server does not name its service account")?;
         let path = format!("/v1/projects/-/serviceAccounts/{account}:generateIdToken");
         let body = serde_json::json!({"audience": audience, "includeEmail": true});
-        match self.iam.post::<IdToken>(&path, &body, deadline).await {
-            Ok(token) => Ok(token.token),
-            Err(error) if error.kind == ApiErrorKind::Denied => Err(format!(
+        let attempt = async || match self.iam.post::<IdToken>(&path, &body, deadline).await {
+            Err(error) if error.kind == ApiErrorKind::Transient => {
+                let asked = error.retry_after;
+                Attempt::Again(error, asked)
+            }
+            result => Attempt::Done(result),
+        };
+        let tried = retry_until(PATIENCE, deadline, |_| {}, attempt).await;
+        match tried.result.map_err(|gave_up| gave_up.to_string())? {
+            Ok(token) => usable(&token.token).map_err(|why| format!("the IAM Credentials API's identity token {why}")),
+            Err(error) if error.kind == ApiErrorKind::Forbidden => Err(format!(
                 "{account} may not make identity tokens for itself: grant it roles/iam.serviceAccountOpenIdTokenCreator on itself \
                  (gcloud iam service-accounts add-iam-policy-binding {account} --member=serviceAccount:{account} \
                  --role=roles/iam.serviceAccountOpenIdTokenCreator): {error}"
             )),
             Err(error) => Err(error.to_string()),
         }
+    }
+}
+
+/// A token as it is sent: without what stands around it where it was kept in a file.
+///
+/// # Errors
+/// Why it is none: one that HTTP would not carry, or a page that came in its place.
+fn usable(written: &str) -> Result<String, &'static str> {
+    let token = written.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    match token {
+        "" => Err("is empty"),
+        token if token.bytes().all(is_allowed) => Ok(token.to_owned()),
+        _ => Err("is no token: it holds what no token may hold, such as blanks, line ends or markup"),
     }
 }
 
@@ -193,6 +220,22 @@ fn expiry(token: &str) -> Option<SystemTime> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_token_is_taken_for_one() {
+        for (written, wanted) in [
+            ("\u{feff} ya29.a-b_c~d+e/f= \r\n", Some("ya29.a-b_c~d+e/f=")),
+            ("", None),
+            (" \n", None),
+            ("<html>sign in</html>", None),
+            ("a\nb", None),
+            ("a b", None),
+            ("a\u{fffd}", None),
+            ("a\0", None),
+        ] {
+            assert_eq!(usable(written).ok().as_deref(), wanted, "{written:?}");
+        }
+    }
 
     #[test]
     fn the_expiry_is_what_the_token_says() {

@@ -144,47 +144,84 @@ impl Client {
         limits: RequestLimits,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
+        self.authorized(url, request, limits, deadline).await
+    }
+
+    /// One exchange, within its limits.
+    async fn bounded(
+        &self,
+        url: &Url,
+        request: &Request,
+        credentials: Option<Header>,
+        limits: RequestLimits,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
         let left = deadline.saturating_duration_since(Instant::now());
         let time = limits.time.min(left);
-        match tokio::time::timeout(time, self.authorized(url, request, limits.body, deadline)).await {
+        match tokio::time::timeout(time, self.exchange(url, request, credentials, limits.body)).await {
             Ok(answer) => answer,
             Err(_) => Err(Failure::timed_out(time, time < limits.time)),
         }
     }
 
-    /// One exchange, with credentials where the service wants them, and with advice where not the application answered.
+    /// One exchange, with credentials where the service wants them, and with advice where not the application answered. The
+    /// time that it takes to get credentials is none of the service's.
     async fn authorized(
         &self,
         url: &Url,
         request: &Request,
-        max_body: u64,
+        limits: RequestLimits,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
         // Credentials go to the address's own origin only, and never in the clear to another machine.
         let secure = url.scheme() == "https" || self.address.is_loopback();
         let credentials = self.credentials.as_ref().filter(|_| secure && url.origin() == self.address.url().origin());
         let Some(credentials) = credentials else {
-            return self.exchange(url, request, None, max_body).await;
+            return self.bounded(url, request, None, limits, deadline).await;
         };
-        let mut last = None;
+        // A part of the time is kept for the request itself, and for saying what was lacking.
+        let left = deadline.saturating_duration_since(Instant::now());
+        let tokens_by = deadline.checked_sub(left / 8).unwrap_or(deadline);
+        let (mut last, mut trouble) = (None, None);
         for round in credentials.rounds() {
-            let header = credentials.header(round, deadline).await;
+            let header = match tokio::time::timeout_at(tokens_by, credentials.header(round, tokens_by)).await {
+                Ok(Ok(header)) => header,
+                Ok(Err(why)) => {
+                    trouble = Some(why);
+                    None
+                }
+                Err(_) => {
+                    trouble = Some("no answer came in time".into());
+                    None
+                }
+            };
             if header.is_none() && round.key.is_some() && last.is_some() {
                 // There are no such credentials: the request would be the one that was refused.
                 break;
             }
-            let answer = self.exchange(url, request, header, max_body).await?;
-            if !credentials.refused(&answer, round) {
+            let answer = match self.bounded(url, request, header, limits, deadline).await {
+                Err(_) if trouble.is_some() && Instant::now() >= deadline => {
+                    let why = trouble.unwrap_or_default();
+                    return Err(Failure::new(
+                        FailureKind::Credentials,
+                        format!("no token could be had in time: {why}"),
+                    ));
+                }
+                answer => answer?,
+            };
+            let refused = credentials.refused(&answer, round);
+            if !refused && trouble.is_none() {
                 credentials.accepted(round);
-                last = Some((answer, round));
-                break;
             }
             last = Some((answer, round));
+            if !refused || trouble.is_some() {
+                break;
+            }
         }
         let Some((mut answer, round)) = last else {
-            return self.exchange(url, request, None, max_body).await;
+            return self.bounded(url, request, None, limits, deadline).await;
         };
-        answer.advice = credentials.advice(&answer, round, deadline).await;
+        answer.advice = credentials.advice(&answer, round, trouble.as_deref(), tokens_by).await;
         Ok(answer)
     }
 

@@ -35,7 +35,10 @@ pub(crate) trait Credentials {
     fn rounds(&self) -> Vec<Round>;
 
     /// The header of a round, if it has one.
-    fn header(&self, round: Round, deadline: Instant) -> Local<'_, Option<Header>>;
+    ///
+    /// # Errors
+    /// Why the credentials that the round wants cannot be had.
+    fn header(&self, round: Round, deadline: Instant) -> Local<'_, Result<Option<Header>, String>>;
 
     /// Whether the answer refuses these credentials, so that the next round is worth trying.
     fn refused(&self, answer: &Answer, round: Round) -> bool;
@@ -43,6 +46,13 @@ pub(crate) trait Credentials {
     /// Hears which round brought an answer that is not a refusal.
     fn accepted(&self, round: Round);
 
-    /// What a person can do about an answer, where not the application gave it but what stands in front of it.
-    fn advice<'f>(&'f self, answer: &'f Answer, round: Round, deadline: Instant) -> Local<'f, Option<Advice>>;
+    /// What a person can do about an answer, where not the application gave it but what stands in front of it. `trouble` is
+    /// why the request had no credentials.
+    fn advice<'f>(
+        &'f self,
+        answer: &'f Answer,
+        round: Round,
+        trouble: Option<&'f str>,
+        deadline: Instant,
+    ) -> Local<'f, Option<Advice>>;
 }

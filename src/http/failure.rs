@@ -42,6 +42,8 @@ pub(crate) enum FailureKind {
     Proxy,
     /// The request cannot be sent as it is.
     Request,
+    /// The gate has no credentials for the service: nothing was asked.
+    Credentials,
 }
 
 impl Failure {
@@ -81,7 +83,7 @@ impl Failure {
             | FailureKind::Timeout => true,
             // What a server sends that is in trouble says nothing of what it sends later.
             FailureKind::TooLarge | FailureKind::Encoding => self.status.is_some_and(is_transient),
-            FailureKind::Protocol | FailureKind::Request => false,
+            FailureKind::Protocol | FailureKind::Request | FailureKind::Credentials => false,
         }
     }
 

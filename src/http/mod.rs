@@ -24,4 +24,4 @@ pub(crate) use header::Header;
 pub(crate) use limits::{RequestLimits, RetryPolicy};
 pub(crate) use proxy::proxy_passwords;
 pub(crate) use request::Request;
-pub(crate) use retry::{Attempt, GaveUp, Retrying, Tried, retry_until};
+pub(crate) use retry::{Attempt, GaveUp, Retrying, Tried, Why, retry_until};

@@ -9,11 +9,12 @@ use crate::canary::server::{Reply, Request};
 pub fn forward(to: &str, request: &Request) -> Reply {
     let mut stream = TcpStream::connect(to.trim_start_matches("http://")).unwrap();
     let query = if request.query.is_empty() { String::new() } else { format!("?{}", request.query) };
-    write!(stream, "GET {}{query} HTTP/1.1\r\n", request.path).unwrap();
+    write!(stream, "{} {}{query} HTTP/1.1\r\n", request.method, request.path).unwrap();
     for (name, value) in &request.headers {
         write!(stream, "{name}: {value}\r\n").unwrap();
     }
     write!(stream, "\r\n").unwrap();
+    stream.write_all(&request.body).unwrap();
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];

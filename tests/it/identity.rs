@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::canary::app::answer;
 use crate::canary::google::{DEPLOYED, PRIOR, World, environment, id_token};
-use crate::canary::server::{Canary, Reply, Request};
+use crate::canary::server::{Body, Canary, Reply, Request};
 use crate::canary::{FAULTS, Fault};
 use crate::checks::Checks;
 use crate::forward::forward;
@@ -52,6 +52,27 @@ fn what_the_api_says_is_read_to_the_letter() {
                 status.as_object_mut().unwrap().remove("revision");
             }
         }, 1, "the tag canary points to emergence-app-00041-old"),
+        ("no generation", |world| world.edit = |_, value| if is_service(value) {
+            value.as_object_mut().unwrap().retain(|name, _| !matches!(&**name, "generation" | "observedGeneration"));
+        }, 3, "names no generation of the service emergence-app"),
+        ("the tag is there twice", |world| world.edit = |_, value| if is_service(value) {
+            value["trafficStatuses"].as_array_mut().unwrap().push(json!({"revision": PRIOR, "tag": "canary", "uri": "https://x"}));
+        }, 3, "the tag canary is there more than once"),
+        ("shares over 100 %", |world| world.edit = |_, value| if is_service(value) {
+            value["trafficStatuses"][1]["percent"] = u32::MAX.into();
+        }, 3, "add up to 4294967395 %"),
+        ("the tag's address is the service's", |world| world.edit = |_, value| if is_service(value) {
+            value["uri"] = value["trafficStatuses"][1]["uri"].clone();
+        }, 3, "answers from other revisions"),
+        ("the tag's address is another tag's", |world| world.edit = |_, value| if is_service(value) {
+            let uri = value["trafficStatuses"][1]["uri"].clone();
+            value["trafficStatuses"].as_array_mut().unwrap().push(json!({"revision": PRIOR, "tag": "prior", "uri": uri}));
+        }, 3, "answers from other revisions"),
+        ("the tag has no address", |world| world.canary.clear(), 3, "names no address for the tag canary of emergence-app-00042-new"),
+        ("the tag's address changes meanwhile", |world| world.edit = |number, value| if number >= 2 && is_service(value) {
+            value["trafficStatuses"][1]["uri"] = "https://elsewhere".into();
+        }, 1, "the rollout changed under the gate: it was generation 42"),
+        ("a page that is not the API's", |world| world.instead = |_| Some(Reply::new(404, "text/html", "<html>nothing here")), 3, "answers 404 for GET /v2/projects/emergence-469005/"),
         ("the generation changes meanwhile", |world| world.edit = |number, value| if number >= 2 { (value["generation"], value["observedGeneration"]) = ("43".into(), "43".into()) }, 1, "the rollout changed under the gate: it was generation 42"),
         ("the traffic changes meanwhile", |world| world.edit = |number, value| if number >= 2 && is_service(value) {
             value["trafficStatuses"].as_array_mut().unwrap().push(json!({"revision": PRIOR, "tag": "green", "uri": "https://green"}));
@@ -131,10 +152,12 @@ fn no_address_switches_the_proof_off() {
         (&["--expect-percent", "20"], "--expect-percent needs a deployment"),
         (&["--revision", "app-2"], "the project is not known"),
     ] {
-        let ran = Gate::verify(&canary.url(), "").args(flags.iter().copied()).run();
+        let ran = Gate::verify(&canary.url(), Checks::fast()).args(flags.iter().copied()).run();
         assert_eq!(ran.code, 2, "{}", ran.stderr);
         assert!(ran.stderr.contains(piece), "{}", ran.stderr);
     }
+    let ran = Gate::verify(&canary.url(), "identity: {path: /, header: X-Revision}").run();
+    assert!(ran.code == 2 && ran.stderr.contains("identity in the checks file needs a deployment"), "{}", ran.stderr);
     let google = World::of(&canary).serve();
     let ran = verify(&google).env("CANARY_GATE_URL", &canary.url()).run();
     assert_eq!(ran.code, 2, "{}", ran.stderr);
@@ -210,6 +233,9 @@ fn who_refuses_is_told_apart() {
     }));
     let ran = Gate::verify(&iap.url(), Checks::fast()).args(["--auth", "never"]).run();
     assert!(ran.code == 1 && ran.detail("health").contains("Identity-Aware Proxy refuses"), "{}", ran.stderr);
+    // Without a token, it is not the canary that was seen.
+    let ran = Gate::verify(&iap.url(), Checks::fast()).env("GCE_METADATA_HOST", "127.0.0.1:1").run();
+    assert!(ran.code == 3 && ran.detail("health").contains("Identity-Aware Proxy stands"), "{}", ran.stderr);
     // The API says that the service is open: the ingress is not the cause.
     let canary = Canary::start(Arc::new(move |request: &Request| match &*request.path {
         "/" => answer(request),
@@ -240,6 +266,128 @@ fn a_busy_metadata_server_is_waited_for() {
         .args(["--require-identity"])
         .run();
     assert_eq!(ran.code, 0, "{}", ran.stderr);
+}
+
+/// What stands before the fakes of Google's APIs, and may answer in their place.
+fn before(google: &Canary, instead: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static) -> Canary {
+    let address = google.url();
+    Canary::start(Arc::new(move |request: &Request| instead(request).unwrap_or_else(|| forward(&address, request))))
+}
+
+/// A canary that lets nobody in without the token of the service, as Cloud Run's front end does.
+fn private() -> Canary {
+    let token = format!("Bearer {}", id_token(crate::canary::google::SERVICE_URL, 4_000_000_000));
+    let page = "Your client does not have permission to get URL <code>/</code> from this server.";
+    Canary::start(Arc::new(move |request: &Request| match request.headers.get("authorization") {
+        Some(sent) if *sent == token => answer(request),
+        _ => Reply::new(403, "text/html", page),
+    }))
+}
+
+#[test]
+fn a_token_that_cannot_be_had_is_no_failure_of_the_canary() {
+    type Instead = fn(&Request) -> Option<Reply>;
+    let cases: &[(&str, Instead, &str)] = &[
+        (
+            "hangs",
+            |request| request.path.ends_with("/identity").then(|| Reply::new(200, "", "").body(Body::Hang)),
+            "there is no identity token",
+        ),
+        (
+            "a page",
+            |request| request.path.ends_with("/identity").then(|| Reply::new(200, "text/html", "<html>sign in</html>")),
+            "the metadata server's identity token is no token",
+        ),
+        (
+            "empty",
+            |request| request.path.ends_with("/identity").then(|| Reply::new(200, "text/html", "")),
+            "the metadata server's identity token is empty",
+        ),
+        (
+            "the account hangs",
+            |request| match &*request.path {
+                path if path.ends_with("/identity") => Some(Reply::new(404, "text/html", "")),
+                path if path.ends_with("/email") => Some(Reply::new(200, "", "").body(Body::Hang)),
+                _ => None,
+            },
+            "there is no identity token",
+        ),
+    ];
+    each(cases, |(name, instead, piece)| {
+        let canary = private();
+        let fakes = World::of(&canary).serve();
+        let metadata = before(&fakes, *instead);
+        let checks = Checks::fast().set("health.timeout", "1s");
+        for mode in ["auto", "always"] {
+            let mut gate = verify(&fakes)
+                .env("GCE_METADATA_HOST", metadata.url().trim_start_matches("http://"))
+                .args(["--auth", mode]);
+            gate.file("checks.yaml", checks.to_string());
+            let ran = gate.run();
+            if ran.code != 3 || !ran.detail("health").contains(piece) {
+                return Err(format!("{name}, {mode}: exit {}:\n{}{}", ran.code, ran.stdout, ran.stderr));
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_busy_iam_is_waited_for() {
+    let canary = private();
+    let google = World { identity: 404, ..World::of(&canary) }.serve();
+    let asked = AtomicUsize::new(0);
+    let iam = before(&google, move |_| {
+        (asked.fetch_add(1, Ordering::SeqCst) < 1).then(|| Reply::json(503, r#"{"error":{"status":"UNAVAILABLE"}}"#))
+    });
+    let ran = verify(&google).env("CANARY_GATE_IAM_ENDPOINT", &iam.url()).run();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    // A token of its that is none.
+    let iam = before(&google, |_| Some(Reply::json(200, r#"{"token":""}"#)));
+    let ran = verify(&google).env("CANARY_GATE_IAM_ENDPOINT", &iam.url()).run();
+    assert_eq!((ran.code, ran.status("health")), (3, "error"), "{}", ran.stderr);
+    assert!(ran.detail("health").contains("identity token is empty"), "{}", ran.detail("health"));
+}
+
+#[test]
+fn a_token_by_hand_has_to_be_one() {
+    let canary = private();
+    let token = id_token(crate::canary::google::SERVICE_URL, 4_000_000_000);
+    for (written, code) in [
+        (format!("\u{feff}{token} \r\n"), 0),
+        (format!("{token}\n{token}"), 2),
+        ("not a token".into(), 2),
+        (" \n".into(), 2),
+    ] {
+        let mut gate = Gate::verify(&canary.url(), Checks::fast()).args(["--id-token-file", "token"]);
+        gate.file("token", written.clone());
+        let ran = gate.run();
+        assert_eq!(ran.code, code, "{written:?}: {}", ran.stderr);
+        assert!(code == 0 || ran.stderr.contains("--id-token-file"), "{}", ran.stderr);
+    }
+    let ran = Gate::verify(&canary.url(), Checks::fast()).env("CANARY_GATE_ID_TOKEN", "a b").run();
+    assert!(ran.code == 2 && ran.stderr.contains("CANARY_GATE_ID_TOKEN: the token"), "{}", ran.stderr);
+}
+
+#[test]
+fn what_the_runs_own_limit_cuts_is_no_failure_of_the_canary() {
+    let hangs = |from: usize| {
+        let asked = AtomicUsize::new(0);
+        Canary::start(Arc::new(move |request: &Request| {
+            if request.path == "/api/health" && asked.fetch_add(1, Ordering::SeqCst) >= from {
+                return Reply::new(200, "", "").body(Body::Hang);
+            }
+            answer(request)
+        }))
+    };
+    let checks = Checks::fast().set("health.request_timeout", "20s").set("health.timeout", "30s");
+    for from in [0, 1] {
+        let ran = Gate::verify(&hangs(from).url(), &checks).args(["--timeout", "2s"]).run();
+        assert_eq!((ran.code, ran.status("health")), (3, "error"), "{}", ran.stderr);
+    }
+    // It had the time of a whole request.
+    let ran = Gate::verify(&hangs(0).url(), Checks::fast().set("health.timeout", "600ms")).run();
+    assert_eq!((ran.code, ran.status("health")), (1, "fail"), "{}", ran.stderr);
 }
 
 #[test]
@@ -293,6 +441,101 @@ fn the_gate_waits_until_the_deployed_revision_answers() {
     let canary = naming(|number| if number < 9 { DEPLOYED } else { PRIOR });
     let ran = telling(&World::of(&canary).serve(), &json!({"path": "/", "header": "X-Revision"}), &[]);
     assert!(ran.code == 1 && ran.detail("ready").contains("changed under the gate"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_revision_that_is_wanted_is_waited_for_before_any_check() {
+    // Only the last look would see the deployed revision.
+    let canary = naming(|number| if number < 7 { PRIOR } else { DEPLOYED });
+    let google = World::of(&canary).serve();
+    let checks =
+        Checks::fast().set("ready.enabled", false).set("identity", json!({"path": "/", "header": "X-Revision"}));
+    let mut gate = verify(&google);
+    gate.file("checks.yaml", checks.to_string());
+    let ran = gate.run();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let first = canary.seen().iter().position(|request| request.path != "/").unwrap();
+    assert!(first >= 9, "{first} requests before the first check");
+    assert!(ran.detail("ready").contains("identity proven"), "{}", ran.detail("ready"));
+}
+
+#[test]
+fn an_error_does_not_show_which_revision_answers() {
+    let canary = Canary::start(Arc::new(|request: &Request| match &*request.path {
+        "/who" => Reply::new(500, "text/plain", "").header("X-Revision", DEPLOYED),
+        _ => answer(request),
+    }));
+    let ran = telling(&World::of(&canary).serve(), &json!({"path": "/who", "header": "X-Revision"}), &[]);
+    assert_eq!((ran.code, ran.status("ready")), (1, "fail"), "{}", ran.stderr);
+    assert!(ran.detail("ready").contains("500, and an error does not show"), "{}", ran.detail("ready"));
+    // At the end, it is no change of the rollout either.
+    let canary = Canary::start(Arc::new(|request: &Request| match &*request.path {
+        "/who" if request.before >= 2 => Reply::new(503, "text/plain", ""),
+        "/who" => Reply::new(200, "text/plain", "").header("X-Revision", DEPLOYED),
+        _ => answer(request),
+    }));
+    let ran = telling(&World::of(&canary).serve(), &json!({"path": "/who", "header": "X-Revision"}), &[]);
+    assert_eq!((ran.code, ran.status("ready")), (3, "error"), "{}", ran.stderr);
+    assert!(ran.detail("ready").starts_with("the identity could not be proven once more"), "{}", ran.detail("ready"));
+}
+
+#[test]
+fn a_share_that_was_asked_for_has_to_be_seen() {
+    let canary = healthy();
+    let google = World { api: |_| 403, ..World::of(&canary) }.serve();
+    let ran = verify(&google).args(["--url", &canary.url(), "--expect-percent", "20"]).run();
+    assert_eq!((ran.code, ran.status("ready")), (3, "error"), "{}", ran.stderr);
+    assert!(ran.detail("ready").contains("has 20 % of the traffic (--expect-percent)"), "{}", ran.detail("ready"));
+}
+
+#[test]
+fn every_address_that_is_the_revisions_alone_is_proven() {
+    let (canary, other) = (healthy(), healthy());
+    let at = |percent: u32, edit: fn(usize, &mut Value), share: &str| {
+        let google = World { percent, edit, prior: String::new(), ..World::of(&canary) }.serve();
+        verify(&google).args(["--url", &canary.url(), "--require-identity", "--expect-percent", share]).run()
+    };
+    // The tag canary is elsewhere; the address is that of another tag of the same revision.
+    let ran = at(
+        20,
+        |_, value| {
+            if is_service(value) {
+                let uri = value["trafficStatuses"][1]["uri"].clone();
+                value["trafficStatuses"][1]["uri"] = "https://canary---app".into();
+                let blue = json!({"revision": DEPLOYED, "tag": "blue", "uri": uri});
+                value["trafficStatuses"].as_array_mut().unwrap().push(blue);
+            }
+        },
+        "20",
+    );
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    // With all of the traffic, each of the service's own addresses is the revision's.
+    let ran = at(
+        100,
+        |_, value| {
+            if is_service(value) {
+                let uri = value["trafficStatuses"][1]["uri"].clone();
+                value["urls"].as_array_mut().unwrap().push(uri);
+                value["trafficStatuses"].as_array_mut().unwrap().remove(1);
+            }
+        },
+        "100",
+    );
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    // Where the addresses under run.app are switched off, the one that was given is looked at first.
+    let switched_off = |_: usize, value: &mut Value| {
+        if is_service(value) {
+            value["defaultUriDisabled"] = true.into();
+            value["trafficStatuses"][1].as_object_mut().unwrap().remove("uri");
+        }
+    };
+    let identity = json!({"path": "/", "header": "X-Revision"});
+    let google = World { edit: switched_off, ..World::of(&canary) }.serve();
+    let domain = naming(|_| DEPLOYED);
+    let ran = telling(&google, &identity, &["--url", &domain.url(), "--require-identity"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let ran = telling(&google, &identity, &["--url", &other.url(), "--require-identity"]);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
 }
 
 #[test]
