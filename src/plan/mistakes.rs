@@ -8,6 +8,7 @@ use super::code;
 use super::written::At;
 use super::yaml::locate;
 use crate::outcome::{Diagnostic, Place, Source};
+use crate::text::CUT;
 
 /// The mistakes of one file.
 #[derive(Debug, Default)]
@@ -106,7 +107,7 @@ fn shortened(message: &str) -> Option<String> {
     let length = sentence.chars().count();
     let at = |index| sentence.char_indices().nth(index).map(|(at, _)| at);
     let (head, tail) = (at(KEPT)?, at(length.checked_sub(KEPT).filter(|tail| *tail > KEPT)?)?);
-    Some(format!("{} … {}{shown}", &sentence[..head], &sentence[tail..]))
+    Some(format!("{}{CUT}{}{shown}", &sentence[..head], &sentence[tail..]))
 }
 
 fn by_place(a: Option<Place>, b: Option<Place>) -> Ordering {
