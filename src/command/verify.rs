@@ -69,7 +69,9 @@ struct Prepared {
 impl Prepared {
     fn new(session: &Session, args: &Verify) -> Result<Self, CommandError> {
         let usage = CommandError::usage;
-        let url = args.url.as_deref().map(Address::parse).transpose().map_err(usage)?;
+        let written_as = if args.url_from_environment { "CANARY_GATE_URL" } else { "--url" };
+        let url = args.url.as_deref().map(Address::parse).transpose();
+        let url = url.map_err(|error| usage(format!("{written_as}: {error}")))?;
         let variable = |name: &str| std::env::var(name).ok();
         let deployment = match &url {
             Some(_) if Deployment::is_elsewhere(&variable) => None,

@@ -8,7 +8,7 @@ use super::code;
 use super::written::At;
 use super::yaml::locate;
 use crate::outcome::{Diagnostic, Place, Source};
-use crate::text::CUT;
+use crate::text::{self, CUT};
 
 /// The mistakes of one file.
 #[derive(Debug, Default)]
@@ -47,6 +47,8 @@ impl<'t> Mistakes<'t> {
         if let Some(short) = shortened(&mistake.message) {
             mistake.message = short;
         }
+        // An address may stand at any key, also where none is wanted.
+        mistake.message = text::covered(&mistake.message, &[]);
         self.found.push(match self.file {
             Some((name, _)) if mistake.place.is_some() => mistake.in_file(name),
             _ => mistake,

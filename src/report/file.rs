@@ -25,7 +25,7 @@ impl ReportSpec {
     pub(crate) fn all(written: &[String]) -> Result<Vec<Self>, String> {
         let specs: Vec<Self> = written
             .iter()
-            .map(|written| written.parse().map_err(|error| format!("--report {error}")))
+            .map(|written| written.parse().map_err(|error| format!("--report: {error}")))
             .collect::<Result<_, _>>()?;
         for (index, spec) in specs.iter().enumerate() {
             if specs[..index].iter().any(|other| other.path == spec.path) {

@@ -1,12 +1,17 @@
 //! Text for people: cutting, joining, escaping. Pure.
 
+mod credentials;
 mod redact;
 
 use std::borrow::Cow;
 use std::time::Duration;
 
+pub(crate) use credentials::{covered, shown_url};
 pub(crate) use promeval::similar;
 pub(crate) use redact::Redactor;
+
+/// What stands for a secret.
+const MASK: &str = "***";
 
 /// What stands where a text was cut.
 pub(crate) const CUT: char = '…';

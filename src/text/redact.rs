@@ -6,13 +6,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-use super::{CUT, one_line};
+use super::{CUT, MASK, one_line};
 
 /// Text of fewer characters is not hidden: it would blank out ordinary words.
 const SHORTEST: usize = 4;
-
-/// What stands for a secret.
-const MASK: &str = "***";
 
 /// Replaces secrets in text that is about to be written. Clones share what they know, also what they learn later.
 #[derive(Clone, Default)]

@@ -130,6 +130,44 @@ fn a_secret_that_is_an_ordinary_word_breaks_no_report() {
 }
 
 #[test]
+fn what_is_refused_is_named_without_its_credentials() {
+    let url = "https://user:hunter2@ho st/";
+    for (args, checks, wanted) in [
+        (&["verify", "--url", url][..], "", "--url: the URL \"https://***@ho st/\" cannot be read"),
+        (&["verify", "--url", "https://h/?token=hunter2"], "", "--url: the URL \"https://h/?***\" has a query"),
+        (&["query", "up", "--url", "user:hunter2@h"], "", "--url: the URL \"***@h\" has no scheme"),
+        (
+            &["query", "up", "--url", "http://h", "--header", "Authorization Bearer hunter2"],
+            "",
+            "--header: it has no colon",
+        ),
+        (
+            &["query", "up", "--url", "http://h", "--header", "A B hunter2: x"],
+            "",
+            "--header: \"A…\" is not a header name",
+        ),
+        (
+            &["checks", "--validate", "checks.yaml"],
+            "metrics: {source: prometheus, url: \"ftp://user:hunter2@h\"}",
+            "checks.yaml:1:36: the URL \"ftp://***@h\" has the scheme \"ftp\"",
+        ),
+        (&["checks", "--validate", "checks.yaml"], "metrics: {baseline: \"//u:hunter2@h\"}", "the URL \"//***@h\""),
+        (
+            &["checks", "--validate", "checks.yaml"],
+            "{headers: {X-Api-Key: hunter2}, metrics: {thresholds: [{name: a, expr: \"up ==\"}]}}",
+            "X-Api-Key: *******}",
+        ),
+        (&["checks", "--validate", "checks.yaml"], "timeout: \"https://u:hunter2@h\"", "is not a duration"),
+    ] {
+        let mut gate = Gate::new().args(args.iter().copied());
+        gate.file("checks.yaml", checks);
+        let ran = gate.run();
+        assert_eq!(ran.code, 2, "{args:?}");
+        assert!(ran.stderr.contains(wanted) && !ran.everything().contains("hunter2"), "{args:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
 fn one_failure_is_told_once() {
     let ran = Gate::new().args(["verify", "--url", "http://127.0.0.1:1", "--timeout", "1s"]).run();
     let table = ran.stdout.split("NO VERDICT").next().unwrap().split("FAIL in").next().unwrap();
