@@ -158,6 +158,7 @@ fn what_is_refused_is_named_without_its_credentials() {
             "X-Api-Key: *******}",
         ),
         (&["checks", "--validate", "checks.yaml"], "timeout: \"https://u:hunter2@h\"", "is not a duration"),
+        (&["checks", "--validate", "checks.yaml"], "headers: {X-Api-Key hunter2}", "headers.X-Api-Key… wants text"),
     ] {
         let mut gate = Gate::new().args(args.iter().copied());
         gate.file("checks.yaml", checks);
