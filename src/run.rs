@@ -7,7 +7,7 @@ use crate::outcome::Exit;
 /// Runs a command.
 #[must_use]
 pub fn run(cli: Cli) -> Exit {
-    let session = Session::new(&cli.output);
+    let mut session = Session::new(&cli.output);
     let ended = session.start_log(&cli.output).and_then(|()| match cli.command {
         Command::Verify(args) => verify::run(&session, &args),
         Command::Query(args) => query::run(&session, &args),

@@ -30,6 +30,7 @@ impl Finding {
         let failed = result.as_ref().err().map(AskError::status);
         let mut observation = Observation::of(Seen::Request, what, result.map_err(AskError::cause));
         observation.status = failed.unwrap_or(observation.status);
+        observation.is_quoted = true;
         let detail = format!("{what}: {}", observation.detail);
         Self::new(observation.status, attempts, detail).seeing(vec![observation])
     }

@@ -98,6 +98,7 @@ impl Observer for Ledger {
             Event::Overturned { check, status, why } => edit(*check, &mut |entry| {
                 entry.outcome.status = *status;
                 entry.outcome.detail.clone_from(why);
+                entry.outcome.observations.iter_mut().for_each(|observation| observation.is_quoted = false);
             }),
         }
     }

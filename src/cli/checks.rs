@@ -7,7 +7,10 @@ use clap::{Args, ValueEnum};
 /// `canary-gate checks`
 #[derive(Args, Debug)]
 #[command(after_help = super::after_help!(
-    "canary-gate checks > checks.yaml\n  canary-gate checks --validate checks.yaml"
+    "canary-gate checks > checks.yaml\n  canary-gate checks --validate checks.yaml",
+    "0  printed, or without a mistake\n  \
+     2  an error of usage, or a checks file with mistakes\n  \
+     3  standard output could not be written"
 ))]
 pub struct Checks {
     /// Name every mistake of a checks file (`-` for standard input) instead, without a request; secrets are not looked up
@@ -17,7 +20,10 @@ pub struct Checks {
 
 /// `canary-gate schema`
 #[derive(Args, Debug)]
-#[command(after_help = super::after_help!("canary-gate schema checks > checks.schema.json"))]
+#[command(after_help = super::after_help!(
+    "canary-gate schema checks > checks.schema.json",
+    "0  printed\n  2  an error of usage\n  3  standard output could not be written"
+))]
 pub struct Schema {
     /// Whose schema
     #[arg(value_name = "OF")]

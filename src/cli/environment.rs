@@ -33,16 +33,25 @@ fn is_blank(value: &OsStr) -> bool {
 pub(super) fn known(command: &Clap) -> Result<(), String> {
     let mut names = BTreeSet::from(OTHERS.map(str::to_owned));
     collect(command, &mut names);
-    for (name, value) in std::env::vars_os() {
-        let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
-        if names.contains(name) || is_blank(&value) {
-            continue;
-        }
-        let similar = text::similar(name, names.iter().map(String::as_str));
-        let hint = similar.first().map_or(String::new(), |name| format!("; did you mean {name}?"));
-        return Err(format!("the environment variable {name} is not one of the gate's{hint}"));
-    }
-    Ok(())
+    let set = std::env::vars_os().filter(|(_, value)| !is_blank(value));
+    unknown(set.filter_map(|(name, _)| name.into_string().ok()), &names)
+}
+
+fn unknown(set: impl Iterator<Item = String>, names: &BTreeSet<String>) -> Result<(), String> {
+    let looks_like_one = |name: &String| name.starts_with(PREFIX) && !names.contains(name);
+    let unknown: BTreeSet<String> = set.filter(looks_like_one).collect();
+    let message = |name: &String| {
+        let similar = text::similar(own(name), names.iter().map(|name| own(name)));
+        let hint = similar.first().map_or(String::new(), |similar| format!("; did you mean {PREFIX}{similar}?"));
+        format!("the environment variable {name} is not one of the gate's{hint}")
+    };
+    let messages: Vec<String> = unknown.iter().map(message).collect();
+    if messages.is_empty() { Ok(()) } else { Err(messages.join("\n")) }
+}
+
+/// A name without what all of them begin with: that makes none of them similar.
+fn own(name: &str) -> &str {
+    name.strip_prefix(PREFIX).unwrap_or(name)
 }
 
 fn collect(command: &Clap, names: &mut BTreeSet<String>) {
@@ -77,5 +86,22 @@ pub(super) fn split_lines(command: &mut Command, matches: &ArgMatches) {
             let lines = list.iter().flat_map(|value| value.lines()).map(str::trim);
             *list = lines.filter(|line| !line.is_empty()).map(str::to_owned).collect();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_unknown_variable_is_named_and_only_near_names_are_offered() {
+        let names = ["CANARY_GATE_COLOR", "CANARY_GATE_URL", "CANARY_GATE_THRESHOLD"].map(str::to_owned).into();
+        let set = ["CANARY_GATE_TRESHOLD", "PATH", "CANARY_GATE_URL", "CANARY_GATE_FOO"].map(str::to_owned);
+        assert_eq!(
+            unknown(set.into_iter(), &names).unwrap_err(),
+            "the environment variable CANARY_GATE_FOO is not one of the gate's\n\
+             the environment variable CANARY_GATE_TRESHOLD is not one of the gate's; did you mean CANARY_GATE_THRESHOLD?"
+        );
+        assert_eq!(unknown(["CANARY_GATE_URL".to_owned()].into_iter(), &names), Ok(()));
     }
 }

@@ -6,25 +6,33 @@ mod groups;
 mod query;
 mod verify;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use checks::{Checks, Schema, SchemaOf};
 pub use groups::{ColorWhen, GoogleArgs, NetworkArgs, OutputArgs, PlanArgs, ReportArgs};
 pub use query::{Query, QueryFormat};
 pub use verify::Verify;
 
-/// What stands below the flags of every command.
+/// What stands below the flags of every command: examples, and the exit codes; those of the gate where none are given.
 macro_rules! after_help {
     ($examples:expr) => {
+        crate::cli::after_help!(
+            $examples,
+            "0  pass, with or without warnings: the only one that promotes\n  \
+             1  fail\n  \
+             2  an error of usage or of the checks file, found before any request is made\n  \
+             3  the verdict could not be reached"
+        )
+    };
+    ($examples:expr, $codes:expr) => {
         concat!(
             "Examples:\n  ",
             $examples,
-            "\n\nExit codes:\n  \
-             0  pass, with or without warnings: the only one that promotes\n  \
-             1  fail\n  \
-             2  an error of usage or of the checks file, found before any request is made\n  \
-             3  the verdict could not be reached\n\n\
-             An empty environment variable counts as not set."
+            "\n\nExit codes:\n  ",
+            $codes,
+            "\n\nAn empty environment variable counts as not set."
         )
     };
 }
@@ -69,7 +77,8 @@ impl Cli {
     #[must_use]
     pub fn read() -> Self {
         let known = environment::known(&Self::command());
-        let mut command = environment::without_empty(Self::command());
+        let mut command = environment::without_empty(Self::command())
+            .color(color(std::env::args_os().skip(1), std::env::var_os("CANARY_GATE_COLOR")));
         if let Err(message) = known {
             command.error(clap::error::ErrorKind::InvalidValue, message).exit();
         }
@@ -80,5 +89,39 @@ impl Cli {
             cli
         });
         read.unwrap_or_else(|error| error.format(&mut command).exit())
+    }
+}
+
+/// When help and errors of usage are coloured: that is asked before the arguments are read, and whatever they hold.
+fn color(args: impl Iterator<Item = OsString>, variable: Option<OsString>) -> ColorChoice {
+    let args: Vec<String> = args.filter_map(|arg| arg.into_string().ok()).take_while(|arg| arg != "--").collect();
+    let flag = args.iter().enumerate().find_map(|(index, arg)| match arg.strip_prefix("--color")? {
+        "" => args.get(index + 1).cloned(),
+        value => value.strip_prefix('=').map(str::to_owned),
+    });
+    match flag.or_else(|| variable?.into_string().ok()).as_deref() {
+        Some("never") => ColorChoice::Never,
+        Some("always") => ColorChoice::Always,
+        _ => ColorChoice::Auto,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour_is_known_before_the_arguments_are() {
+        for (args, variable, wanted) in [
+            ("verify", None, ColorChoice::Auto),
+            ("verify --color never --nonsense", None, ColorChoice::Never),
+            ("--color=always", Some("never"), ColorChoice::Always),
+            ("verify", Some("never"), ColorChoice::Never),
+            ("verify --colors=never -- --color never", None, ColorChoice::Auto),
+            ("--color", Some("always"), ColorChoice::Always),
+        ] {
+            let found = color(args.split(' ').map(OsString::from), variable.map(OsString::from));
+            assert_eq!(found, wanted, "{args} {variable:?}");
+        }
     }
 }

@@ -13,7 +13,10 @@ use super::groups::NetworkArgs;
 #[command(after_help = super::after_help!(
     "canary-gate query 'sum by (provider) (memory_analysis_failure_total)' --url https://canary.example.com/api/metrics\n  \
      canary-gate query 'rate(http_requests_total[20s])' --url https://canary.example.com --checks checks.yaml --window 20s\n  \
-     curl -s http://127.0.0.1:9090/metrics | canary-gate query 'up == 1' --file -"
+     curl -s http://127.0.0.1:9090/metrics | canary-gate query 'up == 1' --file -",
+    "0  evaluated, also where the result is empty\n  \
+     2  an error of usage, of the expression, or of a file\n  \
+     3  what it is evaluated over could not be had"
 ))]
 pub struct Query {
     /// The PromQL expression
@@ -34,9 +37,14 @@ pub struct Query {
     /// A checks file: its metrics' path, headers and source are those of the query
     #[arg(long, env = "CANARY_GATE_CHECKS", value_name = "FILE")]
     pub(crate) checks: Option<PathBuf>,
-    /// Send a header with the scrape, as "Name: value", a secret as "Name: env:VARIABLE" or "Name: <file:/path>"; may be
-    /// repeated
-    #[arg(long, env = "CANARY_GATE_HEADER", value_name = "HEADER")]
+    /// A header that is sent with the scrape.
+    #[arg(
+        long,
+        help = "Send a header with the scrape, as \"Name: value\", a secret as \"Name: env:VARIABLE\" or \"Name: file:/path\"; \
+                may be repeated (the environment twin takes one a line)",
+        env = "CANARY_GATE_HEADER",
+        value_name = "HEADER"
+    )]
     pub(crate) header: Vec<String>,
     /// Scrape for so long, at the interval of the checks file (5s without one), so that rates have data
     #[arg(long, env = "CANARY_GATE_WINDOW", value_name = "DURATION", allow_hyphen_values = true)]

@@ -12,8 +12,13 @@ use super::groups::{GoogleArgs, NetworkArgs, PlanArgs, ReportArgs};
      canary-gate verify --expect-percent 20 --require-identity --window 2m    (in a Cloud Deploy verify job)"
 ))]
 pub struct Verify {
-    /// The canary's address, such as <https://canary---app-abc123-ew.a.run.app>
-    #[arg(long, env = "CANARY_GATE_URL", value_name = "URL")]
+    /// The canary's address.
+    #[arg(
+        long,
+        help = "The canary's address, such as https://canary---app-abc123-ew.a.run.app",
+        env = "CANARY_GATE_URL",
+        value_name = "URL"
+    )]
     pub(crate) url: Option<String>,
     /// Whether the address comes from the environment, where it may have been meant for something else.
     #[arg(skip)]

@@ -1,5 +1,6 @@
 //! The process's environment and files, as plans look references up in them.
 
+use std::env::VarError;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -20,7 +21,7 @@ impl Lookup for Process<'_> {
                 Ok(value)
             }
             Ok(_) => Err(format!("the environment variable {name} is empty")),
-            Err(error) => Err(format!("the environment variable {name} cannot be used: {error}")),
+            Err(error) => Err(unusable(name, &error)),
         }
     }
 
@@ -40,6 +41,14 @@ impl Lookup for Process<'_> {
 
     fn names(&self, folder: &Path) -> Vec<String> {
         names(folder)
+    }
+}
+
+/// Why a variable cannot be used, without its value: the error holds that.
+fn unusable(name: &str, error: &VarError) -> String {
+    match error {
+        VarError::NotPresent => format!("the environment variable {name} is not set"),
+        VarError::NotUnicode(_) => format!("the environment variable {name} is not UTF-8"),
     }
 }
 
@@ -83,4 +92,23 @@ pub(super) fn checks_file(path: &Path) -> Result<(String, String), Diagnostic> {
     let read = std::io::stdin().take(MAX_FILE + 1).read_to_end(&mut bytes);
     read.map_err(|error| Diagnostic::new(code::FILE, None, format!("it cannot be read: {error}")).in_file(name))?;
     Ok((name.to_owned(), text_of(bytes, MAX_FILE).map_err(|error| error.in_file(name))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_variable_that_cannot_be_used_is_named_and_its_value_is_not() {
+        let value = OsString::from_vec(b"hunter2\xff".to_vec());
+        for (error, wanted) in [
+            (VarError::NotPresent, "the environment variable TOKEN is not set"),
+            (VarError::NotUnicode(value), "the environment variable TOKEN is not UTF-8"),
+        ] {
+            assert_eq!(unusable("TOKEN", &error), wanted);
+        }
+    }
 }

@@ -8,7 +8,7 @@ use super::process::Process;
 use crate::cli::{ColorWhen, GoogleArgs, OutputArgs};
 use crate::google::{AccessAuth, AccessTokens, Api, IdentityTokens, Metadata};
 use crate::http::{Address, Transport, proxy_passwords};
-use crate::observe;
+use crate::observe::{self, LogFormat};
 use crate::outcome::{Diagnostic, Exit};
 use crate::plan::Lookup as _;
 use crate::report::Style;
@@ -59,6 +59,8 @@ impl From<Diagnostic> for CommandError {
 pub(crate) struct Session {
     pub(crate) redactor: Redactor,
     pub(crate) quiet: bool,
+    /// Whether standard error is a log in JSON: then nothing else may be written there.
+    pub(crate) logs_json: bool,
     color: ColorWhen,
 }
 
@@ -71,30 +73,37 @@ pub(super) struct Google {
 
 impl Session {
     pub(crate) fn new(output: &OutputArgs) -> Self {
-        Self { redactor: Redactor::default(), quiet: output.quiet, color: output.color }
+        Self { redactor: Redactor::default(), quiet: output.quiet, logs_json: false, color: output.color }
     }
 
     /// Starts the log, where one is wanted.
     ///
     /// # Errors
     /// A `RUST_LOG` that cannot be read.
-    pub(crate) fn start_log(&self, output: &OutputArgs) -> Result<(), CommandError> {
+    pub(crate) fn start_log(&mut self, output: &OutputArgs) -> Result<(), CommandError> {
         let asked = observe::Asked { verbose: output.verbose, level: output.log_level, format: output.log_format };
-        observe::start_log(asked, variable("RUST_LOG").as_deref(), &self.redactor).map_err(CommandError::usage)
+        observe::start_log(asked, variable("RUST_LOG").as_deref(), &self.redactor).map_err(CommandError::usage)?;
+        self.logs_json = output.log_format == Some(LogFormat::Json) && observe::Log::is_on();
+        Ok(())
     }
 
-    /// Tells the person what is wrong. (A standard error that is gone wants to know nothing.)
+    /// Tells the person what is wrong, or the log where a machine reads it. (A standard error that is gone wants to know
+    /// nothing.)
     pub(crate) fn complain(&self, message: &str) {
+        if self.logs_json && observe::Log::complaint(&self.redactor, message) {
+            return;
+        }
         let text = text::escaped_lines(&self.redactor.clean(message));
         let _ = writeln!(io::stderr(), "canary-gate: {text}");
     }
 
-    /// Writes to standard output. A reader that has gone away wants no more and is no error.
+    /// Writes to standard output what is redacted already: of a finished text, the gate's own words cannot be told apart. A
+    /// reader that has gone away wants no more and is no error.
     ///
     /// # Errors
     /// Any other reason why it cannot be written.
+    #[expect(clippy::unused_self, reason = "what reaches the world goes through the session")]
     pub(crate) fn print(&self, text: &str) -> Result<(), CommandError> {
-        let text = self.redactor.clean(text);
         let mut out = io::stdout();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

@@ -27,30 +27,31 @@ pub(crate) fn run(session: &Session, args: &Verify) -> Result<Exit, CommandError
         Signals::listen()?
     };
     let started_at = SystemTime::now();
-    let reports = open_reports(session, &args.reports, started_at)?;
+    let reports = open_reports(&args.reports, started_at)?;
     let prepared = match Prepared::new(session, args) {
         Ok(prepared) => prepared,
         Err(error) => {
             let kept: Vec<ReportFile> = reports.into_iter().filter_map(ReportFile::withdraw).collect();
             let unfinished = Unfinished { cause: error.message.clone(), exit: error.exit };
-            let failed = write_reports(session, &Summary::unseen(started_at, unfinished), kept);
+            let summary = Summary::unseen(started_at, unfinished).redacted(&session.redactor);
+            let failed = write_reports(&summary, kept);
             return Err(failed.into_iter().fold(error, |first, then| first.and(&then)));
         }
     };
     let summary = runtime.block_on(summarize(session, &prepared, started_at, &mut signals));
     // What was still being computed is of no use any more, and need not be waited for.
     runtime.shutdown_background();
-    publish(session, &summary, reports)
+    publish(session, &summary.redacted(&session.redactor), reports)
 }
 
 /// The reports that were asked for, each in place as that of a run that is not finished.
-fn open_reports(session: &Session, args: &ReportArgs, started_at: SystemTime) -> Result<Vec<ReportFile>, CommandError> {
+fn open_reports(args: &ReportArgs, started_at: SystemTime) -> Result<Vec<ReportFile>, CommandError> {
     let unfinished = Unfinished { cause: "not finished".into(), exit: Exit::NoVerdict };
     let summary = Summary::unseen(started_at, unfinished);
     let specs = ReportSpec::all(&args.report).map_err(CommandError::usage)?;
     let open = |spec: ReportSpec| {
         let text = spec.format().render(&summary)?;
-        ReportFile::open(spec, &session.redactor.clean(&text))
+        ReportFile::open(spec, &text)
     };
     specs.into_iter().map(open).collect::<Result<_, _>>().map_err(CommandError::usage)
 }
@@ -68,7 +69,9 @@ struct Prepared {
 impl Prepared {
     fn new(session: &Session, args: &Verify) -> Result<Self, CommandError> {
         let usage = CommandError::usage;
-        let url = args.url.as_deref().map(Address::parse).transpose().map_err(usage)?;
+        let written_as = if args.url_from_environment { "CANARY_GATE_URL" } else { "--url" };
+        let url = args.url.as_deref().map(Address::parse).transpose();
+        let url = url.map_err(|error| usage(format!("{written_as}: {error}")))?;
         let variable = |name: &str| std::env::var(name).ok();
         let deployment = match &url {
             Some(_) if Deployment::is_elsewhere(&variable) => None,
@@ -199,7 +202,7 @@ impl Signals {
 async fn summarize(session: &Session, prepared: &Prepared, started_at: SystemTime, signals: &mut Signals) -> Summary {
     let names: Vec<String> = prepared.plan.checks.iter().map(|check| check.name.clone()).collect();
     let ledger = Ledger::new(&prepared.plan);
-    let log = observe::Log::new(&names);
+    let log = observe::Log::new(&names, &session.redactor);
     let lines = Lines::new(&names, &session.redactor);
     let mut observers: Vec<&dyn Observer> = vec![&ledger];
     if observe::Log::is_on() {
@@ -227,7 +230,7 @@ async fn summarize(session: &Session, prepared: &Prepared, started_at: SystemTim
     }
 }
 
-/// Prints the summary, writes the reports, and answers with the exit code.
+/// Prints the summary (it is redacted), writes the reports, and answers with the exit code.
 fn publish(session: &Session, summary: &Summary, reports: Vec<ReportFile>) -> Result<Exit, CommandError> {
     // Where a report takes standard output, the summary for the person moves to standard error.
     let to_stdout = reports.iter().all(ReportFile::is_file);
@@ -235,10 +238,12 @@ fn publish(session: &Session, summary: &Summary, reports: Vec<ReportFile>) -> Re
     let mut failed = Vec::new();
     if to_stdout {
         failed.extend(session.print(&text).err());
-    } else {
-        let _ = writeln!(std::io::stderr(), "{}", session.redactor.clean(&text));
+    } else if !session.logs_json {
+        // Between the entries of a log that a machine reads, it would be none.
+        let _ = writeln!(std::io::stderr(), "{text}");
     }
-    failed.extend(write_reports(session, summary, reports));
+    failed.extend(write_reports(summary, reports));
+    observe::Log::verdict(summary);
     match failed.into_iter().reduce(|first, then| first.and(&then)) {
         None => Ok(summary.exit()),
         Some(error) => Err(CommandError { exit: error.exit.max(summary.exit()), ..error }),
@@ -246,10 +251,10 @@ fn publish(session: &Session, summary: &Summary, reports: Vec<ReportFile>) -> Re
 }
 
 /// Writes the reports; with what went wrong. Whoever reads one must not take an old one for this run's.
-fn write_reports(session: &Session, summary: &Summary, reports: Vec<ReportFile>) -> Vec<CommandError> {
+fn write_reports(summary: &Summary, reports: Vec<ReportFile>) -> Vec<CommandError> {
     let write = |file: ReportFile| {
         let text = file.format().render(summary)?;
-        file.write(&session.redactor.clean(&text))
+        file.write(&text)
     };
     reports.into_iter().filter_map(|file| write(file).map_err(CommandError::no_verdict).err()).collect()
 }

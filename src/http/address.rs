@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
+use crate::text;
+
 /// Scheme, host, port, and the path that all paths stand behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
@@ -14,30 +16,30 @@ impl Address {
     /// Reads an address as a person writes it.
     ///
     /// # Errors
-    /// What is wrong with it, and how it is written.
+    /// What is wrong with it, and how it is written. Credentials that it may hold are not shown, nor its query.
     pub(crate) fn parse(written: &str) -> Result<Self, String> {
+        let shown = text::shown_url(written);
         let how = "write it as https://host or http://host:port";
         let url = match Url::parse(written) {
             Ok(url) => url,
             Err(url::ParseError::RelativeUrlWithoutBase) => {
-                return Err(format!("the URL {written:?} has no scheme; {how}"));
+                return Err(format!("the URL {shown:?} has no scheme; {how}"));
             }
-            Err(error) => return Err(format!("the URL {written:?} cannot be read: {error}; {how}")),
+            Err(error) => return Err(format!("the URL {shown:?} cannot be read: {error}; {how}")),
         };
         if !matches!(url.scheme(), "http" | "https") {
             let host_and_port = !written.contains("://");
             let cause = if host_and_port { "no scheme".to_owned() } else { format!("the scheme {:?}", url.scheme()) };
-            return Err(format!("the URL {written:?} has {cause}; {how}"));
+            return Err(format!("the URL {shown:?} has {cause}; {how}"));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            // The URL is not shown: it holds a secret.
             let message = "the URL holds credentials, and it would be shown in logs and reports; leave them out and send a \
                            header from the checks file, such as Authorization: \"Bearer env:TOKEN\"";
             return Err(message.into());
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(format!(
-                "the URL {written:?} has a query or a fragment; give the address only, paths are in the checks file"
+                "the URL {shown:?} has a query or a fragment; give the address only, paths are in the checks file"
             ));
         }
         Ok(Self { url })
@@ -113,10 +115,17 @@ mod tests {
             ("https://user:secret@example.com", "holds credentials"),
             ("https://example.com/?a=b", "query"),
             ("", "no scheme"),
+            ("https://user:secret@ho st/", "cannot be read"),
+            ("user:secret@host", "no scheme"),
+            ("ftp://user:secret@host", "the scheme \"ftp\""),
+            ("https://user:secret@host:99999/", "cannot be read"),
+            ("//user:secret@host", "no scheme"),
+            ("https://host/?token=secret", "query"),
+            ("https://host/#secret", "fragment"),
         ] {
             let error = Address::parse(written).unwrap_err();
             assert!(error.contains(piece), "{written}: {error}");
-            assert!(!error.contains("secret@"), "{error}");
+            assert!(!error.contains("secret"), "{error}");
         }
     }
 

@@ -84,8 +84,34 @@ impl Answer {
     /// The start of the body as one line, for a message.
     pub(crate) fn excerpt(&self) -> String {
         const SHOWN: usize = 120;
-        let text = String::from_utf8_lossy(&self.body[..self.body.len().min(4 * SHOWN)]);
+        // Cut in front of a character, never within one.
+        let is_start = |at: &usize| self.body.get(*at).is_none_or(|byte| byte & 0xC0 != 0x80);
+        let end = self.body.len().min(4 * SHOWN);
+        let end = (end.saturating_sub(3)..=end).rev().find(is_start).unwrap_or(end);
+        let mut text = String::from_utf8_lossy(&self.body[..end]).into_owned();
+        if end < self.body.len() {
+            text.push(text::CUT);
+        }
         let line: String = text::one_line(&text).chars().filter(|c| !c.is_control()).collect();
         text::cut(&line, SHOWN).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_excerpt_that_was_cut_says_so_wherever_it_was_cut() {
+        let cases = [
+            ("a\r\n  b\u{1}c".to_owned(), "a bc".to_owned()),
+            ("x".repeat(121), format!("{}…", "x".repeat(120))),
+            (" ".repeat(470) + "secret-of-many-bytes", "secret-of-…".into()),
+            (" ".repeat(475) + "sécré-of", "sécr…".into()),
+            (" ".repeat(474) + "sécré", "sécr…".into()),
+        ];
+        for (body, wanted) in cases {
+            assert_eq!(Answer::of(200, &[], &body).excerpt(), wanted, "{body:?}");
+        }
     }
 }

@@ -20,8 +20,9 @@ impl Lines {
 
 impl Observer for Lines {
     fn hear(&self, event: &Event) {
-        if let Some(sentence) = super::sentence(event, &self.names) {
-            let line = self.redactor.clean(&sentence);
+        // A person waits for what ends; what is skipped stands in the summary.
+        if !matches!(event, Event::Started { .. } | Event::Skipped { .. }) {
+            let line = super::sentence(event, &self.names, &self.redactor);
             let _ = writeln!(io::stderr(), "{}", text::escaped(&line));
         }
     }

@@ -17,7 +17,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::outcome::{Event, Observer, Status};
+use crate::outcome::{Event, Observer, Status, Summary, Verdict};
+use crate::report;
 use crate::text::{self, Redactor};
 
 /// The levels of the log.
@@ -103,12 +104,29 @@ fn filter(level: LogLevel) -> LevelFilter {
 /// Logs what it hears of the checks.
 pub(crate) struct Log {
     names: Vec<String>,
+    redactor: Redactor,
 }
 
 impl Log {
     /// `names` are those of the checks, in the plan's order.
-    pub(crate) fn new(names: &[String]) -> Self {
-        Self { names: names.to_vec() }
+    pub(crate) fn new(names: &[String], redactor: &Redactor) -> Self {
+        Self { names: names.to_vec(), redactor: redactor.clone() }
+    }
+
+    /// Logs how the run ended: the last entry. The summary is redacted.
+    pub(crate) fn verdict(summary: &Summary) {
+        let (headline, exit_code) = (report::headline(summary), summary.exit().code());
+        match summary.verdict() {
+            Verdict::Pass if summary.warnings().is_empty() => tracing::info!(exit_code, "{headline}"),
+            Verdict::Pass => tracing::warn!(exit_code, "{headline}"),
+            Verdict::Fail | Verdict::Error => tracing::error!(exit_code, "{headline}"),
+        }
+    }
+
+    /// Logs what keeps a command from its end; false where such entries are not wanted.
+    pub(crate) fn complaint(redactor: &Redactor, message: &str) -> bool {
+        tracing::error!("{}", redactor.clean(message));
+        tracing::enabled!(Level::ERROR)
     }
 
     /// Whether there is a log: it takes the place of the progress.
@@ -119,7 +137,7 @@ impl Log {
 
 impl Observer for Log {
     fn hear(&self, event: &Event) {
-        let Some(sentence) = super::sentence(event, &self.names) else { return };
+        let sentence = super::sentence(event, &self.names, &self.redactor);
         let (check, status) = match event {
             Event::Located { .. } => (None, None),
             Event::Started { check }
@@ -130,7 +148,7 @@ impl Observer for Log {
                 (Some(check), Some(*status))
             }
         };
-        let check = check.and_then(|check| self.names.get(check.index())).map(String::as_str);
+        let check = check.and_then(|check| self.names.get(check.index())).map(|name| self.redactor.clean(name));
         match status {
             Some(Status::Fail | Status::Error) => tracing::error!(check, "{sentence}"),
             Some(Status::Warn) => tracing::warn!(check, "{sentence}"),
@@ -148,6 +166,17 @@ struct Writer {
 /// The fields of an event or a span, in their order.
 #[derive(Clone, Default)]
 struct Fields(Map<String, Value>);
+
+impl Fields {
+    /// Takes secrets out of the texts, and out of nothing else: numbers and names are no place for one.
+    fn clean(&mut self, redactor: &Redactor) {
+        for value in self.0.values_mut() {
+            if let Value::String(text) = value {
+                *text = redactor.clean(text);
+            }
+        }
+    }
+}
 
 impl Visit for Fields {
     fn record_f64(&mut self, field: &Field, value: f64) {
@@ -188,14 +217,17 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Writer {
             fields = of_span.clone();
         }
         event.record(&mut fields);
+        // What is told of the run is redacted in its parts: words of the gate's own stay.
+        if event.metadata().target() != module_path!() {
+            fields.clean(&self.redactor);
+        }
         let time = humantime::format_rfc3339_micros(SystemTime::now()).to_string();
         let level = *event.metadata().level();
         let line = match self.format {
-            LogFormat::Text => as_text(&time, level, fields),
-            LogFormat::Json => as_json(&time, level, fields).to_string(),
+            LogFormat::Text => text::escaped(&as_text(&time, level, fields)).into_owned(),
+            LogFormat::Json => text::escaped_json(&as_json(&time, level, fields).to_string()),
         };
-        let line = self.redactor.clean(&line);
-        let _ = writeln!(io::stderr(), "{}", text::escaped(&line));
+        let _ = writeln!(io::stderr(), "{line}");
     }
 }
 
@@ -277,15 +309,21 @@ mod tests {
     #[test]
     fn a_request_is_an_entry_of_cloud_logging() {
         let fields = json!({
-            "method": "GET", "url": "https://a/", "status": 200, "bytes": 5, "latency": 0.25, "tls": 0.1, "message": "answered"
+            "method": "GET", "url": "https://a/", "status": 200, "bytes": 30000, "latency": 0.25, "tls": 0.1, "message": "answered a30000"
         });
         let Value::Object(fields) = fields else { panic!() };
+        let mut fields = Fields(fields);
+        let redactor = Redactor::default();
+        for secret in ["30000", "latency", "message"] {
+            redactor.hide(secret);
+        }
+        fields.clean(&redactor);
         let wanted = json!({
-            "severity": "DEBUG", "time": "2026-01-01T00:00:00Z", "message": "answered", "tls": 0.1,
+            "severity": "DEBUG", "time": "2026-01-01T00:00:00Z", "message": "answered a***", "tls": 0.1,
             "httpRequest": {
-                "requestMethod": "GET", "requestUrl": "https://a/", "status": 200, "responseSize": "5", "latency": "0.250000s"
+                "requestMethod": "GET", "requestUrl": "https://a/", "status": 200, "responseSize": "30000", "latency": "0.250000s"
             }
         });
-        assert_eq!(as_json("2026-01-01T00:00:00Z", Level::DEBUG, Fields(fields)), wanted);
+        assert_eq!(as_json("2026-01-01T00:00:00Z", Level::DEBUG, fields), wanted);
     }
 }

@@ -7,21 +7,53 @@ pub(crate) use lines::Lines;
 pub(crate) use log::{Asked, Log, start as start_log};
 pub use log::{LogFormat, LogLevel};
 
-use crate::outcome::{CheckId, Event};
-use crate::text;
+use crate::outcome::{CheckId, Event, Status};
+use crate::text::{self, Redactor};
 
-/// What happened in one sentence, with the check's name in front; nothing for what needs no word.
-fn sentence(event: &Event, names: &[String]) -> Option<String> {
-    let name = |check: &CheckId| names.get(check.index()).map_or("", String::as_str);
-    Some(match event {
-        Event::Started { .. } | Event::Skipped { .. } => return None,
-        Event::Located { address } => format!("the canary is at {address}"),
+/// What happened in one sentence, with the check's name in front. Its parts are redacted: the gate's own words stay.
+fn sentence(event: &Event, names: &[String], redactor: &Redactor) -> String {
+    let clean = |text: &str| redactor.clean(text);
+    let name = |check: &CheckId| names.get(check.index()).map(|name| clean(name)).unwrap_or_default();
+    let ended = |check: &CheckId, word: &str, why: &str| format!("{}: {word}: {}", name(check), clean(why));
+    match event {
+        Event::Started { check } => format!("{}: started", name(check)),
+        Event::Skipped { check, why } => ended(check, Status::Skipped.word(), why),
+        Event::Located { address } => format!("the canary is at {}", clean(address)),
         Event::Retrying { check, attempt, of, cause, next_in } => {
             let of = of.map_or(String::new(), |of| format!(" of {of}"));
-            format!("{}: attempt {attempt}{of}: {cause}; next in {}", name(check), text::duration(*next_in))
+            let (cause, next) = (clean(cause), text::duration(*next_in));
+            format!("{}: attempt {attempt}{of}: {cause}; next in {next}", name(check))
         }
         Event::Sampled { check, scrape, of } => format!("{}: scrape {scrape} of {of}", name(check)),
-        Event::Ended { check, status, detail, .. } => format!("{}: {}: {detail}", name(check), status.word()),
-        Event::Overturned { check, status, why } => format!("{}: {}: {why}", name(check), status.word()),
-    })
+        Event::Ended { check, status, detail, .. } => ended(check, status.word(), detail),
+        Event::Overturned { check, status, why } => ended(check, status.word(), why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gates_own_words_stay_whatever_the_secret_is() {
+        let redactor = Redactor::default();
+        for secret in ["pass", "skipped", "started", "s3cret"] {
+            redactor.hide(secret);
+        }
+        let check = CheckId::all(1).next().unwrap();
+        let ended = |detail: &str| Event::Ended {
+            check,
+            status: Status::Pass,
+            attempts: 1,
+            detail: detail.into(),
+            observations: Vec::new(),
+        };
+        for (event, wanted) in [
+            (Event::Started { check }, "health: started"),
+            (ended("got s3cret"), "health: pass: got ***"),
+            (Event::Skipped { check, why: "off".into() }, "health: skipped: off"),
+        ] {
+            assert_eq!(sentence(&event, &["health".into()], &redactor), wanted);
+        }
+    }
 }

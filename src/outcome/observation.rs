@@ -21,6 +21,8 @@ pub(crate) struct Observation {
     /// Where the checks file (or a rules file) asks for it.
     pub(crate) place: Option<Source>,
     pub(crate) seen: Seen,
+    /// Whether the check's own line says it already: a check of one request.
+    pub(crate) is_quoted: bool,
 }
 
 /// What was looked at.
@@ -41,7 +43,7 @@ impl Observation {
     /// Something seen that ended in a status.
     pub(crate) fn new(seen: Seen, name: impl Into<String>, status: Status, detail: impl Into<String>) -> Self {
         let (name, detail) = (name.into(), detail.into());
-        Self { name, status, detail, expected: None, actual: None, place: None, seen }
+        Self { name, status, detail, expected: None, actual: None, place: None, seen, is_quoted: false }
     }
 
     /// Something that a person should know.

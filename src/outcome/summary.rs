@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use super::{Exit, Observation, Severity, Source, Status, Verdict};
+use super::{Exit, Observation, Seen, Severity, Source, Status, Verdict};
+use crate::text::Redactor;
 
 /// What one check came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -115,6 +116,44 @@ impl Summary {
     /// How the process ends.
     pub(crate) fn exit(&self) -> Exit {
         self.unfinished.as_ref().map_or_else(|| self.verdict().into(), |unfinished| unfinished.exit)
+    }
+
+    /// The summary without secrets: they are taken out of every text that comes from outside or is a sentence, before any
+    /// report is made of it. What the reports add of their own is left alone, so that it can always be read.
+    pub(crate) fn redacted(mut self, redactor: &Redactor) -> Self {
+        self.texts(&mut |text| *text = redactor.clean(text));
+        self
+    }
+
+    /// Edits every text.
+    fn texts(&mut self, edit: &mut dyn FnMut(&mut String)) {
+        let Self { url, deployment, started_at: _, duration: _, checks, unfinished } = self;
+        url.iter_mut().for_each(&mut *edit);
+        if let Some(facts) = deployment {
+            let DeploymentFacts { project, region, service, revision, phase, release, rollout } = facts;
+            [project, region, service, revision, phase, release, rollout].into_iter().flatten().for_each(&mut *edit);
+        }
+        unfinished.iter_mut().map(|unfinished| &mut unfinished.cause).for_each(&mut *edit);
+        for check in checks {
+            edit(&mut check.name);
+            edit(&mut check.detail);
+            check.place.iter_mut().map(|place| &mut place.file).for_each(&mut *edit);
+            for observation in &mut check.observations {
+                let Observation { name, detail, expected, actual, place, seen, .. } = observation;
+                [Some(name), Some(detail), expected.as_mut(), actual.as_mut()]
+                    .into_iter()
+                    .flatten()
+                    .for_each(&mut *edit);
+                place.iter_mut().map(|place| &mut place.file).for_each(&mut *edit);
+                if let Seen::Threshold(seen) = seen {
+                    edit(&mut seen.expression);
+                    for (name, value) in seen.elements.iter_mut().flat_map(|element| &mut element.labels) {
+                        edit(name);
+                        edit(value);
+                    }
+                }
+            }
+        }
     }
 
     /// A run of which nothing was seen.

@@ -8,6 +8,7 @@ use super::code;
 use super::written::At;
 use super::yaml::locate;
 use crate::outcome::{Diagnostic, Place, Source};
+use crate::text::{self, CUT};
 
 /// The mistakes of one file.
 #[derive(Debug, Default)]
@@ -50,6 +51,8 @@ impl<'t> Mistakes<'t> {
         if let Some(short) = shortened(&mistake.message) {
             mistake.message = short;
         }
+        // An address may stand at any key, also where none is wanted.
+        mistake.message = text::covered(&mistake.message, &[]);
         self.found.push(match self.file {
             Some((name, _)) if mistake.place.is_some() => mistake.in_file(name),
             _ => mistake,
@@ -110,7 +113,7 @@ fn shortened(message: &str) -> Option<String> {
     let length = sentence.chars().count();
     let at = |index| sentence.char_indices().nth(index).map(|(at, _)| at);
     let (head, tail) = (at(KEPT)?, at(length.checked_sub(KEPT).filter(|tail| *tail > KEPT)?)?);
-    Some(format!("{} … {}{shown}", &sentence[..head], &sentence[tail..]))
+    Some(format!("{}{CUT}{}{shown}", &sentence[..head], &sentence[tail..]))
 }
 
 fn by_place(a: Option<Place>, b: Option<Place>) -> Ordering {

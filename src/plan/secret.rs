@@ -7,7 +7,7 @@ use crate::http::Header;
 use crate::outcome::Diagnostic;
 
 /// Headers that carry secrets: their values must be references.
-const SECRET_NAMES: [&str; 8] = [
+pub(super) const SECRET_NAMES: [&str; 8] = [
     "authorization",
     "proxy-authorization",
     "x-serverless-authorization",
@@ -47,7 +47,10 @@ pub(crate) trait Lookup {
 pub(crate) fn header(name: &str, written: &str, lookup: &dyn Lookup) -> Result<Header, Diagnostic> {
     let fail = |code, message| Err(Diagnostic::new(code, None, message));
     if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)) {
-        return fail(code::HEADER, format!("{name:?} is not a header name"));
+        // What stands behind a blank may be a value whose colon was forgotten.
+        let (first, rest) = name.split_at(name.find(char::is_whitespace).unwrap_or(name.len()));
+        let cut = if rest.is_empty() { "" } else { "…" };
+        return fail(code::HEADER, format!("\"{}{cut}\" is not a header name", first.escape_debug()));
     }
     let (scheme, last) = match written.rsplit_once(' ') {
         Some((scheme, last)) => (Some(scheme), last),

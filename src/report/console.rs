@@ -46,12 +46,12 @@ pub(crate) fn render(summary: &Summary, style: Style) -> String {
     let facts: Vec<String> = facts.map(|(name, value)| format!("{name} {}", field(value))).collect();
     let facts = if facts.is_empty() { String::new() } else { format!("{}\n", facts.join(", ")) };
     let mut text = format!("{url}\n{facts}\n");
-    let name_width = summary.checks.iter().map(|check| check.name.chars().count()).max().unwrap_or(0).max(5);
+    let name_width = summary.checks.iter().map(|check| field(&check.name).chars().count()).max().unwrap_or(0).max(5);
     let head = format!("{:name_width$}  {:7}  {:>8}  {:>9}  {}", "check", "status", "attempts", "time", "why");
     text.push_str(&style.paint(FAINT, head.trim_end()));
     text.push('\n');
     for check in &summary.checks {
-        let (name, status) = (&check.name, style.status(check.status, 7));
+        let (name, status) = (field(&check.name), style.status(check.status, 7));
         let (attempts, time) = (check.attempts, shown_time(check));
         let line = format!("{name:name_width$}  {status}  {attempts:>8}  {time:>9}  {}", field(&check.detail));
         text.push_str(line.trim_end());
@@ -80,9 +80,9 @@ fn field(text: &str) -> String {
 
 /// Every threshold, whatever its answer, and everything else that is not good.
 fn observations(text: &mut String, summary: &Summary, style: Style) {
-    let told = |check: &Outcome, observation: &Observation| {
-        // A check of one request says it all in its own line.
-        if observation.seen == Seen::Request && check.detail.ends_with(&observation.detail) {
+    let told = |observation: &Observation| {
+        // The check's own line says it.
+        if observation.is_quoted {
             return false;
         }
         let always =
@@ -90,12 +90,11 @@ fn observations(text: &mut String, summary: &Summary, style: Style) {
         always || !matches!(observation.status, Status::Pass | Status::Skipped)
     };
     for check in &summary.checks {
-        let told: Vec<&Observation> =
-            check.observations.iter().filter(|observation| told(check, observation)).collect();
+        let told: Vec<&Observation> = check.observations.iter().filter(|observation| told(observation)).collect();
         if told.is_empty() {
             continue;
         }
-        let _ = writeln!(text, "\n{}", style.paint(BOLD, &check.name));
+        let _ = writeln!(text, "\n{}", style.paint(BOLD, &field(&check.name)));
         for observation in told {
             let status = style.status(observation.status, 4);
             let name = field(&observation.name);
@@ -107,41 +106,43 @@ fn observations(text: &mut String, summary: &Summary, style: Style) {
     }
 }
 
-fn verdict(summary: &Summary, style: Style) -> String {
-    let verdict = summary.verdict();
+/// The verdict in one line.
+pub(crate) fn headline(summary: &Summary) -> String {
     let took = text::duration(summary.duration);
-    let names = |wanted: Status| {
-        let named = summary.checks.iter().filter(|check| check.status == wanted).map(|check| &*check.name);
-        named.collect::<Vec<_>>().join(", ")
-    };
-    let warnings = summary.warnings().len();
-    let warned = match warnings {
+    let warned = match summary.warnings().len() {
         0 => String::new(),
         several => format!(", with {}", text::counted(several, "warning")),
     };
-    let (code, line, next) = match verdict {
-        Verdict::Pass => {
-            let next = if warnings == 0 { "promote the canary" } else { "promote the canary; look at the warnings" };
-            (GREEN, format!("PASS in {took}{warned}"), next.to_owned())
-        }
-        Verdict::Fail => {
-            let failed = names(Status::Fail);
-            let next = format!("do not promote; roll back, and look at {failed} above for the cause");
-            (RED, format!("FAIL in {took}: {failed}{warned}"), next)
-        }
+    match summary.verdict() {
+        Verdict::Pass => format!("PASS in {took}{warned}"),
+        Verdict::Fail => format!("FAIL in {took}: {}{warned}", names(summary, Status::Fail)),
         Verdict::Error => {
             let why = match &summary.unfinished {
                 Some(unfinished) => field(&unfinished.cause),
-                None => format!("not seen: {}", names(Status::Error)),
+                None => format!("not seen: {}", names(summary, Status::Error)),
             };
-            (
-                RED,
-                format!("NO VERDICT in {took}: {why}"),
-                "do not promote on this run; remove the cause and run it again".into(),
-            )
+            format!("NO VERDICT in {took}: {why}")
         }
+    }
+}
+
+/// The names of the checks that ended in a status.
+fn names(summary: &Summary, wanted: Status) -> String {
+    let named = summary.checks.iter().filter(|check| check.status == wanted).map(|check| field(&check.name));
+    named.collect::<Vec<_>>().join(", ")
+}
+
+fn verdict(summary: &Summary, style: Style) -> String {
+    let (code, next) = match summary.verdict() {
+        Verdict::Pass if summary.warnings().is_empty() => (GREEN, "promote the canary".to_owned()),
+        Verdict::Pass => (GREEN, "promote the canary; look at the warnings".to_owned()),
+        Verdict::Fail => {
+            let failed = names(summary, Status::Fail);
+            (RED, format!("do not promote; roll back, and look at {failed} above for the cause"))
+        }
+        Verdict::Error => (RED, "do not promote on this run; remove the cause and run it again".to_owned()),
     };
-    format!("{}\nNext: {next}\n", style.paint(&format!("{BOLD};{code}"), &line))
+    format!("{}\nNext: {next}\n", style.paint(&format!("{BOLD};{code}"), &headline(summary)))
 }
 
 #[cfg(test)]
@@ -149,7 +150,9 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
-    use crate::outcome::{Severity, ThresholdSeen, ThresholdVerdict};
+    use crate::outcome::{Exit, Severity, ThresholdSeen, ThresholdVerdict, Unfinished};
+    use crate::report::Format;
+    use crate::text::Redactor;
 
     fn check(name: &str, status: Status, attempts: u32, millis: u64, detail: &str) -> Outcome {
         Outcome {
@@ -206,5 +209,45 @@ Next: do not promote; roll back, and look at metrics above for the cause
 ";
         assert_eq!(render(&summary, Style::Plain), wanted);
         assert!(render(&summary, Style::Coloured).contains("\u{1b}[31mfail   \u{1b}[0m"));
+    }
+
+    #[test]
+    fn what_the_checks_line_quotes_is_told_once_and_names_cannot_draw() {
+        let mut ready = check("re\u{200b}ady", Status::Fail, 3, 8, "GET /: refused; the limit was used up");
+        let seen = |detail: &str| Observation::new(Seen::Request, "GET /", Status::Fail, detail);
+        ready.observations = vec![Observation { is_quoted: true, ..seen("refused") }, seen("reset")];
+        let summary = Summary { checks: vec![ready], ..unfinished(None) };
+        let text = render(&summary, Style::Plain);
+        assert_eq!((text.matches("refused").count(), text.matches("reset").count()), (1, 1), "{text}");
+        assert!(!text.contains('\u{200b}') && text.contains("FAIL in 0s: re\\u{200b}ady"), "{text}");
+    }
+
+    fn unfinished(cause: Option<&str>) -> Summary {
+        let unfinished = cause.map(|cause| Unfinished { cause: cause.into(), exit: Exit::NoVerdict });
+        Summary {
+            url: None,
+            deployment: None,
+            started_at: SystemTime::UNIX_EPOCH,
+            duration: Duration::ZERO,
+            checks: Vec::new(),
+            unfinished,
+        }
+    }
+
+    #[test]
+    fn redaction_leaves_what_is_the_gates_own() {
+        let redactor = Redactor::default();
+        for secret in ["pass", "30000", "verdict", "limit_ms", "a\"b\\c"] {
+            redactor.hide(secret);
+        }
+        let mut health = check("health", Status::Pass, 1, 30_000, "got 30000");
+        health.observations.push(Observation::note("n", Status::Pass, format!("is {:?}", "a\"b\\c")));
+        let summary = Summary { checks: vec![health], ..unfinished(None) }.redacted(&redactor);
+        let report: serde_json::Value = serde_json::from_str(&Format::Json.render(&summary).unwrap()).unwrap();
+        let check = &report["checks"][0];
+        assert_eq!((&report["verdict"], &check["limit_ms"]), (&"pass".into(), &30_000.into()));
+        assert_eq!((&check["detail"], &check["status"]), (&"got ***".into(), &"pass".into()));
+        assert_eq!(check["observations"][0]["detail"], "is \"***\"");
+        assert!(render(&summary, Style::Plain).contains("health  pass            1     30.0 s  got ***\n"));
     }
 }

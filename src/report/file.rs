@@ -25,10 +25,10 @@ impl ReportSpec {
     pub(crate) fn all(written: &[String]) -> Result<Vec<Self>, String> {
         let specs: Vec<Self> = written
             .iter()
-            .map(|written| written.parse().map_err(|error| format!("--report {error}")))
+            .map(|written| written.parse().map_err(|error| format!("--report: {error}")))
             .collect::<Result<_, _>>()?;
         for (index, spec) in specs.iter().enumerate() {
-            if specs[..index].iter().any(|other| other.path == spec.path) {
+            if specs[..index].iter().any(|other| other.place() == spec.place()) {
                 let place = spec.path.as_ref().map_or("standard output".into(), |path| path.display().to_string());
                 return Err(format!("--report: two reports go to {place}"));
             }
@@ -40,6 +40,16 @@ impl ReportSpec {
 impl ReportSpec {
     pub(crate) fn format(&self) -> Format {
         self.format
+    }
+
+    /// Where it really goes, by whatever path that is written: links followed, in the folder's own name.
+    fn place(&self) -> Option<PathBuf> {
+        let path = self.path.as_ref()?;
+        let path = followed(path).unwrap_or_else(|_| path.clone());
+        match (fs::canonicalize(folder_of(&path)), path.file_name()) {
+            (Ok(folder), Some(name)) => Some(folder.join(name)),
+            _ => Some(path),
+        }
     }
 }
 

@@ -11,6 +11,8 @@ use crate::outcome::{
     Verdict,
 };
 
+use crate::text;
+
 /// The version of the report's schema.
 const SCHEMA_VERSION: u32 = 1;
 
@@ -182,7 +184,7 @@ pub(super) fn render(summary: &Summary) -> Result<String, String> {
         checks: summary.checks.iter().map(check).collect(),
     };
     let text = serde_json::to_string_pretty(&report).map_err(|error| format!("the report cannot be made: {error}"))?;
-    Ok(text + "\n")
+    Ok(text::escaped_json(&text) + "\n")
 }
 
 fn milliseconds(duration: Duration) -> u64 {

@@ -5,6 +5,6 @@ mod file;
 mod format;
 mod json;
 
-pub(crate) use console::{Style, render as console};
+pub(crate) use console::{Style, headline, render as console};
 pub(crate) use file::{ReportFile, ReportSpec};
 pub(crate) use format::Format;

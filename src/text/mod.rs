@@ -1,12 +1,20 @@
 //! Text for people: cutting, joining, escaping. Pure.
 
+mod credentials;
 mod redact;
 
 use std::borrow::Cow;
 use std::time::Duration;
 
+pub(crate) use credentials::{covered, shown_url};
 pub(crate) use promeval::similar;
 pub(crate) use redact::Redactor;
+
+/// What stands for a secret.
+const MASK: &str = "***";
+
+/// What stands where a text was cut.
+pub(crate) const CUT: char = '…';
 
 /// The first few items joined, and how many more there are: `a; b and 3 more`.
 pub(crate) fn joined<T: AsRef<str>>(
@@ -26,7 +34,7 @@ pub(crate) fn joined<T: AsRef<str>>(
 /// At most so many characters, with an ellipsis where something was cut.
 pub(crate) fn cut(text: &str, characters: usize) -> Cow<'_, str> {
     match text.char_indices().nth(characters) {
-        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        Some((end, _)) => Cow::Owned(format!("{}{CUT}", &text[..end])),
         None => Cow::Borrowed(text),
     }
 }
@@ -52,6 +60,20 @@ pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
 /// As [`escaped`], for text of several lines: line feeds stay.
 pub(crate) fn escaped_lines(text: &str) -> String {
     text.split('\n').map(escaped).collect::<Vec<_>>().join("\n")
+}
+
+/// As [`escaped`], for JSON that is written already: it stays JSON, and says the same.
+pub(crate) fn escaped_json(json: &str) -> String {
+    let mut safe = String::with_capacity(json.len());
+    for c in json.chars() {
+        // The white space between the members of indented JSON is no text.
+        if is_unsafe(c) && c != '\n' {
+            safe.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
 }
 
 fn is_unsafe(c: char) -> bool {
@@ -102,6 +124,16 @@ mod tests {
             assert_eq!(escaped(text), wanted);
         }
         assert_eq!(escaped_lines("a\nb\rc"), "a\nb\\rc");
+    }
+
+    #[test]
+    fn json_stays_json_where_it_is_escaped() {
+        let value = serde_json::json!({ "a\u{200b}": "\u{202e}\u{2028}\u{85}\u{feff}\u{7f}\n\"é\u{1f600}" });
+        for written in [value.to_string(), format!("{value:#}")] {
+            let json = escaped_json(&written);
+            assert!(!json.chars().any(|c| is_unsafe(c) && c != '\n'), "{json}");
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap(), value, "{json}");
+        }
     }
 
     #[test]

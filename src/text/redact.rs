@@ -6,14 +6,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
+use super::{CUT, MASK, one_line};
+
 /// Text of fewer characters is not hidden: it would blank out ordinary words.
 const SHORTEST: usize = 4;
-
-/// What stands for a secret.
-const MASK: &str = "***";
-
-/// What stands for the end of a text that was cut.
-const CUT: char = '…';
 
 /// Replaces secrets in text that is about to be written. Clones share what they know, also what they learn later.
 #[derive(Clone, Default)]
@@ -71,38 +67,56 @@ fn without(text: String, form: &str) -> String {
     clean
 }
 
-/// The text without the beginnings of secrets that a cut left in front of it.
+/// The text without what a cut left of secrets: their beginnings in front of it, their ends behind it.
 fn without_cut(text: &str, forms: &[String]) -> String {
     let mut clean = String::with_capacity(text.len());
-    let mut pieces = text.split(CUT).peekable();
-    while let Some(piece) = pieces.next() {
-        if pieces.peek().is_none() {
-            clean.push_str(piece);
-            break;
-        }
+    let mut pieces = text.split(CUT).enumerate().peekable();
+    while let Some((index, piece)) = pieces.next() {
         let lower = piece.to_ascii_lowercase();
-        let left = forms.iter().map(|form| overlap(&lower, form)).max().unwrap_or(0);
-        clean.push_str(&piece[..piece.len() - left]);
-        if left > 0 {
+        let is_last = pieces.peek().is_none();
+        let most = |left: fn(&str, &str) -> usize| forms.iter().map(|form| left(&lower, form)).max().unwrap_or(0);
+        let ends = if index > 0 { most(end_of) } else { 0 };
+        let begins = if is_last { 0 } else { most(beginning_of) };
+        if ends > 0 {
             clean.push_str(MASK);
         }
-        clean.push(CUT);
+        clean.push_str(piece.get(ends..piece.len() - begins).unwrap_or_default());
+        if begins > 0 {
+            clean.push_str(MASK);
+        }
+        if !is_last {
+            clean.push(CUT);
+        }
     }
     clean
 }
 
 /// How many bytes at the end of a text are the beginning of a form; 0 where that is too short to say anything.
-fn overlap(text: &str, form: &str) -> usize {
+fn beginning_of(text: &str, form: &str) -> usize {
     let lengths = form.char_indices().map(|(at, _)| at).skip(SHORTEST);
     lengths.filter(|length| text.ends_with(&form[..*length])).max().unwrap_or(0)
 }
 
+/// How many bytes at the beginning of a text are the end of a form; 0 where that is too short to say anything.
+fn end_of(text: &str, form: &str) -> usize {
+    let starts = form.char_indices().rev().map(|(at, _)| at).skip(SHORTEST - 1);
+    starts.filter(|start| text.starts_with(&form[*start..])).map(|start| form.len() - start).max().unwrap_or(0)
+}
+
 /// The forms in which a secret may come back.
 fn forms(secret: &str) -> Vec<String> {
-    let mut forms = vec![secret.to_owned(), secret.to_lowercase(), secret.to_uppercase()];
-    // As JSON and Rust's own quotes write it.
-    let json = serde_json::Value::from(secret).to_string();
-    forms.push(json[1..json.len() - 1].to_owned());
+    // As one line of a message writes it.
+    let line = one_line(secret);
+    let printed: String = line.chars().filter(|c| !c.is_control()).collect();
+    let mut forms = vec![secret.to_owned(), secret.to_lowercase(), secret.to_uppercase(), line, printed];
+    forms.dedup();
+    // As JSON and Rust's own quotes write it, and once more where a sentence that quotes it is quoted.
+    for _ in 0..2 {
+        let quoted: Vec<String> = forms.iter().flat_map(|form| quoted(form)).collect();
+        forms.extend(quoted.into_iter().filter(|form| form.contains('\\')));
+        forms.sort();
+        forms.dedup();
+    }
     forms.push(secret.escape_debug().to_string());
     // As a URL's path and a form write it.
     forms.push(encoded(secret, |byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)));
@@ -121,6 +135,11 @@ fn forms(secret: &str) -> Vec<String> {
         forms.push(name);
     }
     forms
+}
+
+/// A text as JSON and Rust's `{:?}` write it, without the quotes around it.
+fn quoted(text: &str) -> [String; 2] {
+    [serde_json::Value::from(text).to_string(), format!("{text:?}")].map(|text| text[1..text.len() - 1].to_owned())
 }
 
 fn encoded(secret: &str, plain: impl Fn(u8) -> bool) -> String {
@@ -176,6 +195,11 @@ mod tests {
             secret.to_lowercase(),
             serde_json::json!({ "a": secret }).to_string(),
             format!("{secret:?}"),
+            // Quoted in a sentence that is itself a string.
+            serde_json::json!({ "a": format!("want {secret:?}") }).to_string(),
+            format!("{:?}", serde_json::json!({ "a": secret }).to_string()),
+            format!("{:?}", format!("{secret:?}")),
+            serde_json::json!({ "a": serde_json::json!({ "a": secret }).to_string() }).to_string(),
             url::form_urlencoded::byte_serialize(secret.as_bytes()).collect(),
             "to%3Ck%3Een%2F%2B%22x%5Cy%26z%20%C3%A9%271".into(),
             "to%3ck%3een%2f%2b%22x%5cy%26z%20%c3%a9%271".into(),
@@ -205,8 +229,21 @@ mod tests {
             ("an e… and eyJ…", "an e… and eyJ…"),
             ("whole eyJhbGciOiJSUzI1NiJ9.payload…", "whole ***…"),
             ("nothing…", "nothing…"),
+            ("cut …J9.payload and more", "cut …*** and more"),
+            ("eyJhb…yload", "***…***"),
+            ("…oad", "…oad"),
         ] {
             assert_eq!(redactor.clean(text), wanted);
         }
+    }
+
+    #[test]
+    fn a_secret_whose_blanks_were_collapsed_is_hidden() {
+        let redactor = Redactor::default();
+        redactor.hide("alpha  beta\t\u{1}12\"x");
+        for text in ["alpha  beta\t\u{1}12\"x", "alpha beta \u{1}12\"x", "alpha beta 12\"x", "alpha beta 12\\\"x"] {
+            assert_eq!(redactor.clean(&format!("<{text}>")), "<***>", "{text:?}");
+        }
+        assert_eq!(redactor.clean("alpha bet…"), "***…");
     }
 }

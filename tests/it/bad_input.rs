@@ -38,7 +38,7 @@ const CHECKS: &[(&str, &str)] = &[
     ("metrics:\n  thresholds:\n    - expr: rat(a[5m]) > 1\n", "did you mean rate?"),
     ("metrics: {thresholds: [{expr: a > 1, severity: warn, on_no_data: fail}]}\n", "on_no_data: fail on a threshold with severity: warn"),
     ("headers: {Authorization: Bearer abcdef}\n", "secrets are never written inline"),
-    ("headers: {Authorization: \"env:NO_SUCH_VARIABLE\"}\n", "the environment variable NO_SUCH_VARIABLE cannot be used"),
+    ("headers: {Authorization: \"env:NO_SUCH_VARIABLE\"}\n", "the environment variable NO_SUCH_VARIABLE is not set"),
     ("headers: {X-Key: \"file:/no/such/file\"}\n", "the file /no/such/file cannot be read"),
     ("http: [{name: health, path: /x}]\n", "the check name \"health\" is taken"),
     ("http: [{name: extra}]\n", "the key \"path\" is missing"),
@@ -106,7 +106,7 @@ const CHECKS: &[(&str, &str)] = &[
     ("smoke: {concurrency: 65}\n", "checks.yaml:1:22: concurrency is 65; want 1 to 64 [number]"),
     ("http: {name: a, path: /}\n", "checks.yaml:1:7: http wants a list such as [{name: search, path: /search}], found a mapping [wrong-type]"),
     ("http: [{name: a, path: /}, {name: a, path: /}]\n", "checks.yaml:1:35: the check name \"a\" is taken: it is that of the check at 1:15"),
-    ("headers: {\"a b\": c}\n", "\"a b\" is not a header name [header]"),
+    ("headers: {\"a b\": c}\n", "\"a…\" is not a header name [header]"),
     ("headers: Authorization\n", "checks.yaml:1:10: headers wants a mapping such as {name: value}, found text [wrong-type]"),
     // Nearest names, lists of keys, first places.
     ("health: {expect: {statuses: 200}}\n", "checks.yaml:1:19: unknown key \"statuses\"; did you mean \"status\"?"),

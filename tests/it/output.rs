@@ -85,6 +85,96 @@ fn the_log_takes_the_place_of_the_progress() {
     assert!(ran.stderr.contains("RUST_LOG \"a=b=c\" cannot be read"), "{}", ran.stderr);
 }
 
+#[test]
+fn the_log_is_a_complete_record_of_the_run() {
+    let canary = Fault::named("failures-3").unwrap().start();
+    let checks = Checks::fast().set("smoke.enabled", false);
+    let ran = Gate::verify(&canary.url(), &checks).args(["--log-format", "json", "--report", "json=-"]).run();
+    // The summary would stand between the entries.
+    let lines = log_lines(&ran);
+    assert_eq!(serde_json::from_str::<Value>(&ran.stdout).unwrap()["verdict"], "fail");
+    let with =
+        |message: &str| lines.iter().find(|line| line["message"] == message).unwrap_or_else(|| panic!("{message}"));
+    assert_eq!(with("metrics: started")["severity"], "INFO");
+    assert_eq!(with("smoke: skipped: switched off in the checks file")["labels"]["check"], "smoke");
+    let last = lines.last().unwrap();
+    assert_eq!((&last["severity"], &last["exit_code"]), (&"ERROR".into(), &1.into()), "{last}");
+    assert!(last["message"].as_str().unwrap().starts_with("FAIL in "), "{last}");
+    // What is found before a request is an entry too.
+    let lines = log_lines(&Gate::verify("nowhere", "").args(["--log-format", "json"]).run());
+    assert!(lines.last().unwrap()["message"].as_str().unwrap().contains("no scheme"), "{lines:?}");
+}
+
+#[test]
+fn a_secret_that_is_an_ordinary_word_breaks_no_report() {
+    let secret = "a\"b\\c";
+    let canary = Canary::start(Arc::new(|request: &Request| match &*request.path {
+        "/health/readiness" => Reply::json(400, &request.headers.get("x-secret").cloned().unwrap_or_default()),
+        _ => answer(request),
+    }));
+    for secret in ["30000", "pass", "verdict", "INFO", "error", "message", secret] {
+        let checks = Checks::fast().set("headers.X-Secret", "env:SECRET");
+        for more in [&[][..], &["--log-format", "json"]] {
+            let ran = Gate::verify(&canary.url(), &checks).args(more.iter().copied()).env("SECRET", secret).run();
+            assert!(
+                ran.report["verdict"].is_string() && ran.report["checks"][0]["limit_ms"].is_number(),
+                "{}",
+                ran.stderr
+            );
+            assert!(ran.stdout.contains("  pass  ") && !ran.stdout.contains("a\\\"b"), "{}", ran.stdout);
+            if !more.is_empty() {
+                assert!(log_lines(&ran).iter().all(|line| line["severity"].is_string()), "{}", ran.stderr);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_refused_is_named_without_its_credentials() {
+    let url = "https://user:hunter2@ho st/";
+    for (args, checks, wanted) in [
+        (&["verify", "--url", url][..], "", "--url: the URL \"https://***@ho st/\" cannot be read"),
+        (&["verify", "--url", "https://h/?token=hunter2"], "", "--url: the URL \"https://h/?***\" has a query"),
+        (&["query", "up", "--url", "user:hunter2@h"], "", "--url: the URL \"***@h\" has no scheme"),
+        (
+            &["query", "up", "--url", "http://h", "--header", "Authorization Bearer hunter2"],
+            "",
+            "--header: it has no colon",
+        ),
+        (
+            &["query", "up", "--url", "http://h", "--header", "A B hunter2: x"],
+            "",
+            "--header: \"A…\" is not a header name",
+        ),
+        (
+            &["checks", "--validate", "checks.yaml"],
+            "metrics: {source: prometheus, url: \"ftp://user:hunter2@h\"}",
+            "checks.yaml:1:36: the URL \"ftp://***@h\" has the scheme \"ftp\"",
+        ),
+        (&["checks", "--validate", "checks.yaml"], "metrics: {baseline: \"//u:hunter2@h\"}", "the URL \"//***@h\""),
+        (
+            &["checks", "--validate", "checks.yaml"],
+            "{headers: {X-Api-Key: hunter2}, metrics: {thresholds: [{name: a, expr: \"up ==\"}]}}",
+            "X-Api-Key: *******}",
+        ),
+        (&["checks", "--validate", "checks.yaml"], "timeout: \"https://u:hunter2@h\"", "is not a duration"),
+        (&["checks", "--validate", "checks.yaml"], "headers: {X-Api-Key hunter2}", "headers.X-Api-Key… wants text"),
+    ] {
+        let mut gate = Gate::new().args(args.iter().copied());
+        gate.file("checks.yaml", checks);
+        let ran = gate.run();
+        assert_eq!(ran.code, 2, "{args:?}");
+        assert!(ran.stderr.contains(wanted) && !ran.everything().contains("hunter2"), "{args:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn one_failure_is_told_once() {
+    let ran = Gate::new().args(["verify", "--url", "http://127.0.0.1:1", "--timeout", "1s"]).run();
+    let table = ran.stdout.split("NO VERDICT").next().unwrap().split("FAIL in").next().unwrap();
+    assert_eq!(table.matches("127.0.0.1:1 ").count() + table.matches("refused").count(), 1, "{}", ran.stdout);
+}
+
 /// A canary that repeats its caller's token wherever it can.
 fn talkative(wanted: String) -> Canary {
     Canary::start(Arc::new(move |request: &Request| {
@@ -210,9 +300,16 @@ fn help_and_version_say_what_a_person_looks_for() {
     {
         let ran = Gate::new().args(command.iter().copied()).run();
         assert_eq!(ran.code, 0);
-        for piece in ["Examples:", "Exit codes:", "the only one that promotes", "Output:"] {
+        for piece in ["Examples:", "Exit codes:", "Output:"] {
             assert!(ran.stdout.contains(piece), "{command:?}: {}", ran.stdout);
         }
+        // The exit codes are those of the command.
+        let gate = matches!(command[0], "--help" | "verify");
+        assert_eq!(ran.stdout.contains("the only one that promotes"), gate, "{command:?}: {}", ran.stdout);
+        assert!(!ran.stdout.contains("<http") && !ran.stdout.contains("<file"), "{command:?}: {}", ran.stdout);
+        let coloured =
+            Gate::new().args(command.iter().copied()).args(["--color", "never"]).env("CLICOLOR_FORCE", "1").run();
+        assert!(!coloured.stdout.contains('\u{1b}'), "{command:?}");
     }
     let ran = Gate::new().args(["verify", "--help"]).run();
     for heading in ["Plan:", "Deployment and Google Cloud:", "Reports:", "Network:"] {

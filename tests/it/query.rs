@@ -1,6 +1,9 @@
 //! `canary-gate query`: one expression over a file or a live scrape.
 
+use std::sync::Arc;
+
 use crate::canary::Fault;
+use crate::canary::server::{Canary, Reply, Request};
 use crate::gate::{Gate, Ran};
 
 const SERIES: &str = "\
@@ -123,4 +126,21 @@ fn a_live_scrape_is_queried() {
     let missing = Gate::new().args(["query", "up", "--url", &format!("{}/nowhere", canary.url())]).run();
     assert_eq!(missing.code, 3);
     assert!(missing.stderr.contains("404, want 200"), "{}", missing.stderr);
+}
+
+#[test]
+fn a_secret_in_a_label_is_hidden_and_numbers_stay() {
+    let canary = Canary::start(Arc::new(|request: &Request| {
+        let sent = request.headers.get("x-secret").cloned().unwrap_or_default();
+        Reply::new(200, "text/plain", format!("m{{a=\"{sent}\",b=\"\u{202e}\"}} 30000\n"))
+    }));
+    for (format, wanted) in [
+        ("json", r#""metric":{"__name__":"m","a":"***","b":"\u202e"},"value":["#),
+        ("json", r#","30000"]"#),
+        ("table", "m{a=\"***\", b=\"\\u{202e}\"}  30000\n"),
+    ] {
+        let gate = Gate::new().args(["query", "m", "--url", &canary.url(), "--header", "X-Secret: env:S"]);
+        let ran = gate.args(["--format", format]).env("S", "30000").run();
+        assert!(ran.stdout.contains(wanted), "{}{}", ran.stdout, ran.stderr);
+    }
 }

@@ -67,6 +67,21 @@ fn an_error_of_usage_leaves_no_older_report_and_no_new_file() {
 }
 
 #[test]
+fn two_reports_of_one_place_are_refused_however_they_are_written() {
+    let here = |folder: &Path, name: &str| format!("json={}", folder.join(name).display());
+    for second in ["json=./a.json", "json=sub/../a.json", "json=link.json", "absolute"] {
+        let mut gate = Gate::new();
+        fs::create_dir(gate.folder().join("sub")).unwrap();
+        symlink("a.json", gate.folder().join("link.json")).unwrap();
+        let second = if second == "absolute" { here(gate.folder(), "a.json") } else { second.to_owned() };
+        gate.command().args(["verify", "--url", "http://127.0.0.1:1", "--report", "json=a.json", "--report", &second]);
+        let ran = gate.run();
+        assert_eq!(ran.code, 2, "{second}");
+        assert!(ran.stderr.contains("--report: two reports go to "), "{second}: {}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_link_is_followed_and_stays() {
     let canary = FAULTS[0].start();
     for target in ["there.json", "not-yet.json"] {

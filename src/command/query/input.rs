@@ -48,7 +48,8 @@ impl Input {
         let lookup = session.lookup();
         let plan = args.checks.as_deref().map(|path| plan(path, args, &lookup)).transpose()?;
         let metrics = plan.as_ref().and_then(metrics_of);
-        let url = args.url.as_deref().map(Address::parse).transpose().map_err(CommandError::usage)?;
+        let url = args.url.as_deref().map(Address::parse).transpose();
+        let url = url.map_err(|error| CommandError::usage(format!("--url: {error}")))?;
         let transport = session.transport(args.network.ca_file.as_deref())?;
         let mut headers = plan.as_ref().map(|plan| plan.headers.clone()).unwrap_or_default();
         let runtime = session.runtime()?;
@@ -66,8 +67,10 @@ impl Input {
             let value = runtime.block_on(ask_prometheus(&client, &args.expr, time));
             return Ok(Self::Answer(value.map_err(CommandError::no_verdict)?, time));
         }
-        for written in &args.header {
-            headers.push(header(written, &lookup).map_err(|error| CommandError::usage(format!("--header {error}")))?);
+        for (index, written) in args.header.iter().enumerate() {
+            let number = if args.header.len() > 1 { format!(" {}", index + 1) } else { String::new() };
+            let header = header(written, &lookup);
+            headers.push(header.map_err(|error| CommandError::usage(format!("--header{number}: {error}")))?);
         }
         let url = url.ok_or_else(|| CommandError::usage("pass --url URL or --file PATH"))?;
         let client = transport.client(url, &headers).map_err(CommandError::usage)?;
@@ -128,8 +131,8 @@ fn metrics_of(plan: &Plan) -> Option<&Metrics> {
 }
 
 fn header(written: &str, lookup: &dyn Lookup) -> Result<crate::http::Header, String> {
-    let (name, value) =
-        written.split_once(':').ok_or_else(|| format!("{written:?} is not written as \"Name: value\""))?;
+    // It is not shown: it may be a secret.
+    let (name, value) = written.split_once(':').ok_or("it has no colon; write it as \"Name: value\"")?;
     plan::header(name.trim(), value.trim(), lookup).map_err(|mistake| mistake.message)
 }
 

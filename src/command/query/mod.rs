@@ -50,8 +50,11 @@ pub(crate) fn run(session: &Session, args: &Query) -> Result<Exit, CommandError>
 
 fn show(session: &Session, args: &Query, value: &Value, time: i64) -> Result<(), CommandError> {
     session.print(&match args.format {
-        QueryFormat::Json => format!("{}\n", render::as_json(value, time)),
-        QueryFormat::Table => render::as_table(value),
+        QueryFormat::Json => {
+            let json = render::as_json(value, time, &session.redactor).to_string();
+            format!("{}\n", text::escaped_json(&json))
+        }
+        QueryFormat::Table => render::as_table(value, &session.redactor),
     })
 }
 

@@ -8,17 +8,20 @@ use promeval::series::Point;
 use promeval::{Element, Value};
 use serde_json::{Map, Value as Json, json};
 
-use crate::text::escaped;
+use crate::text::{Redactor, escaped};
 
-/// `{"status":"success","data":…}`.
-pub(super) fn as_json(value: &Value, time: i64) -> Json {
+/// `{"status":"success","data":…}`. Texts are redacted, numbers are not.
+pub(super) fn as_json(value: &Value, time: i64, redactor: &Redactor) -> Json {
     let at = |time: i64, value: f64| json!([timestamp(time), format_value(value)]);
     let metric = |labels: &Labels| {
-        Json::Object(labels.iter().map(|(name, value)| (name.to_owned(), value.into())).collect::<Map<_, _>>())
+        // The key of the name is Prometheus's own.
+        let key = |name: &str| if name == "__name__" { name.to_owned() } else { redactor.clean(name) };
+        let one = |(name, value): (&str, &str)| (key(name), redactor.clean(value).into());
+        Json::Object(labels.iter().map(one).collect::<Map<_, _>>())
     };
     let (kind, result) = match value {
         Value::Scalar(scalar) => ("scalar", at(time, *scalar)),
-        Value::String(text) => ("string", json!([timestamp(time), text])),
+        Value::String(text) => ("string", json!([timestamp(time), redactor.clean(text)])),
         Value::Vector(elements) => {
             let one = |element: &Element| json!({"metric": metric(&element.labels), "value": at(time, element.value)});
             ("vector", elements.iter().map(one).collect())
@@ -42,16 +45,15 @@ fn timestamp(time: i64) -> Json {
     }
 }
 
-/// One line an element or a point.
-pub(super) fn as_table(value: &Value) -> String {
+/// One line an element or a point, redacted as [`as_json`] is.
+pub(super) fn as_table(value: &Value, redactor: &Redactor) -> String {
+    let shown = |text: &str| escaped(&redactor.clean(text)).into_owned();
     match value {
         Value::Scalar(scalar) => format!("{}\n", format_value(*scalar)),
-        Value::String(text) => format!("{}\n", escaped(text)),
+        Value::String(text) => format!("{}\n", shown(text)),
         Value::Vector(elements) => {
-            let rows: Vec<(String, f64)> = elements
-                .iter()
-                .map(|element| (escaped(&element.labels.to_string()).into_owned(), element.value))
-                .collect();
+            let rows: Vec<(String, f64)> =
+                elements.iter().map(|element| (shown(&element.labels.to_string()), element.value)).collect();
             let width = rows.iter().map(|(labels, _)| labels.chars().count()).max().unwrap_or(0);
             rows.iter().fold(String::new(), |mut text, (labels, value)| {
                 let _ = writeln!(text, "{labels:width$}  {}", format_value(*value));
@@ -59,7 +61,7 @@ pub(super) fn as_table(value: &Value) -> String {
             })
         }
         Value::Matrix(series) => series.iter().fold(String::new(), |mut text, series| {
-            let _ = writeln!(text, "{}", escaped(&series.labels.to_string()));
+            let _ = writeln!(text, "{}", shown(&series.labels.to_string()));
             for point in &series.points {
                 let _ = writeln!(text, "  {} @{}", format_value(point.value), format_time(point.time));
             }

@@ -12,7 +12,7 @@ use super::access::{Fields, Items, Pairs, Placed};
 use super::scalar::{Meaning, Scalar};
 use super::tree::{Edge, MAX_DEPTH, Node, Value};
 use crate::outcome::{Diagnostic, Place};
-use crate::text::cut;
+use crate::text::{CUT, cut};
 
 /// Names of newtypes that ask for more than a value. This one is a value with its place, and can be left out.
 pub(in crate::plan) const KEY: &str = "a key";
@@ -65,12 +65,20 @@ impl Step<'_> {
     }
 }
 
+/// A key as a sentence names it: what stands behind a blank may be a header's value whose colon was forgotten.
+fn shown(key: &str) -> String {
+    match key.split_once(char::is_whitespace) {
+        Some((first, _)) => format!("{}{CUT}", cut(first, SHOWN)),
+        None => cut(key, SHOWN).into_owned(),
+    }
+}
+
 impl fmt::Display for Step<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root => f.write_str("the file"),
-            Self::Key(Step::Root, key) => f.write_str(&cut(key, SHOWN)),
-            Self::Key(parent, key) => write!(f, "{parent}.{}", cut(key, SHOWN)),
+            Self::Key(Step::Root, key) => f.write_str(&shown(key)),
+            Self::Key(parent, key) => write!(f, "{parent}.{}", shown(key)),
             Self::Item(parent, index) => write!(f, "{parent}[{index}]"),
         }
     }

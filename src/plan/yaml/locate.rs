@@ -3,6 +3,8 @@
 use std::iter;
 
 use crate::outcome::Place;
+use crate::plan::secret::SECRET_NAMES;
+use crate::text::covered;
 
 const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
 
@@ -122,7 +124,8 @@ fn written_width(rest: &str, quote: Option<char>) -> usize {
 /// The line of a place, with carets under so many of its characters. Of a long line, the part around the place.
 pub(in crate::plan) fn carets(text: &str, place: Place, width: usize) -> String {
     let index = |number: u64| usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
-    let line: Vec<char> = text.split('\n').nth(index(place.line)).unwrap_or_default().trim_end().chars().collect();
+    let line = text.split('\n').nth(index(place.line)).unwrap_or_default().trim_end();
+    let line: Vec<char> = covered(line, &SECRET_NAMES).chars().collect();
     let column = index(place.column).min(line.len());
     let indent = line.iter().take_while(|c| c.is_whitespace()).count();
     let from = if line.len() - indent <= SHOWN { indent } else { column.saturating_sub(SHOWN / 2).max(indent) };
@@ -190,6 +193,9 @@ mod tests {
         assert_eq!(carets("\tü\tup\n", place(1, 4), 9), "  ü\tup\n   \t^^");
         assert_eq!(carets("a: up ==", place(1, 9), 0), "  a: up ==\n          ^");
         let long = format!("a: {}!{}", "x".repeat(500), "y".repeat(500));
+        let flow = "{headers: {Cookie: hunter2}, expr: up ==}";
+        let shown = carets(flow, place(1, 41), 1);
+        assert!(shown.starts_with("  {headers: {Cookie: *******}, expr: up ==}\n") && !shown.contains("hunter2"));
         let shown = carets(&long, place(1, 504), 1);
         let (line, caret) = shown.split_once('\n').unwrap();
         assert!(line.chars().count() < 130, "{line}");
