@@ -3,7 +3,6 @@
 use url::Url;
 
 use super::integrity::Integrity;
-use super::script::{self, Imports};
 use super::sniff::{self, Charset};
 use crate::http::Answer;
 use crate::outcome::Cause;
@@ -186,7 +185,6 @@ pub(super) struct Good {
     pub(super) seen: String,
     /// Why it is not quite: nothing to see in it.
     pub(super) doubt: Option<String>,
-    pub(super) imports: Imports,
 }
 
 /// Judges an answer for an asset. `charset` is the page's.
@@ -252,13 +250,8 @@ pub(super) fn judge(asset: &Asset, answer: &Answer, charset: Charset) -> Result<
     for integrity in &asset.integrity {
         integrity.check(body).map_err(|why| Cause::from(format!("200 and {media_type}, but {why}")))?;
     }
-    let imports = match kind {
-        AssetKind::Script if asset.module => script::imports(body),
-        AssetKind::StyleSheet => script::sheet_imports(body),
-        AssetKind::Script | AssetKind::Json => Imports::default(),
-    };
     let doubt = is_empty.then(|| "200, but it is empty".to_owned());
-    Ok(Good { seen: format!("200, {media_type}, {} bytes", body.len()), doubt, imports })
+    Ok(Good { seen: format!("200, {media_type}, {} bytes", body.len()), doubt })
 }
 
 fn excerpt(answer: &Answer) -> String {

@@ -9,6 +9,7 @@ mod import_map;
 mod integrity;
 mod page;
 mod policy;
+mod resolve;
 mod script;
 mod skew;
 mod sniff;

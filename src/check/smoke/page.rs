@@ -37,6 +37,13 @@ impl<T> Several<T> {
         self.count += 1;
     }
 
+    /// Takes over others, each made into what is kept here.
+    pub(super) fn extend<O>(&mut self, others: Several<O>, kept: impl FnMut(O) -> T) {
+        let count = self.count + others.count;
+        others.shown.into_iter().map(kept).for_each(|thing| self.add(thing));
+        self.count = count;
+    }
+
     /// How many are not named.
     pub(super) fn more(&self) -> usize {
         self.count - self.shown.len()

@@ -3,6 +3,10 @@
 //!
 //! `import(…)` is not followed: whether it ever runs, only running the script tells.
 
+use std::collections::HashSet;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+
 use super::asset::AssetKind;
 use super::sniff::without_mark;
 
@@ -14,44 +18,51 @@ pub(super) struct Import {
     pub(super) kind: AssetKind,
 }
 
-/// What a script imports.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Imports {
-    pub(super) found: Vec<Import>,
-    /// Why the rest was not looked at.
-    pub(super) unclear: Option<&'static str>,
-}
-
 /// The most imports of one script.
 const MOST: usize = 2000;
 
 /// How many bytes may be looked at more than once: a slash that turns out to be a division, a word that is no import.
 const BUDGET: usize = 4 << 20;
 
-/// The static imports of a module script, each once.
-pub(super) fn imports(source: &[u8]) -> Imports {
+/// Passes on the static imports of a module script, each once; with why the rest was not looked at.
+pub(super) fn imports(source: &[u8], mut found: impl FnMut(Import)) -> Option<&'static str> {
     let source = without_mark(source);
     let mut scanner = Scanner { text: source, at: 0, open: Vec::new(), before: Before::Start, spent: 0, last: *b"  " };
-    let mut seen = std::collections::HashSet::new();
-    let mut found = Vec::new();
+    let mut seen = Seen::default();
     if source.starts_with(b"#!") {
         scanner.line();
     }
-    let unclear = loop {
+    loop {
         match scanner.next() {
-            Next::End => break None,
-            Next::Unclear(why) => break Some(why),
-            Next::Import(import) => {
-                if found.len() == MOST {
-                    break Some("it imports more than is followed");
-                }
-                if seen.insert(import.specifier.clone()) {
-                    found.push(import);
-                }
-            }
+            Next::End => return None,
+            Next::Unclear(why) => return Some(why),
+            Next::Import(import) => match seen.add(&import) {
+                Ok(true) => found(import),
+                Ok(false) => {}
+                Err(why) => return Some(why),
+            },
         }
-    };
-    Imports { found, unclear }
+    }
+}
+
+/// Which imports were seen. Hashes: together they can be as long as the script.
+#[derive(Default)]
+struct Seen {
+    hashes: HashSet<u64>,
+    hasher: RandomState,
+}
+
+impl Seen {
+    /// Whether one is new.
+    ///
+    /// # Errors
+    /// There are too many.
+    fn add(&mut self, import: &Import) -> Result<bool, &'static str> {
+        if self.hashes.len() == MOST {
+            return Err("it imports more than is followed");
+        }
+        Ok(self.hashes.insert(self.hasher.hash_one((&import.specifier, import.kind))))
+    }
 }
 
 enum Next {
@@ -444,11 +455,12 @@ fn unescaped(raw: &str) -> String {
     text
 }
 
-/// The addresses that a style sheet imports: its `@import` rules stand in front of all others.
-pub(super) fn sheet_imports(source: &[u8]) -> Imports {
+/// Passes on the addresses that a style sheet imports, each once: its `@import` rules stand in front of all others. With why
+/// the rest was not looked at.
+pub(super) fn sheet_imports(source: &[u8], mut found: impl FnMut(Import)) -> Option<&'static str> {
     let mut scanner =
         Scanner { text: without_mark(source), at: 0, open: Vec::new(), before: Before::Start, spent: 0, last: *b"  " };
-    let mut found = Vec::new();
+    let mut seen = Seen::default();
     loop {
         scanner.sheet_blank();
         let rest = &scanner.text[scanner.at..];
@@ -457,20 +469,24 @@ pub(super) fn sheet_imports(source: &[u8]) -> Imports {
                 && !rest.get(name.len()).is_some_and(|byte| is_word(*byte) || *byte == b'-')
         };
         if is(b"@import") {
-            if found.len() == MOST {
-                return Imports { found, unclear: Some("it imports more than is followed") };
-            }
             scanner.at += b"@import".len();
             scanner.sheet_blank();
             let specifier = scanner.sheet_address().filter(|address| !address.is_empty());
-            found.extend(specifier.map(|specifier| Import { specifier, kind: AssetKind::StyleSheet }));
+            if let Some(specifier) = specifier {
+                let import = Import { specifier, kind: AssetKind::StyleSheet };
+                match seen.add(&import) {
+                    Ok(true) => found(import),
+                    Ok(false) => {}
+                    Err(why) => return Some(why),
+                }
+            }
         } else if !is(b"@charset") && !is(b"@layer") {
-            return Imports { found, unclear: None };
+            return None;
         }
         let rest = &scanner.text[scanner.at..];
         match rest.iter().position(|byte| matches!(byte, b';' | b'{')) {
             Some(end) if rest[end] == b';' => scanner.at += end + 1,
-            _ => return Imports { found, unclear: None },
+            _ => return None,
         }
     }
 }
@@ -518,10 +534,16 @@ impl Scanner<'_> {
 mod tests {
     use super::*;
 
+    fn all(source: &str) -> (Vec<Import>, Option<&'static str>) {
+        let mut found = Vec::new();
+        let unclear = imports(source.as_bytes(), |import| found.push(import));
+        (found, unclear)
+    }
+
     fn found(source: &str) -> Vec<String> {
-        let imports = imports(source.as_bytes());
-        assert_eq!(imports.unclear, None, "{source}");
-        imports.found.into_iter().map(|import| import.specifier).collect()
+        let (found, unclear) = all(source);
+        assert_eq!(unclear, None, "{source}");
+        found.into_iter().map(|import| import.specifier).collect()
     }
 
     #[test]
@@ -594,9 +616,9 @@ mod tests {
         for source in
             ["import './a.js'; const s = 'open", "import './a.js'; `open", "import './a.js'; )", "import './a.js'; {"]
         {
-            let imports = imports(source.as_bytes());
-            assert!(imports.unclear.is_some(), "{source}");
-            assert_eq!(imports.found.len(), 1, "{source}");
+            let (found, unclear) = all(source);
+            assert!(unclear.is_some(), "{source}");
+            assert_eq!(found.len(), 1, "{source}");
         }
     }
 
@@ -606,16 +628,15 @@ mod tests {
         for piece in ["/[", "import ", "import{", "(", "`${", "export{a", "/*/", "a/", "<!--", "import a,", "'\\"] {
             let source = piece.repeat(most / piece.len());
             let began = std::time::Instant::now();
-            let _ = imports(source.as_bytes());
-            let _ = sheet_imports(source.as_bytes());
+            let _ = imports(source.as_bytes(), drop);
+            let _ = sheet_imports(source.as_bytes(), drop);
             assert!(began.elapsed() < std::time::Duration::from_secs(5), "{piece}: {:?}", began.elapsed());
         }
     }
 
     #[test]
     fn attributes_say_what_is_imported() {
-        let kinds =
-            |source: &str| imports(source.as_bytes()).found.into_iter().map(|import| import.kind).collect::<Vec<_>>();
+        let kinds = |source: &str| all(source).0.into_iter().map(|import| import.kind).collect::<Vec<_>>();
         assert_eq!(
             kinds(
                 "import a from './a.json' with {type:'json'};import b from './b.css' assert { type: \"css\" };import './c.js'"
@@ -627,7 +648,9 @@ mod tests {
     #[test]
     fn style_sheets_import_in_front_of_their_rules() {
         let found = |source: &str| {
-            sheet_imports(source.as_bytes()).found.into_iter().map(|import| import.specifier).collect::<Vec<_>>()
+            let mut found = Vec::new();
+            let _ = sheet_imports(source.as_bytes(), |import| found.push(import.specifier));
+            found
         };
         for (source, wanted) in [
             (

@@ -168,11 +168,6 @@ impl Reader {
     }
 
     pub(super) fn finish(mut self) -> Page {
-        let modules: Vec<Url> = self.page.import_map.modules().cloned().collect();
-        for url in modules {
-            let asset = asset(url, AssetKind::Script, Need::Named);
-            self.add(Asset { module: true, ..asset });
-        }
         for asset in self.page.assets.iter_mut().filter(|asset| asset.module) {
             let demanded = Integrity::parse(self.page.import_map.integrity(&asset.url));
             if !demanded.hashes.is_empty() && asset.integrity.is_empty() {
@@ -409,13 +404,12 @@ impl Reader {
         let element = |nonce| Element { used: Use::Script, url: None, text, nonce, integrity: &none };
         match open {
             Open::Style => {
-                let imports = script::sheet_imports(text).found;
                 let base = self.base().clone();
-                for import in imports {
+                let _ = script::sheet_imports(text, |import| {
                     if let Ok(url) = base.join(&import.specifier) {
                         self.add(asset(url, AssetKind::StyleSheet, Need::Named));
                     }
-                }
+                });
             }
             Open::ImportMap { nonce } => {
                 self.hold(&element(&nonce), || "its import map".into());
@@ -436,18 +430,15 @@ impl Reader {
     /// A module in the page itself: what it imports, the page names.
     fn module(&mut self, source: &[u8]) {
         let base = self.base().clone();
-        let imports = script::imports(source);
-        if let Some(why) = imports.unclear.filter(|_| self.page.warnings.is_empty()) {
-            self.page.warnings.push(("page", format!("a module in the page cannot be followed whole: {why}")));
-        }
-        for import in imports.found {
-            match self.page.import_map.resolve(&import.specifier, &base) {
-                Ok(url) => {
-                    let asset = asset(url, import.kind, Need::Named);
-                    self.add(Asset { module: import.kind != AssetKind::StyleSheet, ..asset });
-                }
-                Err(why) => self.page.refused.add(("module in the page".into(), text::cut(&why, 300).into_owned())),
+        let unclear = script::imports(source, |import| match self.page.import_map.resolve(&import.specifier, &base) {
+            Ok(led) => {
+                let asset = asset(led.url, import.kind, Need::Named);
+                self.add(Asset { module: import.kind != AssetKind::StyleSheet, ..asset });
             }
+            Err(why) => self.page.refused.add(("module in the page".into(), text::cut(&why, 300).into_owned())),
+        });
+        if let Some(why) = unclear.filter(|_| self.page.warnings.is_empty()) {
+            self.page.warnings.push(("page", format!("a module in the page cannot be followed whole: {why}")));
         }
     }
 }
