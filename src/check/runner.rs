@@ -111,8 +111,7 @@ impl<'r> Runner<'r> {
             return;
         }
         if let Err(late) = self.in_time() {
-            let why =
-                format!("it was well at first, and could not be asked once more before the verdict: {}", late.detail);
+            let why = format!("it was well at first, and could not be asked once more before the verdict: {}", late.detail);
             let status = effect(Status::Error, spec.policy.severity);
             return self.observer.hear(&Event::Overturned { check: id, status, why });
         }

@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::integrity::Integrity;
-use super::sniff::{self, Charset};
+use super::sniff::{self, Charset, Script};
 use crate::http::Answer;
 use crate::outcome::Cause;
 use crate::text;
@@ -232,10 +232,11 @@ pub(super) fn judge(asset: &Asset, answer: &Answer, charset: Charset) -> Result<
     {
         return labelled("not UTF-8", &format!(": byte {} is none of a character", error.valid_up_to()));
     }
+    let script = if kind == AssetKind::Script { sniff::script(body) } else { Script::Runs };
     match kind {
         AssetKind::Script if sniff::is_json(body) => return labelled("JSON", ": a script is missing"),
         AssetKind::StyleSheet if sniff::is_json(body) => return labelled("JSON", ": a style sheet is missing"),
-        AssetKind::Script if sniff::is_sentence(body) => return labelled("not a script", &excerpt(answer)),
+        AssetKind::Script if script == Script::Broken => return labelled("not a script", &excerpt(answer)),
         AssetKind::StyleSheet if sniff::is_without_rule(body) => {
             return labelled("not a style sheet", &excerpt(answer));
         }
@@ -250,7 +251,11 @@ pub(super) fn judge(asset: &Asset, answer: &Answer, charset: Charset) -> Result<
     for integrity in &asset.integrity {
         integrity.check(body).map_err(|why| Cause::from(format!("200 and {media_type}, but {why}")))?;
     }
-    let doubt = is_empty.then(|| "200, but it is empty".to_owned());
+    let doubt = match script {
+        _ if is_empty => Some("200, but it is empty".to_owned()),
+        Script::Idle(what) => Some(format!("200, but it does nothing, it is {what}: {}", answer.excerpt())),
+        Script::Runs | Script::Broken => None,
+    };
     Ok(Good { seen: format!("200, {media_type}, {} bytes", body.len()), doubt })
 }
 
@@ -298,6 +303,8 @@ mod tests {
             (Script, js, b"<?xml version='1.0'?><Error/>", Err("but the body is XML")),
             (Script, js, br#"{"detail":"Not Found"}"#, Err("JSON: a script is missing")),
             (Script, js, b"Not Found", Err("not a script: Not Found")),
+            (Script, js, b"404: Not Found", Err("not a script: 404: Not Found")),
+            (Script, js, b"// build 7", Ok("it does nothing, it is nothing but comments: // build 7")),
             (Script, "text/javascript; charset=gbk", b"run()", Err("in the charset \"gbk\"")),
             (Script, "text/plain", b"run()", Err("of type text/plain, want a script")),
             (Script, "", b"run()", Err("without a content type")),
