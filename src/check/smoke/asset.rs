@@ -15,6 +15,8 @@ pub(super) enum AssetKind {
     StyleSheet,
     /// What a script imports with `type: "json"`.
     Json,
+    /// What a script imports by `import source`.
+    Wasm,
 }
 
 /// The media types of scripts: <https://mimesniff.spec.whatwg.org/#javascript-mime-type>.
@@ -43,6 +45,7 @@ impl AssetKind {
         match self {
             Self::Script => SCRIPT_TYPES.contains(&media_type),
             Self::StyleSheet => media_type == "text/css",
+            Self::Wasm => media_type == "application/wasm",
             Self::Json => matches!(media_type, "application/json" | "text/json") || media_type.ends_with("+json"),
         }
     }
@@ -52,6 +55,7 @@ impl AssetKind {
             Self::Script => "script",
             Self::StyleSheet => "style sheet",
             Self::Json => "JSON module",
+            Self::Wasm => "WebAssembly module",
         }
     }
 }
@@ -216,6 +220,13 @@ pub(super) fn judge(asset: &Asset, answer: &Answer, charset: Charset) -> Result<
         let why = if what == "XML" { "" } else { ": the file is missing" };
         return labelled(what, why);
     }
+    if kind == AssetKind::Wasm {
+        return if body.starts_with(b"\0asm") {
+            Ok(Good { seen: format!("200, {media_type}, {} bytes", body.len()), doubt: None })
+        } else {
+            labelled("not WebAssembly", &excerpt(answer))
+        };
+    }
     if let Some(at) = body.iter().position(|byte| *byte == 0) {
         return labelled("binary", &format!(": byte {at} is NUL"));
     }
@@ -284,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_body_is_what_it_should_be_or_named() {
-        use AssetKind::{Json, Script, StyleSheet};
+        use AssetKind::{Json, Script, StyleSheet, Wasm};
         let (js, css) = ("text/javascript", "text/css; charset=utf-8");
         #[rustfmt::skip]
         let cases: &[(AssetKind, &str, &[u8], Wanted)] = &[
@@ -318,6 +329,8 @@ mod tests {
             (Json, "application/json", b"[1]", Ok("3 bytes")),
             (Json, "application/json", b"1", Ok("1 bytes")),
             (Json, "application/json", b"{", Err("not JSON")),
+            (Wasm, "application/wasm", b"\0asm\x01\0\0\0", Ok("8 bytes")),
+            (Wasm, "application/wasm", b"Not Found", Err("not WebAssembly: Not Found")),
             (Json, "text/html", b"<html>", Err("of type text/html, want a JSON module")),
         ];
         for (kind, media_type, body, wanted) in cases {

@@ -34,6 +34,8 @@ pub(super) struct Loaded {
     pub(super) observations: Vec<Observation>,
     /// How many came as what they are.
     pub(super) good: usize,
+    /// How many of these the page, or what it loads, asks for, and not only ahead of time.
+    pub(super) needed: usize,
     /// How many are of other origins, and were not looked at.
     pub(super) foreign: usize,
 }
@@ -76,7 +78,7 @@ pub(super) async fn load(fetch: &Fetch<'_>, page: Page) -> Loaded {
     if page.own > most {
         let why = format!("the page names {} assets, over the {most} that are loaded (max_assets)", page.own);
         let observations = vec![Observation::of(Seen::Asset, "assets", Err(why.into()))];
-        return Loaded { attempts: 1, observations, good: 0, foreign: page.foreign.count };
+        return Loaded { attempts: 1, observations, good: 0, needed: 0, foreign: page.foreign.count };
     }
     let mut page = page;
     let resolver = Resolver {
@@ -195,11 +197,12 @@ impl Loader<'_> {
 
     fn finish(self) -> Loaded {
         let of_imports = self.fetch.smoke.imports.unwrap_or(Severity::Warn);
-        let mut good_ones = 0;
+        let (mut good_ones, mut needed) = (0, 0);
         let mut observations = Vec::new();
         for Entry { asset, result } in self.entries {
             let name = asset.shown();
             let Some(result) = result else { continue };
+            needed += usize::from(matches!(result, Ok(Came::Good(..))) && asset.need != Need::Preloaded);
             observations.push(match result {
                 Ok(Came::Good(Good { doubt: Some(doubt), .. }, ..)) => {
                     good_ones += 1;
@@ -257,7 +260,7 @@ impl Loader<'_> {
             let detail = format!("{more} more of other origins: not loaded");
             observations.push(Observation::note("assets", Status::Skipped, detail));
         }
-        Loaded { attempts: self.attempts, observations, good: good_ones, foreign }
+        Loaded { attempts: self.attempts, observations, good: good_ones, needed, foreign }
     }
 }
 

@@ -56,7 +56,7 @@ impl Resolver {
         let unclear = match asset.kind {
             AssetKind::Script if asset.module => script::imports(body, &mut found),
             AssetKind::StyleSheet => script::sheet_imports(body, &mut found),
-            AssetKind::Script | AssetKind::Json => None,
+            AssetKind::Script | AssetKind::Json | AssetKind::Wasm => None,
         };
         resolved.unclear = if is_late { Some("time ran out") } else { unclear };
         resolved
