@@ -141,7 +141,9 @@ impl ImportMap {
         let name = url.as_ref().map_or(specifier, Url::as_str);
         // Folders mean nothing to an address of another scheme.
         let is_special = ["http:", "https:", "file:"].iter().any(|scheme| name.starts_with(scheme));
-        let folders = if url.is_none() || is_special { folders(name, &self.hasher) } else { Vec::new() };
+        let has_folders = !self.imports.folders.is_empty() || !self.scopes.is_empty();
+        let folders =
+            if has_folders && (url.is_none() || is_special) { folders(name, &self.hasher) } else { Vec::new() };
         for names in self.scopes_of(base.as_str()).chain([&self.imports]) {
             match names.mapped(name, &folders) {
                 Some(Mapped { url: Some(url), by_name }) => return Ok(Led { url, by_name }),
