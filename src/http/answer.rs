@@ -59,10 +59,16 @@ impl Answer {
         self.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()))
     }
 
-    /// The media type in lower case, without its parameters; empty where there is none.
+    /// The media type in lower case, without its parameters; empty where there is none. Of several, the last that is one, as
+    /// browsers take it: <https://fetch.spec.whatwg.org/#concept-header-extract-mime-type>.
     pub(crate) fn media_type(&self) -> String {
-        let value = self.header("content-type").unwrap_or_default();
-        value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+        let values = self.headers.get_all("content-type").iter();
+        let text = values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect::<Vec<_>>().join(",");
+        let essence = |value: &str| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let is_token = |text: &str| !text.is_empty() && text.bytes().all(is_token);
+        let is_type = |essence: &String| essence.split_once('/').is_some_and(|(a, b)| is_token(a) && is_token(b));
+        let mut types = apart(&text).into_iter().map(essence).filter(|essence| is_type(essence) && essence != "*/*");
+        types.next_back().unwrap_or_else(|| essence(&text))
     }
 
     /// How long the server asks to wait.
@@ -97,6 +103,26 @@ impl Answer {
     }
 }
 
+/// Whether a byte may be in a token of HTTP.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// The values of a list, apart at its commas, those in quotes aside.
+fn apart(list: &str) -> Vec<&str> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    list.split(|c: char| {
+        let was_escaped = std::mem::take(&mut is_escaped);
+        match c {
+            '"' if !was_escaped => is_quoted = !is_quoted,
+            '\\' => is_escaped = is_quoted && !was_escaped,
+            _ => {}
+        }
+        c == ',' && !is_quoted
+    })
+    .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +138,28 @@ mod tests {
         ];
         for (body, wanted) in cases {
             assert_eq!(Answer::of(200, &[], &body).excerpt(), wanted, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_media_type_counts() {
+        for (lines, wanted) in [
+            (&["text/html; charset=utf-8"][..], "text/html"),
+            (&["Text/JavaScript"], "text/javascript"),
+            (&["text/plain", "text/javascript"], "text/javascript"),
+            (&["text/javascript", "text/plain"], "text/plain"),
+            (&["text/javascript", "nonsense"], "text/javascript"),
+            (&["text/javascript", "*/*"], "text/javascript"),
+            (&["text/html, text/css"], "text/css"),
+            (&["text/css; x=\"a,text/html\""], "text/css"),
+            (&["nonsense"], "nonsense"),
+            (&[], ""),
+        ] {
+            let mut answer = Answer::of(200, &[], "");
+            for line in lines {
+                answer.headers.append("content-type", line.parse().unwrap());
+            }
+            assert_eq!(answer.media_type(), wanted, "{lines:?}");
         }
     }
 }

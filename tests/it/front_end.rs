@@ -342,7 +342,7 @@ fn what_a_browser_refuses_is_a_failure() {
         ),
         case(
             "an import map's integrity",
-            page(&format!("<script type=importmap>{{\"imports\":{{\"x\":\"/x.js\"}},\"integrity\":{{\"/x.js\":\"{wrong}\"}}}}</script>"))
+            page(&format!("<script type=importmap>{{\"imports\":{{\"x\":\"/x.js\"}},\"integrity\":{{\"/x.js\":\"{wrong}\"}}}}</script><script type=module>import 'x'</script>"))
                 .js("/x.js", "run()\n"),
             "fail",
             &["does not fit"],

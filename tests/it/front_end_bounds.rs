@@ -115,7 +115,7 @@ fn large_assets_are_judged_and_dropped() {
     /// Held together, they would take half a gigabyte.
     const COUNT: usize = 60;
     // 8 MiB of a script each, in a few kB of gzip.
-    let body = gzip(format!("/*{}*/", " ".repeat((8 << 20) - 4)).as_bytes());
+    let body = gzip(format!("/*{}*/f()", " ".repeat((8 << 20) - 7)).as_bytes());
     let html = format!("<!doctype html>{}", scripts(COUNT, "/assets").replace("<script ", "<script type=module "));
     let canary = Canary::start(Arc::new(move |request| match &*request.path {
         "/" => Reply::new(200, "text/html", html.clone()),
@@ -132,6 +132,50 @@ fn large_assets_are_judged_and_dropped() {
     let small = page("<script src=/x.js></script>").js("/x.js", "1").start();
     let (_, base, _) = measured(Gate::verify(&small.url(), Checks::fast()));
     assert!(most - base <= 60 << 10, "{most} KiB, {base} KiB of them in any case, in {took:?}");
+}
+
+/// Large scripts, each with as many long imports as are read: of these is kept only what may be loaded.
+#[test]
+fn scripts_of_long_imports_take_little_memory_and_time() {
+    let script = |start: &str| -> Vec<u8> {
+        let piece = "a/".repeat(2020);
+        (0..1990).flat_map(|index| format!("import'{start}{index}/{piece}';").into_bytes()).collect()
+    };
+    let small = page("<script src=/x.js></script>").js("/x.js", "1").start();
+    let (_, base, _) = measured(Gate::verify(&small.url(), Checks::fast()));
+    for (start, kind, piece) in [
+        ("/own/", "type=module", "imports not followed"),
+        ("//cdn.example.net/", "type=module", "1990 of other origins"),
+        ("/own/", "", "8 assets loaded"),
+    ] {
+        let body = script(start);
+        let html = scripts(8, "/assets").replace("<script src", &format!("<script {kind} src"));
+        let html = format!("<!doctype html>{html}");
+        let canary = Canary::start(Arc::new(move |request| match &*request.path {
+            "/" => Reply::new(200, "text/html", html.clone()),
+            path if path.starts_with("/assets/0") => Reply::new(200, JS, body.clone()),
+            path if path.starts_with("/own/") => Reply::new(404, JS, ""),
+            _ => answer(request),
+        }));
+        let checks = Checks::fast().set("smoke.timeout", "60s").set("smoke.request_timeout", "40s");
+        let (ran, most, took) = measured(Gate::verify(&canary.url(), checks));
+        assert!(said(&ran).contains(piece), "{start} {kind}: {}", said(&ran));
+        assert!(most - base < 64 << 10, "{start} {kind}: {most} KiB, {base} of them in any case, in {took:?}");
+    }
+}
+
+#[test]
+fn the_limit_holds_while_imports_are_looked_up() {
+    let tail = "a/".repeat(4000);
+    let body: String = (0..1000).map(|index| format!("import'{index}/{tail}';")).collect();
+    let canary =
+        page("<script type=importmap>{\"imports\":{\"x/\":\"/x/\"}}</script><script type=module src=/x.js></script>")
+            .js("/x.js", &body)
+            .start();
+    let began = Instant::now();
+    let ran = Gate::verify(&canary.url(), Checks::fast().set("smoke.timeout", "3s")).run();
+    assert!(said(&ran).contains("/x.js"), "{}", said(&ran));
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
 #[test]

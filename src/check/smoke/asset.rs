@@ -3,8 +3,7 @@
 use url::Url;
 
 use super::integrity::Integrity;
-use super::script::{self, Imports};
-use super::sniff::{self, Charset};
+use super::sniff::{self, Charset, Script};
 use crate::http::Answer;
 use crate::outcome::Cause;
 use crate::text;
@@ -16,6 +15,8 @@ pub(super) enum AssetKind {
     StyleSheet,
     /// What a script imports with `type: "json"`.
     Json,
+    /// What a script imports by `import source`.
+    Wasm,
 }
 
 /// The media types of scripts: <https://mimesniff.spec.whatwg.org/#javascript-mime-type>.
@@ -44,6 +45,7 @@ impl AssetKind {
         match self {
             Self::Script => SCRIPT_TYPES.contains(&media_type),
             Self::StyleSheet => media_type == "text/css",
+            Self::Wasm => media_type == "application/wasm",
             Self::Json => matches!(media_type, "application/json" | "text/json") || media_type.ends_with("+json"),
         }
     }
@@ -53,6 +55,7 @@ impl AssetKind {
             Self::Script => "script",
             Self::StyleSheet => "style sheet",
             Self::Json => "JSON module",
+            Self::Wasm => "WebAssembly module",
         }
     }
 }
@@ -186,7 +189,6 @@ pub(super) struct Good {
     pub(super) seen: String,
     /// Why it is not quite: nothing to see in it.
     pub(super) doubt: Option<String>,
-    pub(super) imports: Imports,
 }
 
 /// Judges an answer for an asset. `charset` is the page's.
@@ -218,6 +220,13 @@ pub(super) fn judge(asset: &Asset, answer: &Answer, charset: Charset) -> Result<
         let why = if what == "XML" { "" } else { ": the file is missing" };
         return labelled(what, why);
     }
+    if kind == AssetKind::Wasm {
+        return if body.starts_with(b"\0asm") {
+            Ok(Good { seen: format!("200, {media_type}, {} bytes", body.len()), doubt: None })
+        } else {
+            labelled("not WebAssembly", &excerpt(answer))
+        };
+    }
     if let Some(at) = body.iter().position(|byte| *byte == 0) {
         return labelled("binary", &format!(": byte {at} is NUL"));
     }
@@ -234,10 +243,11 @@ pub(super) fn judge(asset: &Asset, answer: &Answer, charset: Charset) -> Result<
     {
         return labelled("not UTF-8", &format!(": byte {} is none of a character", error.valid_up_to()));
     }
+    let script = if kind == AssetKind::Script { sniff::script(body) } else { Script::Runs };
     match kind {
         AssetKind::Script if sniff::is_json(body) => return labelled("JSON", ": a script is missing"),
         AssetKind::StyleSheet if sniff::is_json(body) => return labelled("JSON", ": a style sheet is missing"),
-        AssetKind::Script if sniff::is_sentence(body) => return labelled("not a script", &excerpt(answer)),
+        AssetKind::Script if script == Script::Broken => return labelled("not a script", &excerpt(answer)),
         AssetKind::StyleSheet if sniff::is_without_rule(body) => {
             return labelled("not a style sheet", &excerpt(answer));
         }
@@ -252,13 +262,12 @@ pub(super) fn judge(asset: &Asset, answer: &Answer, charset: Charset) -> Result<
     for integrity in &asset.integrity {
         integrity.check(body).map_err(|why| Cause::from(format!("200 and {media_type}, but {why}")))?;
     }
-    let imports = match kind {
-        AssetKind::Script if asset.module => script::imports(body),
-        AssetKind::StyleSheet => script::sheet_imports(body),
-        AssetKind::Script | AssetKind::Json => Imports::default(),
+    let doubt = match script {
+        _ if is_empty => Some("200, but it is empty".to_owned()),
+        Script::Idle(what) => Some(format!("200, but it does nothing, it is {what}: {}", answer.excerpt())),
+        Script::Runs | Script::Broken => None,
     };
-    let doubt = is_empty.then(|| "200, but it is empty".to_owned());
-    Ok(Good { seen: format!("200, {media_type}, {} bytes", body.len()), doubt, imports })
+    Ok(Good { seen: format!("200, {media_type}, {} bytes", body.len()), doubt })
 }
 
 fn excerpt(answer: &Answer) -> String {
@@ -286,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_body_is_what_it_should_be_or_named() {
-        use AssetKind::{Json, Script, StyleSheet};
+        use AssetKind::{Json, Script, StyleSheet, Wasm};
         let (js, css) = ("text/javascript", "text/css; charset=utf-8");
         #[rustfmt::skip]
         let cases: &[(AssetKind, &str, &[u8], Wanted)] = &[
@@ -305,6 +314,8 @@ mod tests {
             (Script, js, b"<?xml version='1.0'?><Error/>", Err("but the body is XML")),
             (Script, js, br#"{"detail":"Not Found"}"#, Err("JSON: a script is missing")),
             (Script, js, b"Not Found", Err("not a script: Not Found")),
+            (Script, js, b"404: Not Found", Err("not a script: 404: Not Found")),
+            (Script, js, b"// build 7", Ok("it does nothing, it is nothing but comments: // build 7")),
             (Script, "text/javascript; charset=gbk", b"run()", Err("in the charset \"gbk\"")),
             (Script, "text/plain", b"run()", Err("of type text/plain, want a script")),
             (Script, "", b"run()", Err("without a content type")),
@@ -318,6 +329,8 @@ mod tests {
             (Json, "application/json", b"[1]", Ok("3 bytes")),
             (Json, "application/json", b"1", Ok("1 bytes")),
             (Json, "application/json", b"{", Err("not JSON")),
+            (Wasm, "application/wasm", b"\0asm\x01\0\0\0", Ok("8 bytes")),
+            (Wasm, "application/wasm", b"Not Found", Err("not WebAssembly: Not Found")),
             (Json, "text/html", b"<html>", Err("of type text/html, want a JSON module")),
         ];
         for (kind, media_type, body, wanted) in cases {

@@ -1,19 +1,31 @@
 //! The assets that a page names, and what these import: loaded, and looked at for what they are.
 
+use std::cell::Cell;
+use std::collections::hash_map::RandomState;
 use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher as _;
+use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _};
+use tokio::sync::Semaphore;
 use url::Url;
 
-use super::asset::{Asset, AssetKind, Good, Need, Place, judge, path_of};
+use super::asset::{Asset, Good, Need, judge, path_of};
 use super::fetch::{End, Fetch, Fetched, elsewhere};
 use super::page::{Page, Several};
+use super::resolve::{Resolved, Resolver};
 use crate::check::context::AskError;
 use crate::outcome::{Cause, Observation, Seen, Severity, Status, effect};
 use crate::text;
 
 /// How far imports of imports are followed.
 const DEEPEST: usize = 32;
+
+/// A body of more bytes than this is large.
+const LARGE: usize = 1 << 20;
+
+/// How many bodies are held side by side once a large one was seen.
+const LARGE_AT_ONCE: usize = 2;
 
 /// What came of a page's assets.
 pub(super) struct Loaded {
@@ -22,14 +34,16 @@ pub(super) struct Loaded {
     pub(super) observations: Vec<Observation>,
     /// How many came as what they are.
     pub(super) good: usize,
+    /// How many of these the page, or what it loads, asks for, and not only ahead of time.
+    pub(super) needed: usize,
     /// How many are of other origins, and were not looked at.
     pub(super) foreign: usize,
 }
 
 /// What came of one asset.
 enum Came {
-    /// Good, with where it was answered.
-    Good(Url, Good),
+    /// Good, with the path that answered, and what it imports.
+    Good(Good, String, Resolved),
     /// It is at another origin.
     Foreign(Url),
 }
@@ -43,11 +57,15 @@ struct Entry {
 struct Loader<'f> {
     fetch: &'f Fetch<'f>,
     page: Page,
+    resolver: Arc<Resolver>,
     entries: Vec<Entry>,
-    known: HashMap<(Url, AssetKind), usize>,
+    /// The places of the entries, by the hashes of their addresses and kinds.
+    known: HashMap<u64, usize>,
+    /// Whether a large body was seen.
+    large: bool,
     attempts: u32,
     /// Addresses of other origins that were counted, those of the page aside.
-    abroad: HashSet<Url>,
+    abroad: HashSet<u64>,
     observations: Vec<Observation>,
     /// Imports that lead nowhere, and those that were not followed.
     broken: Several<(String, String)>,
@@ -60,10 +78,20 @@ pub(super) async fn load(fetch: &Fetch<'_>, page: Page) -> Loaded {
     if page.own > most {
         let why = format!("the page names {} assets, over the {most} that are loaded (max_assets)", page.own);
         let observations = vec![Observation::of(Seen::Asset, "assets", Err(why.into()))];
-        return Loaded { attempts: 1, observations, good: 0, foreign: page.foreign.count };
+        return Loaded { attempts: 1, observations, good: 0, needed: 0, foreign: page.foreign.count };
     }
+    let mut page = page;
+    let resolver = Resolver {
+        page: page.url.clone(),
+        upgrade: page.upgrade,
+        import_map: std::mem::take(&mut page.import_map),
+        most,
+        hasher: RandomState::new(),
+    };
     let mut loader = Loader {
         fetch,
+        resolver: Arc::new(resolver),
+        large: false,
         entries: Vec::new(),
         known: HashMap::new(),
         attempts: 1,
@@ -77,19 +105,10 @@ pub(super) async fn load(fetch: &Fetch<'_>, page: Page) -> Loaded {
     for asset in std::mem::take(&mut loader.page.assets) {
         wave.extend(loader.add(asset));
     }
-    for depth in 0.. {
-        let imported = loader.load(&wave).await;
-        wave = Vec::new();
-        for asset in imported {
-            if depth < DEEPEST {
-                wave.extend(loader.add(asset));
-            } else {
-                loader.omitted.add(path_of(&asset.url));
-            }
-        }
-        if wave.is_empty() {
-            break;
-        }
+    let mut depth = 0;
+    while !wave.is_empty() {
+        depth += 1;
+        wave = loader.load(&wave, depth <= DEEPEST).await;
     }
     loader.finish()
 }
@@ -97,7 +116,7 @@ pub(super) async fn load(fetch: &Fetch<'_>, page: Page) -> Loaded {
 impl Loader<'_> {
     /// Adds an asset; its place where it is new.
     fn add(&mut self, asset: Asset) -> Option<usize> {
-        let key = (asset.url.clone(), asset.kind);
+        let key = self.resolver.hasher.hash_one((&asset.url, asset.kind));
         if let Some(known) = self.known.get(&key) {
             self.entries[*known].asset.merge(asset);
             return None;
@@ -111,98 +130,85 @@ impl Loader<'_> {
         Some(self.entries.len() - 1)
     }
 
-    /// Loads some, side by side, and answers with what they import.
-    async fn load(&mut self, wave: &[usize]) -> Vec<Asset> {
-        let (fetch, charset) = (self.fetch, self.page.charset);
+    /// Loads some, side by side, and answers with the places of what they import, where that is followed.
+    async fn load(&mut self, wave: &[usize], goes_deeper: bool) -> Vec<usize> {
+        let (fetch, charset, resolver) = (self.fetch, self.page.charset, &self.resolver.clone());
+        let follows = fetch.smoke.imports.is_some();
+        let (slots, large) = (&Semaphore::new(LARGE_AT_ONCE), &Cell::new(self.large));
         let one = async |place: usize, asset: Asset| {
-            let fetched = fetch
-                .get(&asset.url, async |end| match end {
-                    End::Answer(answer) => {
-                        let (asset, url) = (asset.clone(), answer.url.clone());
-                        let good = fetch.judge(answer, move |answer, _| judge(&asset, answer, charset)).await?;
-                        Ok(Came::Good(url, good))
-                    }
-                    End::Elsewhere(to) => redirected(&asset.url, to).map_err(AskError::Permanent),
-                })
-                .await;
-            (place, fetched)
+            // Once a body was large, few are held side by side.
+            let _slot = if large.get() { slots.acquire().await.ok() } else { None };
+            let judged = async |end| match end {
+                End::Answer(answer) => {
+                    large.set(large.get() || answer.body.len() > LARGE);
+                    let (asset, resolver) = (asset.clone(), resolver.clone());
+                    let judged = fetch.judge(answer, move |answer, stop| {
+                        let good = judge(&asset, answer, charset)?;
+                        let imports = follows.then(|| resolver.imports(&asset, &answer.body, &answer.url, stop));
+                        Ok(Came::Good(good, path_of(&answer.url), imports.unwrap_or_default()))
+                    });
+                    judged.await
+                }
+                End::Elsewhere(to) => redirected(&asset.url, to).map_err(AskError::Permanent),
+            };
+            (place, fetch.get(&asset.url, judged).await)
         };
         let wanted: Vec<(usize, Asset)> =
             wave.iter().map(|place| (*place, self.entries[*place].asset.clone())).collect();
-        let loaded: Vec<(usize, Fetched<Came>)> =
-            stream::iter(wanted.into_iter().map(|(place, asset)| one(place, asset)))
-                .buffered(fetch.smoke.concurrency)
-                .collect()
-                .await;
-        let mut imported = Vec::new();
-        for (place, fetched) in loaded {
-            self.attempts = self.attempts.max(fetched.attempts);
-            let mut result = fetched.result;
+        let loading =
+            stream::iter(wanted.into_iter().map(|(place, asset)| one(place, asset))).buffered(fetch.smoke.concurrency);
+        let mut loading = std::pin::pin!(loading);
+        let mut next = Vec::new();
+        while let Some((place, Fetched { mut result, attempts })) = loading.next().await {
+            self.attempts = self.attempts.max(attempts);
             match &mut result {
-                Ok(Came::Good(url, good)) => {
-                    let imports = std::mem::take(&mut good.imports);
-                    if fetch.smoke.imports.is_some() {
-                        imported.extend(self.imported(&url.clone(), place, imports));
-                    }
+                Ok(Came::Good(_, path, resolved)) => {
+                    let name = format!("{} {path}", self.entries[place].asset.kind.word());
+                    next.extend(self.imported(&name, std::mem::take(resolved), goes_deeper));
                 }
-                Ok(Came::Foreign(to)) => _ = self.abroad.insert(to.clone()),
+                Ok(Came::Foreign(to)) => _ = self.abroad.insert(resolver.hash(to)),
                 Err(_) => {}
             }
             self.entries[place].result = Some(result);
         }
-        imported
+        self.large = large.get();
+        next
     }
 
-    /// What a script or a style sheet imports of the page's own origin.
-    fn imported(&mut self, base: &Url, place: usize, imports: super::script::Imports) -> Vec<Asset> {
-        let kind = self.entries[place].asset.kind;
-        let importer = path_of(base);
-        let name = format!("{} {importer}", kind.word());
-        if let Some(why) = imports.unclear {
+    /// Takes over what a script or a style sheet imports; with the places of what is new.
+    fn imported(&mut self, name: &str, resolved: Resolved, goes_deeper: bool) -> Vec<usize> {
+        if let Some(why) = resolved.unclear {
             let detail = format!("its imports cannot be followed whole: {why}");
-            self.observations.push(Observation::note(&name, Status::Warn, detail));
+            self.observations.push(Observation::note(name, Status::Warn, detail));
         }
-        let mut own = Vec::new();
-        for import in imports.found {
-            let resolved = match kind {
-                AssetKind::StyleSheet => base.join(&import.specifier).map_err(|error| error.to_string()),
-                AssetKind::Script | AssetKind::Json => self.page.import_map.resolve(&import.specifier, base),
-            };
-            let shown = text::cut(&import.specifier, 200).into_owned();
-            match resolved.map(|url| Place::of(url, &self.page.url, self.page.upgrade)) {
-                Ok(Place::Own(url)) => own.push(Asset {
-                    url,
-                    kind: import.kind,
-                    need: Need::Imported,
-                    module: import.kind != AssetKind::StyleSheet,
-                    integrity: Vec::new(),
-                    importer: Some(importer.clone()),
-                }),
-                Ok(Place::Foreign(url)) => _ = self.abroad.insert(url),
-                Ok(Place::Inline) => {}
-                Ok(Place::Refused(why)) => self.broken.add((name.clone(), format!("it imports {shown:?}: {why}"))),
-                Err(why) => {
-                    let why = text::cut(&why, 300).into_owned();
-                    self.broken.add((name.clone(), format!("it imports what cannot be found: {why}")));
-                }
+        self.abroad.extend(resolved.foreign);
+        self.broken.extend(resolved.broken, |why| (name.to_owned(), why));
+        self.omitted.count += resolved.omitted;
+        let mut new = Vec::new();
+        for asset in resolved.own {
+            if goes_deeper {
+                new.extend(self.add(asset));
+            } else {
+                self.omitted.add(path_of(&asset.url));
             }
         }
-        own
+        new
     }
 
     fn finish(self) -> Loaded {
         let of_imports = self.fetch.smoke.imports.unwrap_or(Severity::Warn);
-        let mut good_ones = 0;
+        let (mut good_ones, mut needed) = (0, 0);
         let mut observations = Vec::new();
         for Entry { asset, result } in self.entries {
             let name = asset.shown();
             let Some(result) = result else { continue };
+            needed += usize::from(matches!(result, Ok(Came::Good(..))) && asset.need != Need::Preloaded);
             observations.push(match result {
-                Ok(Came::Good(_, Good { doubt: Some(doubt), .. })) => {
+                Ok(Came::Good(Good { doubt: Some(doubt), .. }, ..)) => {
                     good_ones += 1;
                     Observation::new(Seen::Asset, name, Status::Warn, doubt)
                 }
-                Ok(Came::Good(_, good)) => {
+                Ok(Came::Good(good, ..)) => {
                     good_ones += 1;
                     Observation::of(Seen::Asset, name, Ok(good.seen))
                 }
@@ -254,7 +260,7 @@ impl Loader<'_> {
             let detail = format!("{more} more of other origins: not loaded");
             observations.push(Observation::note("assets", Status::Skipped, detail));
         }
-        Loaded { attempts: self.attempts, observations, good: good_ones, foreign }
+        Loaded { attempts: self.attempts, observations, good: good_ones, needed, foreign }
     }
 }
 

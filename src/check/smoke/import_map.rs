@@ -1,9 +1,13 @@
 //! Import maps: where a module's specifier leads. <https://html.spec.whatwg.org/#import-maps>. Pure.
 
-use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher as _, Hasher as _};
 
 use serde_json::{Map, Value};
 use url::Url;
+
+use crate::text;
 
 /// The largest import map that is read: its tree takes a multiple of its text.
 const LARGEST: usize = 1 << 20;
@@ -11,13 +15,80 @@ const LARGEST: usize = 1 << 20;
 /// The longest specifier that is looked up.
 const LONGEST: usize = 8192;
 
+/// How much of a specifier a sentence shows.
+const SHOWN: usize = 200;
+
 /// The import maps of a page, merged.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ImportMap {
-    imports: HashMap<String, Option<Url>>,
+    imports: Names,
     /// By the URL of the importing script, or of a folder above it.
-    scopes: Vec<(String, HashMap<String, Option<Url>>)>,
+    scopes: HashMap<String, Names>,
+    /// The hashes of those scopes that are folders.
+    scope_folders: HashSet<u64>,
     integrity: HashMap<String, String>,
+    hasher: RandomState,
+}
+
+/// Where names lead.
+#[derive(Clone, Debug, Default)]
+struct Names {
+    addresses: HashMap<String, Option<Url>>,
+    /// The hashes of those names that are folders.
+    folders: HashSet<u64>,
+}
+
+impl Names {
+    /// Takes over what is not there yet.
+    fn extend(&mut self, addresses: impl Iterator<Item = (String, Option<Url>)>, hasher: &RandomState) {
+        for (name, address) in addresses {
+            self.folders.extend(as_folder(&name, hasher));
+            self.addresses.entry(name).or_insert(address);
+        }
+    }
+
+    /// What is said of a name: of the very name, or of the longest of the folders in front of it.
+    fn mapped(&self, name: &str, folders: &[(usize, u64)]) -> Option<Mapped> {
+        if let Some(found) = self.addresses.get(name) {
+            return Some(Mapped { url: found.clone(), by_name: true });
+        }
+        let mut folders = folders.iter().rev().filter(|(end, hash)| *end < name.len() && self.folders.contains(hash));
+        let (end, address) =
+            folders.find_map(|(end, _)| self.addresses.get(&name[..*end]).map(|address| (*end, address.as_ref())))?;
+        let url = address.and_then(|address| address.join(&name[end..]).ok());
+        Some(Mapped { url, by_name: false })
+    }
+}
+
+/// What a map says of a name.
+struct Mapped {
+    url: Option<Url>,
+    by_name: bool,
+}
+
+/// Where a specifier leads.
+#[derive(Debug)]
+pub(super) struct Led {
+    pub(super) url: Url,
+    /// Whether a map names the module itself, not only its folder.
+    pub(super) by_name: bool,
+}
+
+/// The hash of a name that is a folder.
+fn as_folder(name: &str, hasher: &RandomState) -> Option<u64> {
+    folders(name, hasher).last().filter(|(end, _)| *end == name.len()).map(|(_, hash)| *hash)
+}
+
+/// The folders in front of a name: where each ends, and its hash, so that a long name is hashed once.
+fn folders(name: &str, hasher: &RandomState) -> Vec<(usize, u64)> {
+    let (mut end, mut state) = (0, hasher.build_hasher());
+    let pieces = name.split_inclusive('/').filter(|piece| piece.ends_with('/'));
+    let folder = |piece: &str| {
+        end += piece.len();
+        state.write(piece.as_bytes());
+        (end, state.finish())
+    };
+    pieces.map(folder).collect()
 }
 
 impl ImportMap {
@@ -36,29 +107,21 @@ impl ImportMap {
             Some(Value::Object(part)) => Ok(Some(part)),
             Some(_) => Err(format!("its {name:?} is not a JSON object")),
         };
-        for (name, address) in addresses(part("imports")?, base) {
-            self.imports.entry(name).or_insert(address);
-        }
+        self.imports.extend(addresses(part("imports")?, base), &self.hasher);
         for (scope, of_scope) in part("scopes")?.into_iter().flatten() {
             let Value::Object(of_scope) = of_scope else { return Err(format!("its scope {scope:?} is not an object")) };
             if let Ok(scope) = base.join(scope) {
-                self.scopes.push((scope.into(), addresses(Some(of_scope), base).collect()));
+                let scope = String::from(scope);
+                self.scope_folders.extend(as_folder(&scope, &self.hasher));
+                self.scopes.entry(scope).or_default().extend(addresses(Some(of_scope), base), &self.hasher);
             }
         }
-        self.scopes.sort_by_key(|(scope, _)| std::cmp::Reverse(scope.len()));
         for (address, value) in part("integrity")?.into_iter().flatten() {
             if let (Ok(url), Some(value)) = (base.join(address), value.as_str()) {
                 self.integrity.entry(url.into()).or_insert_with(|| value.to_owned());
             }
         }
         Ok(())
-    }
-
-    /// Every module that the map names; folders are not.
-    pub(super) fn modules(&self) -> impl Iterator<Item = &Url> {
-        let scoped = self.scopes.iter().flat_map(|(_, of_scope)| of_scope);
-        let named = self.imports.iter().chain(scoped).filter(|(name, _)| !name.ends_with('/'));
-        named.filter_map(|(_, address)| address.as_ref())
     }
 
     /// What the map demands of a module's body.
@@ -70,23 +133,41 @@ impl ImportMap {
     ///
     /// # Errors
     /// Why it leads nowhere.
-    pub(super) fn resolve(&self, specifier: &str, base: &Url) -> Result<Url, String> {
+    pub(super) fn resolve(&self, specifier: &str, base: &Url) -> Result<Led, String> {
         if specifier.len() > LONGEST {
             return Err(format!("a specifier of {} bytes is longer than the {LONGEST} that are read", specifier.len()));
         }
         let url = as_url(specifier, base);
         let name = url.as_ref().map_or(specifier, Url::as_str);
-        let scoped = self.scopes.iter().filter(|(scope, _)| {
-            scope == base.as_str() || (scope.ends_with('/') && base.as_str().starts_with(scope.as_str()))
-        });
-        for map in scoped.map(|(_, of_scope)| of_scope).chain([&self.imports]) {
-            match mapped(map, name, url.is_none()) {
-                Some(Some(found)) => return Ok(found),
-                Some(None) => return Err(format!("the import map leads {specifier:?} nowhere")),
+        // Folders mean nothing to an address of another scheme.
+        let is_special = ["http:", "https:", "file:"].iter().any(|scheme| name.starts_with(scheme));
+        let has_folders = !self.imports.folders.is_empty() || !self.scopes.is_empty();
+        let folders =
+            if has_folders && (url.is_none() || is_special) { folders(name, &self.hasher) } else { Vec::new() };
+        for names in self.scopes_of(base.as_str()).chain([&self.imports]) {
+            match names.mapped(name, &folders) {
+                Some(Mapped { url: Some(url), by_name }) => return Ok(Led { url, by_name }),
+                Some(Mapped { url: None, .. }) => {
+                    return Err(format!("the import map leads {:?} nowhere", text::cut(specifier, SHOWN)));
+                }
                 None => {}
             }
         }
-        url.ok_or_else(|| format!("{specifier:?} is neither an address nor in an import map: no browser can load it"))
+        let url = url.map(|url| Led { url, by_name: false });
+        url.ok_or_else(|| {
+            let specifier = text::cut(specifier, SHOWN);
+            format!("{specifier:?} is neither an address nor in an import map: no browser can load it")
+        })
+    }
+}
+
+impl ImportMap {
+    /// The scopes that a script is in, the closest first.
+    fn scopes_of<'m>(&'m self, base: &'m str) -> impl Iterator<Item = &'m Names> {
+        let above = if self.scopes.is_empty() { Vec::new() } else { folders(base, &self.hasher) };
+        let above = above.into_iter().rev().filter(|(_, hash)| self.scope_folders.contains(hash));
+        let own = self.scopes.get(base).filter(|_| !base.ends_with('/'));
+        own.into_iter().chain(above.filter_map(|(end, _)| self.scopes.get(&base[..end])))
     }
 }
 
@@ -104,21 +185,6 @@ fn addresses(part: Option<&Map<String, Value>>, base: &Url) -> impl Iterator<Ite
 fn as_url(specifier: &str, base: &Url) -> Option<Url> {
     let is_relative = ["/", "./", "../"].iter().any(|start| specifier.starts_with(start));
     if is_relative { base.join(specifier).ok() } else { Url::parse(specifier).ok() }
-}
-
-/// What a map says of a name: the very name, or the longest folder in front of it.
-fn mapped(map: &HashMap<String, Option<Url>>, name: &str, is_bare: bool) -> Option<Option<Url>> {
-    if let Some(found) = map.get(name) {
-        return Some(found.clone());
-    }
-    let is_special = ["http:", "https:", "file:"].iter().any(|scheme| name.starts_with(scheme));
-    if !is_bare && !is_special {
-        return None;
-    }
-    let slashes = name.match_indices('/').map(|(at, _)| &name[..=at]);
-    let folder = slashes.rev().find(|folder| folder.len() < name.len() && map.contains_key(*folder))?;
-    let address = map.get(folder)?.as_ref();
-    Some(address.and_then(|address| address.join(&name[folder.len()..]).ok()))
 }
 
 #[cfg(test)]
@@ -153,14 +219,29 @@ mod tests {
         ] {
             let found = map.resolve(specifier, &Url::parse(base).unwrap());
             match wanted {
-                Ok(url) => assert_eq!(found.unwrap().as_str(), url, "{specifier}"),
+                Ok(url) => assert_eq!(found.unwrap().url.as_str(), url, "{specifier}"),
                 Err(piece) => {
                     assert!(found.as_ref().is_err_and(|error| error.contains(piece)), "{specifier}: {found:?}");
                 }
             }
         }
-        assert_eq!(map.modules().count(), 4);
+        assert!(map.resolve("react", &page).unwrap().by_name && !map.resolve("lib/a.js", &page).unwrap().by_name);
         assert_eq!(map.integrity(&Url::parse("https://example.com/vendor/react.js").unwrap()), "sha256-x");
+    }
+
+    #[test]
+    fn long_specifiers_are_looked_up_in_linear_time() {
+        let page = Url::parse("https://example.com/").unwrap();
+        let mut map = ImportMap::default();
+        map.add(r#"{"imports": {"x/": "/x/", "0/a/a/": "/a/"}, "scopes": {"/": {"y/": "/y/"}}}"#, &page).unwrap();
+        let tail = "a/".repeat(4000);
+        let began = std::time::Instant::now();
+        for index in 1..200 {
+            assert!(map.resolve(&format!("{index}/{tail}"), &page).is_err());
+        }
+        assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
+        assert!(map.resolve(&format!("0/{tail}b.js"), &page).unwrap().url.as_str().ends_with("/a/b.js"));
+        assert!(map.resolve(&"a".repeat(8193), &page).unwrap_err().contains("longer than the 8192"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod import_map;
 mod integrity;
 mod page;
 mod policy;
+mod resolve;
 mod script;
 mod skew;
 mod sniff;
@@ -118,7 +119,7 @@ async fn one(fetch: &Fetch<'_>, request: &Request, expect: &Expect, end: End) ->
 
 /// What is to be said of a page of which too little was loaded to have been seen to work.
 fn too_few(assets: &Loaded, min_assets: Option<usize>, page: &Url) -> Option<Observation> {
-    let (loaded, foreign) = (assets.good, assets.foreign);
+    let (loaded, foreign) = (assets.needed, assets.foreign);
     let note = |status, detail: String| Some(Observation::note("assets", status, detail));
     if let Some(least) = min_assets {
         let detail = format!("{loaded} loaded, want at least {least} (min_assets){}", others(foreign));

@@ -37,6 +37,13 @@ impl<T> Several<T> {
         self.count += 1;
     }
 
+    /// Takes over others, each made into what is kept here.
+    pub(super) fn extend<O>(&mut self, others: Several<O>, kept: impl FnMut(O) -> T) {
+        let count = self.count + others.count;
+        others.shown.into_iter().map(kept).for_each(|thing| self.add(thing));
+        self.count = count;
+    }
+
     /// How many are not named.
     pub(super) fn more(&self) -> usize {
         self.count - self.shown.len()
@@ -104,6 +111,9 @@ pub(super) fn read(answer: &Answer, most: usize, stop: &Stop) -> Result<Page, Ca
         None => None,
     };
     let mut reader = Reader::new(answer, charset, most);
+    if let Some(value) = answer.header("refresh") {
+        reader.refresh(&value);
+    }
     let is_whole = reader.read(body, stop);
     if !is_whole {
         return Err("time ran out while the page was read".into());
@@ -116,6 +126,14 @@ pub(super) fn read(answer: &Answer, most: usize, stop: &Stop) -> Result<Page, Ca
     }
     let is_garbled = charset == Some(Charset::Utf8) && std::str::from_utf8(body).is_err();
     let mut page = reader.finish();
+    if media_type == "application/xhtml+xml" {
+        let why =
+            "it is XHTML, and whether it is well-formed was not looked at: where it is not, browsers show an error";
+        page.warnings.push(("page", why.into()));
+    }
+    if let Some(at) = body.iter().position(|byte| *byte == 0) {
+        page.warnings.push(("page", format!("byte {at} of it is NUL, which no page in text holds")));
+    }
     if is_garbled {
         page.warnings.push(("page", "it is labelled UTF-8 and is not: some of its text is garbled".into()));
     }
@@ -249,6 +267,14 @@ mod tests {
             "<body><script src=' /x.js\n'></script>",
             "<link rel='modulepreload' href=/x.js>",
             "<p title=\"'\"><script src=/x.js></script>",
+            "<svg><script href=/x.js></script></svg>",
+            "<svg><script xlink:href=/x.js /></svg>",
+            "<svg><div><script src=/x.js></script>",
+            "<svg><p><textarea><script src=/no.js></textarea><script src=/x.js></script>",
+            "<svg></p><template><script src=/no.js></script></template><script src=/x.js></script>",
+            "<svg><foreignObject><textarea><script src=/no.js></script></textarea></foreignObject></svg><script src=/x.js></script>",
+            "<svg><foreignObject><style>a{content:\"<script src=/no.js>\"}</style></foreignObject></svg><script src=/x.js></script>",
+            "<svg><desc><template><script src=/no.js></script></template></desc></svg><script src=/x.js></script>",
         ] {
             assert_eq!(found(html), [("https://example.com/x.js".to_owned(), AssetKind::Script)], "{html}");
         }
@@ -261,6 +287,10 @@ mod tests {
         let html = "<script src=a.js></script><base href=//cdn.example.net/y/><script src=x.js></script>";
         assert_eq!(page(html).foreign.shown[0].1.as_str(), "https://cdn.example.net/y/x.js");
         assert_eq!(found(html)[0].0, "https://example.com/app/a.js");
+        assert_eq!(
+            found("<base href='http://['><base href=/third/><script src=x.js></script>")[0].0,
+            "https://example.com/app/x.js"
+        );
         assert_eq!(found("<base href='data:x,y'><script src=x.js></script>")[0].0, "https://example.com/app/x.js");
     }
 
@@ -272,6 +302,39 @@ mod tests {
             warnings.len() == 1 && warnings[0].1.contains("1 of its assets at an address that only"),
             "{warnings:?}"
         );
+    }
+
+    #[test]
+    fn what_is_not_looked_at_is_warned_of() {
+        for (html, wanted) in [
+            ("<meta http-equiv=refresh content='0; url=/gone'>", Some("goes on to /gone by itself")),
+            ("<meta http-equiv=Refresh content=\"1;URL='https://example.net/x'\">", Some("https://example.net/x")),
+            ("<meta http-equiv=refresh content=0>", None),
+            ("<meta http-equiv=refresh content='0; url=/app/'>", None),
+            ("<meta http-equiv=refresh content='1800; url=/logout'>", None),
+            ("<iframe srcdoc='<script src=/x.js></script>'></iframe>", Some("srcdoc")),
+            ("<frameset><frame src=/x></frameset>", Some("a frameset")),
+            ("<script type=importmap src=/map.json></script>", Some("ignore its import map")),
+        ] {
+            let warnings = page(html).warnings;
+            let holds = match wanted {
+                Some(piece) => warnings.len() == 1 && warnings[0].1.contains(piece),
+                None => warnings.is_empty(),
+            };
+            assert!(holds, "{html}: {warnings:?}");
+        }
+        let nul = format!("<!doctype html><p>{}\0", " ".repeat(5000));
+        let page = read(&answered("text/html", nul.as_bytes()), 100, &Stop::never()).unwrap();
+        assert!(page.warnings[0].1.contains("is NUL"), "{:?}", page.warnings);
+    }
+
+    #[test]
+    fn elements_of_xml_close_themselves() {
+        let xml =
+            "<html xmlns='http://www.w3.org/1999/xhtml'><script src='/a.js'/><style/><script src='/m.js'/></html>";
+        let page = read(&answered("application/xhtml+xml", xml.as_bytes()), 100, &Stop::never()).unwrap();
+        assert_eq!(page.assets.len(), 2);
+        assert!(page.warnings[0].1.contains("XHTML"), "{:?}", page.warnings);
     }
 
     #[test]

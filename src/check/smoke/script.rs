@@ -3,6 +3,10 @@
 //!
 //! `import(…)` is not followed: whether it ever runs, only running the script tells.
 
+use std::collections::HashSet;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+
 use super::asset::AssetKind;
 use super::sniff::without_mark;
 
@@ -14,44 +18,51 @@ pub(super) struct Import {
     pub(super) kind: AssetKind,
 }
 
-/// What a script imports.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Imports {
-    pub(super) found: Vec<Import>,
-    /// Why the rest was not looked at.
-    pub(super) unclear: Option<&'static str>,
-}
-
 /// The most imports of one script.
 const MOST: usize = 2000;
 
 /// How many bytes may be looked at more than once: a slash that turns out to be a division, a word that is no import.
 const BUDGET: usize = 4 << 20;
 
-/// The static imports of a module script, each once.
-pub(super) fn imports(source: &[u8]) -> Imports {
+/// Passes on the static imports of a module script, each once; with why the rest was not looked at.
+pub(super) fn imports(source: &[u8], mut found: impl FnMut(Import)) -> Option<&'static str> {
     let source = without_mark(source);
     let mut scanner = Scanner { text: source, at: 0, open: Vec::new(), before: Before::Start, spent: 0, last: *b"  " };
-    let mut seen = std::collections::HashSet::new();
-    let mut found = Vec::new();
+    let mut seen = Seen::default();
     if source.starts_with(b"#!") {
         scanner.line();
     }
-    let unclear = loop {
+    loop {
         match scanner.next() {
-            Next::End => break None,
-            Next::Unclear(why) => break Some(why),
-            Next::Import(import) => {
-                if found.len() == MOST {
-                    break Some("it imports more than is followed");
-                }
-                if seen.insert(import.specifier.clone()) {
-                    found.push(import);
-                }
-            }
+            Next::End => return None,
+            Next::Unclear(why) => return Some(why),
+            Next::Import(import) => match seen.add(&import) {
+                Ok(true) => found(import),
+                Ok(false) => {}
+                Err(why) => return Some(why),
+            },
         }
-    };
-    Imports { found, unclear }
+    }
+}
+
+/// Which imports were seen. Hashes: together they can be as long as the script.
+#[derive(Default)]
+struct Seen {
+    hashes: HashSet<u64>,
+    hasher: RandomState,
+}
+
+impl Seen {
+    /// Whether one is new.
+    ///
+    /// # Errors
+    /// There are too many.
+    fn add(&mut self, import: &Import) -> Result<bool, &'static str> {
+        if self.hashes.len() == MOST {
+            return Err("it imports more than is followed");
+        }
+        Ok(self.hashes.insert(self.hasher.hash_one((&import.specifier, import.kind))))
+    }
 }
 
 enum Next {
@@ -219,6 +230,7 @@ impl Scanner<'_> {
         let mut at = start;
         loop {
             match self.text.get(at)? {
+                b'\\' if self.text[at..].starts_with(b"\\\r\n") => at += 3,
                 b'\\' => at += 2,
                 b'\n' => return None,
                 byte if *byte == quote => break,
@@ -319,10 +331,21 @@ impl Scanner<'_> {
     /// Behind `import`: `"x"`, or names and `from "x"`.
     fn import(&mut self) -> Option<Import> {
         self.blank();
+        let is_source = self.is_source();
         if !matches!(self.peek(0), b'"' | b'\'') {
             self.clause()?;
         }
-        self.specifier()
+        let import = self.specifier()?;
+        Some(if is_source { Import { kind: AssetKind::Wasm, ..import } } else { import })
+    }
+
+    /// Whether `source x from "y"` follows, where `source` is no name itself.
+    fn is_source(&self) -> bool {
+        let Some(rest) = self.text[self.at..].strip_prefix(b"source") else { return false };
+        let name = rest.trim_ascii_start();
+        let length = name.iter().take_while(|byte| is_word(**byte)).count();
+        let is_from = &name[..length] == b"from" && !name[length..].trim_ascii_start().starts_with(b"from");
+        name.len() < rest.len() && length > 0 && !is_from
     }
 
     /// Behind `export`: `* from "x"`, `* as y from "x"`, `{…} from "x"`.
@@ -434,21 +457,84 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'#' | b'@' | 0x80..)
 }
 
-/// A string's text without its simplest escapes; what has others is no address anyway.
+/// What a string of a script means: <https://tc39.es/ecma262/#sec-literals-string-literals>.
 fn unescaped(raw: &str) -> String {
+    let mut units: Vec<u16> = Vec::with_capacity(raw.len());
+    let mut rest = raw;
+    let add = |units: &mut Vec<u16>, c: char| units.extend_from_slice(c.encode_utf16(&mut [0; 2]));
+    while let Some(c) = rest.chars().next() {
+        rest = &rest[c.len_utf8()..];
+        if c != '\\' {
+            add(&mut units, c);
+            continue;
+        }
+        let Some(escape) = rest.chars().next() else { break };
+        rest = &rest[escape.len_utf8()..];
+        // How many hexadecimal digits follow, and how much is skipped in front of them and behind.
+        let digits = match escape {
+            'x' => Some((0, 2)),
+            'u' if rest.starts_with('{') => rest.find('}').map(|end| (1, end - 1)),
+            'u' => Some((0, 4)),
+            _ => None,
+        };
+        let hex = |(skipped, length): (usize, usize)| rest.get(skipped..skipped + length);
+        let code = digits.and_then(hex).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+        if let (Some((skipped, length)), Some(code)) = (digits, code) {
+            rest = &rest[2 * skipped + length..];
+            match (u16::try_from(code), char::from_u32(code)) {
+                // It may be half of a pair.
+                (Ok(unit), _) => units.push(unit),
+                (Err(_), c) => c.into_iter().for_each(|c| add(&mut units, c)),
+            }
+            continue;
+        }
+        match escape {
+            'n' => add(&mut units, '\n'),
+            't' => add(&mut units, '\t'),
+            'r' => add(&mut units, '\r'),
+            'b' => add(&mut units, '\u{8}'),
+            'f' => add(&mut units, '\u{c}'),
+            'v' => add(&mut units, '\u{b}'),
+            '0' => add(&mut units, '\0'),
+            // The line goes on.
+            '\r' => rest = rest.strip_prefix('\n').unwrap_or(rest),
+            '\n' | '\u{2028}' | '\u{2029}' => {}
+            other => add(&mut units, other),
+        }
+    }
+    String::from_utf16_lossy(&units)
+}
+
+/// What a string of a style sheet means: <https://drafts.csswg.org/css-syntax/#consume-escaped-code-point>.
+fn sheet_unescaped(raw: &str) -> String {
     let mut text = String::with_capacity(raw.len());
-    let mut chars = raw.chars();
-    while let Some(c) = chars.next() {
-        text.extend(if c == '\\' { chars.next() } else { Some(c) });
+    let mut rest = raw;
+    while let Some(c) = rest.chars().next() {
+        rest = &rest[c.len_utf8()..];
+        if c != '\\' {
+            text.push(c);
+            continue;
+        }
+        let digits = rest.bytes().take(6).take_while(u8::is_ascii_hexdigit).count();
+        if digits > 0 {
+            let code = u32::from_str_radix(&rest[..digits], 16).ok().and_then(char::from_u32);
+            text.push(code.unwrap_or(char::REPLACEMENT_CHARACTER));
+            rest = &rest[digits..];
+            rest = rest.strip_prefix(|c: char| c.is_ascii_whitespace()).unwrap_or(rest);
+        } else if let Some(c) = rest.chars().next() {
+            rest = &rest[c.len_utf8()..];
+            text.extend(Some(c).filter(|c| !matches!(c, '\n' | '\r')));
+        }
     }
     text
 }
 
-/// The addresses that a style sheet imports: its `@import` rules stand in front of all others.
-pub(super) fn sheet_imports(source: &[u8]) -> Imports {
+/// Passes on the addresses that a style sheet imports, each once: its `@import` rules stand in front of all others. With why
+/// the rest was not looked at.
+pub(super) fn sheet_imports(source: &[u8], mut found: impl FnMut(Import)) -> Option<&'static str> {
     let mut scanner =
         Scanner { text: without_mark(source), at: 0, open: Vec::new(), before: Before::Start, spent: 0, last: *b"  " };
-    let mut found = Vec::new();
+    let mut seen = Seen::default();
     loop {
         scanner.sheet_blank();
         let rest = &scanner.text[scanner.at..];
@@ -457,20 +543,24 @@ pub(super) fn sheet_imports(source: &[u8]) -> Imports {
                 && !rest.get(name.len()).is_some_and(|byte| is_word(*byte) || *byte == b'-')
         };
         if is(b"@import") {
-            if found.len() == MOST {
-                return Imports { found, unclear: Some("it imports more than is followed") };
-            }
             scanner.at += b"@import".len();
             scanner.sheet_blank();
             let specifier = scanner.sheet_address().filter(|address| !address.is_empty());
-            found.extend(specifier.map(|specifier| Import { specifier, kind: AssetKind::StyleSheet }));
+            if let Some(specifier) = specifier {
+                let import = Import { specifier, kind: AssetKind::StyleSheet };
+                match seen.add(&import) {
+                    Ok(true) => found(import),
+                    Ok(false) => {}
+                    Err(why) => return Some(why),
+                }
+            }
         } else if !is(b"@charset") && !is(b"@layer") {
-            return Imports { found, unclear: None };
+            return None;
         }
         let rest = &scanner.text[scanner.at..];
         match rest.iter().position(|byte| matches!(byte, b';' | b'{')) {
             Some(end) if rest[end] == b';' => scanner.at += end + 1,
-            _ => return Imports { found, unclear: None },
+            _ => return None,
         }
     }
 }
@@ -510,7 +600,7 @@ impl Scanner<'_> {
         } else {
             return None;
         };
-        Some(unescaped(&String::from_utf8_lossy(&raw)))
+        Some(sheet_unescaped(&String::from_utf8_lossy(&raw)))
     }
 }
 
@@ -518,10 +608,16 @@ impl Scanner<'_> {
 mod tests {
     use super::*;
 
+    fn all(source: &str) -> (Vec<Import>, Option<&'static str>) {
+        let mut found = Vec::new();
+        let unclear = imports(source.as_bytes(), |import| found.push(import));
+        (found, unclear)
+    }
+
     fn found(source: &str) -> Vec<String> {
-        let imports = imports(source.as_bytes());
-        assert_eq!(imports.unclear, None, "{source}");
-        imports.found.into_iter().map(|import| import.specifier).collect()
+        let (found, unclear) = all(source);
+        assert_eq!(unclear, None, "{source}");
+        found.into_iter().map(|import| import.specifier).collect()
     }
 
     #[test]
@@ -544,7 +640,11 @@ mod tests {
             ("\u{feff}/*! licence */import './a.js'", &["./a.js"]),
             ("import './a.js'; import './a.js'", &["./a.js"]),
             ("import 'a' with { type: 'json' }; import './b.js'", &["a", "./b.js"]),
-            ("import './\\u002e/x.js'", &["./u002e/x.js"]),
+            (r"import './\u002e/x.js'", &["././x.js"]),
+            (r"import './\x61\u0062\u{63}\ud83d\ude00.js'", &["./abc😀.js"]),
+            ("import './a\\\r\n.js'; import './b\\\n.js'", &["./a.js", "./b.js"]),
+            ("import source w from './w.wasm'; import defer * as d from './d.js'", &["./w.wasm", "./d.js"]),
+            ("import source from './a.js'; import source, {b} from './b.js'", &["./a.js", "./b.js"]),
             ("const a = 1\nimport './late.js'\nfoo()", &["./late.js"]),
             ("a() // see b.\nimport './a.js' /* or c. */\nexport * from './b.js'", &["./a.js", "./b.js"]),
             ("f(...x);import './a.js'", &["./a.js"]),
@@ -594,9 +694,9 @@ mod tests {
         for source in
             ["import './a.js'; const s = 'open", "import './a.js'; `open", "import './a.js'; )", "import './a.js'; {"]
         {
-            let imports = imports(source.as_bytes());
-            assert!(imports.unclear.is_some(), "{source}");
-            assert_eq!(imports.found.len(), 1, "{source}");
+            let (found, unclear) = all(source);
+            assert!(unclear.is_some(), "{source}");
+            assert_eq!(found.len(), 1, "{source}");
         }
     }
 
@@ -606,28 +706,30 @@ mod tests {
         for piece in ["/[", "import ", "import{", "(", "`${", "export{a", "/*/", "a/", "<!--", "import a,", "'\\"] {
             let source = piece.repeat(most / piece.len());
             let began = std::time::Instant::now();
-            let _ = imports(source.as_bytes());
-            let _ = sheet_imports(source.as_bytes());
+            let _ = imports(source.as_bytes(), drop);
+            let _ = sheet_imports(source.as_bytes(), drop);
             assert!(began.elapsed() < std::time::Duration::from_secs(5), "{piece}: {:?}", began.elapsed());
         }
     }
 
     #[test]
-    fn attributes_say_what_is_imported() {
-        let kinds =
-            |source: &str| imports(source.as_bytes()).found.into_iter().map(|import| import.kind).collect::<Vec<_>>();
+    fn attributes_and_phases_say_what_is_imported() {
+        let kinds = |source: &str| all(source).0.into_iter().map(|import| import.kind).collect::<Vec<_>>();
         assert_eq!(
             kinds(
                 "import a from './a.json' with {type:'json'};import b from './b.css' assert { type: \"css\" };import './c.js'"
             ),
             [AssetKind::Json, AssetKind::StyleSheet, AssetKind::Script]
         );
+        assert_eq!(kinds("import source w from './w.wasm'"), [AssetKind::Wasm]);
     }
 
     #[test]
     fn style_sheets_import_in_front_of_their_rules() {
         let found = |source: &str| {
-            sheet_imports(source.as_bytes()).found.into_iter().map(|import| import.specifier).collect::<Vec<_>>()
+            let mut found = Vec::new();
+            let _ = sheet_imports(source.as_bytes(), |import| found.push(import.specifier));
+            found
         };
         for (source, wanted) in [
             (
@@ -635,6 +737,7 @@ mod tests {
                 &["a.css", "b.css", "c.css"][..],
             ),
             ("@charset \"utf-8\"; /* c */ @layer a, b; @IMPORT 'a.css';", &["a.css"]),
+            (r"@import '\61 .css'; @import url(b\.css);", &["a.css", "b.css"]),
             ("body{} @import 'late.css';", &[]),
             ("/* @import 'a.css'; */", &[]),
             ("@layer a { } @import 'late.css';", &[]),

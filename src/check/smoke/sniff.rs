@@ -7,6 +7,26 @@ pub(super) fn without_mark(body: &[u8]) -> &[u8] {
     body.strip_prefix(BOM).unwrap_or(body)
 }
 
+/// A body without what a script's and a page's readers skip in front: white space of any kind, and byte order marks.
+fn without_blanks(mut body: &[u8]) -> &[u8] {
+    loop {
+        let (first, rest) = match body {
+            [first, rest @ ..] if first.is_ascii() => (char::from(*first), rest),
+            _ => {
+                let start = &body[..body.len().min(4)];
+                let Some(first) = start.utf8_chunks().next().and_then(|chunk| chunk.valid().chars().next()) else {
+                    return body;
+                };
+                (first, &body[first.len_utf8()..])
+            }
+        };
+        if !first.is_whitespace() && first != '\u{feff}' {
+            return body;
+        }
+        body = rest;
+    }
+}
+
 /// What the first bytes say of a body that is not text as it came.
 pub(super) fn magic(body: &[u8]) -> Option<&'static str> {
     const MAGIC: [(&[u8], &str); 8] = [
@@ -24,7 +44,7 @@ pub(super) fn magic(body: &[u8]) -> Option<&'static str> {
 
 /// What a body of markup is, in place of a script or a style sheet. Comments and an XML declaration may stand in front.
 pub(super) fn markup(body: &[u8]) -> Option<&'static str> {
-    let mut rest = without_mark(body).trim_ascii_start();
+    let mut rest = without_blanks(body);
     loop {
         let end = if rest.starts_with(b"<!--") {
             find(&rest[4..], b"-->").map(|at| at + 7)
@@ -33,7 +53,7 @@ pub(super) fn markup(body: &[u8]) -> Option<&'static str> {
         } else {
             break;
         };
-        rest = rest[end?..].trim_ascii_start();
+        rest = without_blanks(&rest[end?..]);
     }
     let inside = rest.strip_prefix(b"<")?;
     let word: Vec<u8> = inside.iter().take(16).take_while(|b| is_name(**b)).map(u8::to_ascii_lowercase).collect();
@@ -133,19 +153,89 @@ pub(super) fn is_json_value(body: &[u8]) -> bool {
     serde_json::from_slice::<serde::de::IgnoredAny>(without_mark(body)).is_ok()
 }
 
-/// Whether a body begins with two words side by side, as a sentence does and a script cannot: `Not Found`.
-pub(super) fn is_sentence(body: &[u8]) -> bool {
+/// What a body can be that is labelled as a script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Script {
+    Runs,
+    /// It is one, and does nothing; with what it is.
+    Idle(&'static str),
+    /// It is none: every browser says that its syntax is wrong.
+    Broken,
+}
+
+/// Looks at how a body begins, comments aside.
+pub(super) fn script(body: &[u8]) -> Script {
+    let start = without_blanks(body);
+    let mut text = without_blanks(start.strip_prefix(b"#!").map_or(start, after_line));
+    let is_bare = text.is_empty();
+    loop {
+        let rest = match text {
+            [b'/', b'/', ..] | [b'<', b'!', b'-', b'-', ..] | [b'-', b'-', b'>', ..] => after_line(text),
+            [b'/', b'*', rest @ ..] => match find(rest, b"*/") {
+                Some(end) => &rest[end + 2..],
+                None => return Script::Broken,
+            },
+            _ => break,
+        };
+        text = without_blanks(rest);
+    }
+    let Some(first) = text.first() else {
+        return if is_bare { Script::Runs } else { Script::Idle("nothing but comments") };
+    };
+    // Placeholders of templates, and what stands in front of markup, of PHP and of a merge that failed.
+    if matches!(first, b'<' | b'>' | b'%' | b'=' | b'*' | b'&' | b'|' | b'?' | b',' | b'.' | b':' | b')' | b']' | b'}')
+        && !text.starts_with(b"...")
+        && !(text[0] == b'.' && text.get(1).is_some_and(u8::is_ascii_digit))
+    {
+        return Script::Broken;
+    }
+    if is_sentence(text) || is_status(text) || text.starts_with(b"{{") {
+        return Script::Broken;
+    }
+    match literal(text.trim_ascii_end()) {
+        Some("use strict" | "use client" | "use server") | None => Script::Runs,
+        Some(_) => Script::Idle("one value alone"),
+    }
+}
+
+fn after_line(text: &[u8]) -> &[u8] {
+    text.iter().position(|byte| matches!(byte, b'\n' | b'\r')).map_or(b"", |end| &text[end..])
+}
+
+/// The text of a lone string, or of `null` and its like.
+fn literal(text: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(text).ok()?.trim_end_matches(';').trim_end();
+    if matches!(text, "null" | "true" | "false" | "undefined") {
+        return Some(text);
+    }
+    let quote = text.chars().next().filter(|first| matches!(first, '"' | '\'' | '`'))?;
+    let inside = text.strip_prefix(quote)?.strip_suffix(quote)?;
+    (!inside.contains([quote, '\\', '\n'])).then_some(inside)
+}
+
+/// Whether a body begins as `404: …` does: a number is no label.
+fn is_status(text: &[u8]) -> bool {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    digits > 0 && text[digits..].trim_ascii_start().starts_with(b":")
+}
+
+/// Whether a text begins with two words side by side, as a sentence does and a script cannot: `Not Found`; or names an
+/// error, and goes on in words: `Error: file not found`.
+fn is_sentence(text: &[u8]) -> bool {
     /// A word of JavaScript that another word may follow.
     const LEADING: &[&[u8]] = &[
         b"async",
         b"await",
+        b"case",
         b"class",
         b"const",
+        b"default",
         b"delete",
         b"do",
         b"else",
         b"enum",
         b"export",
+        b"for",
         b"function",
         b"import",
         b"let",
@@ -158,17 +248,22 @@ pub(super) fn is_sentence(body: &[u8]) -> bool {
         b"var",
         b"void",
         b"yield",
-        b"for",
     ];
-    let text = without_mark(body).trim_ascii_start();
     let word = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
     let first = word(text);
+    if first == 0 {
+        return false;
+    }
     let rest = &text[first..];
-    let blanks = rest.iter().take_while(|byte| **byte == b' ').count();
+    if let Some(rest) = rest.strip_prefix(b":") {
+        // Behind a label.
+        return is_sentence(&rest[rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count()..]);
+    }
+    let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     let second = &rest[blanks..];
     let second = &second[..word(second)];
-    let joins = matches!(second, b"in" | b"of" | b"instanceof");
-    first > 0 && blanks > 0 && !second.is_empty() && !joins && !LEADING.contains(&&text[..first])
+    let joins = matches!(second, b"in" | b"of" | b"instanceof" | b"as" | b"from");
+    blanks > 0 && !second.is_empty() && !joins && !LEADING.contains(&&text[..first])
 }
 
 /// Whether a style sheet holds something besides comments, and not one rule.
@@ -181,7 +276,22 @@ pub(super) fn is_without_rule(body: &[u8]) -> bool {
         let Some(end) = find(&rest[at + 2..], b"*/") else { return false };
         rest = &rest[at + 2 + end + 2..];
     }
-    !rest.trim_ascii().is_empty() && !rest.iter().any(|byte| matches!(byte, b'{' | b'@'))
+    !rest.trim_ascii().is_empty() && (!rest.iter().any(|byte| matches!(byte, b'{' | b'@')) || is_message(rest))
+}
+
+/// Whether a body that has a brace is still none of rules: `404: {"x":1}` begins with a number, and in `Error { not found }`
+/// nothing is declared.
+fn is_message(body: &[u8]) -> bool {
+    let text = without_blanks(body);
+    if text.first().is_some_and(u8::is_ascii_digit) {
+        return true;
+    }
+    let Some(open) = text.iter().position(|byte| *byte == b'{') else { return false };
+    let block = &text[open + 1..];
+    let Some(close) = block.iter().position(|byte| *byte == b'}') else { return false };
+    let (inside, behind) = (block[..close].trim_ascii(), block[close + 1..].trim_ascii());
+    let is_text = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'.' | b',' | b'\'' | b'"' | b'-');
+    !text.starts_with(b"@") && behind.is_empty() && !inside.is_empty() && inside.iter().all(is_text)
 }
 
 /// Where a short piece begins.
@@ -201,7 +311,8 @@ pub(super) fn find(text: &[u8], piece: &[u8]) -> Option<usize> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Charset {
     Utf8,
-    /// Each byte is a character: ISO 8859-1 and windows-1252, which browsers take for the same.
+    /// Each byte is a character, and those of ASCII are what they are there: windows-1252 and the others of its kind. What the
+    /// other bytes are does not matter here.
     Latin1,
 }
 
@@ -218,6 +329,7 @@ impl Charset {
             }
             "us-ascii" | "ascii" | "ansi_x3.4-1968" | "iso-8859-1" | "iso8859-1" | "iso_8859-1" | "iso88591"
             | "latin1" | "l1" | "windows-1252" | "cp1252" | "x-cp1252" => Ok(Self::Latin1),
+            label if is_single_byte(label) => Ok(Self::Latin1),
             _ => Err(format!("in the charset {label:?}, which is not read; want UTF-8")),
         }
     }
@@ -229,6 +341,43 @@ impl Charset {
             Self::Latin1 => bytes.iter().map(|byte| char::from(*byte)).collect(),
         }
     }
+}
+
+/// Whether a label is of another encoding in which each byte is a character: <https://encoding.spec.whatwg.org/#names-and-labels>.
+fn is_single_byte(label: &str) -> bool {
+    const ISO: [&str; 14] = ["2", "3", "4", "5", "6", "7", "8", "8-i", "9", "10", "13", "14", "15", "16"];
+    const OTHERS: [&str; 23] = [
+        "cp866",
+        "ibm866",
+        "866",
+        "koi8-r",
+        "koi8",
+        "koi8_r",
+        "cskoi8r",
+        "koi8-u",
+        "koi8-ru",
+        "macintosh",
+        "mac",
+        "x-mac-roman",
+        "x-mac-cyrillic",
+        "x-mac-ukrainian",
+        "latin2",
+        "latin3",
+        "latin4",
+        "latin5",
+        "latin6",
+        "l2",
+        "l9",
+        "cyrillic",
+        "greek",
+    ];
+    let windows = ["windows-", "cp", "x-cp"].iter().find_map(|start| label.strip_prefix(start));
+    let iso = ["iso-8859-", "iso8859-", "iso_8859-"].iter().find_map(|start| label.strip_prefix(start));
+    windows.is_some_and(|page| {
+        matches!(page, "874" | "1250" | "1251" | "1252" | "1253" | "1254" | "1255" | "1256" | "1257" | "1258")
+    }) || iso.is_some_and(|part| ISO.contains(&part) || part == "11")
+        || label == "tis-620"
+        || OTHERS.contains(&label)
 }
 
 /// The value of a Content-Type's charset parameter.
@@ -256,6 +405,7 @@ mod tests {
             ("<app-root></app-root>", Some("an HTML page")),
             ("<?xml version='1.0'?><Error><Code>NoSuchKey</Code></Error>", Some("XML")),
             ("<svg xmlns='x'/>", Some("XML")),
+            ("\u{feff}\u{feff}\u{a0}\u{2028}<!doctype html>", Some("an HTML page")),
             ("console.log('<html>')", None),
             ("<!-- hidden from old browsers\nrun()\n//-->", None),
             ("<!--\nrun()", None),
@@ -268,20 +418,50 @@ mod tests {
 
     #[test]
     fn what_cannot_be_a_script_is_known() {
+        use Script::{Broken, Idle, Runs};
+        let (comments, value) = (Idle("nothing but comments"), Idle("one value alone"));
         for (body, wanted) in [
-            ("Not Found", true),
-            ("404 page not found\n", true),
-            ("no healthy upstream", true),
-            ("var a = 1", false),
-            ("export const app = 1;", false),
-            ("async function x() {}", false),
-            ("a in b", false),
-            ("a\nb", false),
-            ("/* c */ x()", false),
-            ("1", false),
-            ("\"use strict\";", false),
+            ("Not Found", Broken),
+            ("404 page not found\n", Broken),
+            ("404: Not Found", Broken),
+            ("404: {}", Broken),
+            ("Error: file not found", Broken),
+            ("no healthy upstream", Broken),
+            ("// build 7\nNot Found", Broken),
+            ("<?php echo 1;", Broken),
+            ("<% %><html>", Broken),
+            ("<!-- x <html>", comments),
+            ("<<<<<<< HEAD\nrun()", Broken),
+            ("{{ url }} not", Broken),
+            ("{% block x %}", Runs),
+            ("%PUBLIC_URL%", Broken),
+            ("/* cut", Broken),
+            ("\u{feff}\u{feff}\u{a0}<!doctype html>", Broken),
+            ("/* x */", comments),
+            ("// build", comments),
+            ("\"Not Found\"", value),
+            ("null", value),
+            ("'use strict';", Runs),
+            ("\"a\".concat(\"b\")", Runs),
+            ("\n", Runs),
+            ("#!/usr/bin/env node\nrun()", Runs),
+            ("<!--\nrun()\n-->", Runs),
+            ("<!-- hidden\nrun()\n//-->", Runs),
+            ("/x/.test(y)", Runs),
+            ("a: for (;;) break a", Runs),
+            ("a: b", Runs),
+            ("var a = 1", Runs),
+            ("export const app = 1;", Runs),
+            ("async function x() {}", Runs),
+            ("a in b", Runs),
+            ("a\nb", Runs),
+            ("/* c */ x()", Runs),
+            ("/*! x */(()=>{})()", Runs),
+            ("1", Runs),
+            ("{x}", Runs),
+            ("~function(){}()", Runs),
         ] {
-            assert_eq!(is_sentence(body.as_bytes()), wanted, "{body}");
+            assert_eq!(script(body.as_bytes()), wanted, "{body}");
         }
         for (body, wanted) in [
             ("{\"detail\":\"Not Found\"}", true),
@@ -302,6 +482,12 @@ mod tests {
             ("/* a */ /* b */ a{}", false),
             ("/* a */ oops", true),
             ("@import \"x\";", false),
+            ("Error { not found }", true),
+            ("404: {\"x\":1}", true),
+            ("a{}", false),
+            ("a{b:c}", false),
+            ("a{&b{c:d}}", false),
+            ("@media print{a{b:c}}", false),
             ("", false),
         ] {
             assert_eq!(is_without_rule(body.as_bytes()), wanted, "{body}");
@@ -315,6 +501,14 @@ mod tests {
             ("text/html;Charset=\"UTF-8\"", Some(Ok(Charset::Utf8))),
             ("text/html; x=y; charset=ISO-8859-1", Some(Ok(Charset::Latin1))),
             ("text/html; charset=utf-16le", Some(Err("in the charset \"utf-16le\", which is not read; want UTF-8"))),
+            ("text/html; charset=windows-1251", Some(Ok(Charset::Latin1))),
+            ("text/html; charset=iso-8859-2", Some(Ok(Charset::Latin1))),
+            ("text/html; charset=ISO-8859-15", Some(Ok(Charset::Latin1))),
+            ("text/html; charset=koi8-r", Some(Ok(Charset::Latin1))),
+            (
+                "text/html; charset=iso-8859-12",
+                Some(Err("in the charset \"iso-8859-12\", which is not read; want UTF-8")),
+            ),
             ("text/html", None),
         ] {
             let found = charset_parameter(content_type).map(Charset::of);

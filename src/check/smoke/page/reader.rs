@@ -34,6 +34,69 @@ enum Open {
     Style,
 }
 
+/// An element of SVG or `math`, as far as it decides what is in it.
+struct Foreign {
+    name: Vec<u8>,
+    /// Whether HTML is in it.
+    holds_html: bool,
+}
+
+/// Whether an element of SVG or `math` holds HTML: <https://html.spec.whatwg.org/#html-integration-point>.
+fn holds_html(name: &[u8]) -> bool {
+    matches!(name, b"foreignobject" | b"desc" | b"title" | b"mi" | b"mo" | b"mn" | b"ms" | b"mtext")
+}
+
+/// Whether an element ends SVG and `math` around it: <https://html.spec.whatwg.org/#parsing-main-inforeign>.
+fn breaks_out(name: &[u8]) -> bool {
+    const NAMES: &[&[u8]] = &[
+        b"b",
+        b"big",
+        b"blockquote",
+        b"body",
+        b"br",
+        b"center",
+        b"code",
+        b"dd",
+        b"div",
+        b"dl",
+        b"dt",
+        b"em",
+        b"embed",
+        b"h1",
+        b"h2",
+        b"h3",
+        b"h4",
+        b"h5",
+        b"h6",
+        b"head",
+        b"hr",
+        b"i",
+        b"img",
+        b"li",
+        b"listing",
+        b"menu",
+        b"meta",
+        b"nobr",
+        b"ol",
+        b"p",
+        b"pre",
+        b"ruby",
+        b"s",
+        b"small",
+        b"span",
+        b"strong",
+        b"strike",
+        b"sub",
+        b"sup",
+        b"table",
+        b"tt",
+        b"u",
+        b"ul",
+        b"var",
+    ];
+    NAMES.contains(&name)
+}
+
 pub(super) struct Reader {
     page: Page,
     most: usize,
@@ -44,9 +107,14 @@ pub(super) struct Reader {
     /// Which assets were seen, and which place those have that are kept. Hashes: a page can name a million.
     seen: HashMap<u64, Option<usize>>,
     hasher: RandomState,
-    /// How deep in templates, and in SVG or `math`.
+    /// Whether an element gave a base, be it a good one.
+    has_base: bool,
+    /// Whether the page is XML, where any element may close itself.
+    is_xml: bool,
+    /// How deep in templates.
     template: usize,
-    drawing: usize,
+    /// The open elements of SVG and `math`, and those in them that hold HTML again.
+    foreign: Vec<Foreign>,
     templates: Vec<bool>,
     in_head: bool,
     first_tag: Option<Vec<u8>>,
@@ -102,8 +170,10 @@ impl Reader {
             policies,
             seen: HashMap::new(),
             hasher: RandomState::new(),
+            has_base: false,
+            is_xml: answer.media_type() == "application/xhtml+xml",
             template: 0,
-            drawing: 0,
+            foreign: Vec::new(),
             templates: Vec::new(),
             in_head: true,
             first_tag: None,
@@ -128,13 +198,16 @@ impl Reader {
             }
             match tags::read(piece) {
                 Piece::Tag(tag) => {
-                    if self.drawing == 0
+                    let is_foreign = self.enter(&tag);
+                    let is_closed = tag.self_closing && (is_foreign || self.is_xml);
+                    if !is_foreign
+                        && !is_closed
                         && let Some(state) = text_state(&tag.name)
                     {
                         pieces.set_state(state);
                     }
                     text = Vec::new();
-                    open = self.start(&tag);
+                    open = self.start(&tag, is_foreign, is_closed).filter(|_| !is_closed);
                 }
                 Piece::Text(piece) if open.is_some() => text = piece,
                 Piece::Text(_) => {}
@@ -168,11 +241,6 @@ impl Reader {
     }
 
     pub(super) fn finish(mut self) -> Page {
-        let modules: Vec<Url> = self.page.import_map.modules().cloned().collect();
-        for url in modules {
-            let asset = asset(url, AssetKind::Script, Need::Named);
-            self.add(Asset { module: true, ..asset });
-        }
         for asset in self.page.assets.iter_mut().filter(|asset| asset.module) {
             let demanded = Integrity::parse(self.page.import_map.integrity(&asset.url));
             if !demanded.hashes.is_empty() && asset.integrity.is_empty() {
@@ -191,20 +259,43 @@ impl Reader {
         self.page
     }
 
-    fn start(&mut self, tag: &Tag) -> Option<Open> {
+    /// Takes note of where a tag leaves or enters SVG and `math`; whether its element is of these.
+    fn enter(&mut self, tag: &Tag) -> bool {
+        let name = &*tag.name;
+        if self.is_foreign() && breaks_out(name) && !self.is_xml {
+            self.break_out();
+        }
+        let is_root = matches!(name, b"svg" | b"math");
+        let is_foreign = self.is_foreign() || is_root;
+        if is_foreign && !tag.self_closing && (is_root || holds_html(name)) {
+            self.foreign.push(Foreign { name: name.to_vec(), holds_html: !is_root });
+        }
+        is_foreign
+    }
+
+    fn is_foreign(&self) -> bool {
+        self.foreign.last().is_some_and(|element| !element.holds_html)
+    }
+
+    fn break_out(&mut self) {
+        while self.is_foreign() {
+            self.foreign.pop();
+        }
+    }
+
+    fn start(&mut self, tag: &Tag, is_foreign: bool, is_closed: bool) -> Option<Open> {
         let name = &*tag.name;
         if self.first_tag.is_none() {
             self.first_tag = Some(name.to_vec());
         }
         match name {
-            b"template" if self.drawing == 0 => {
+            b"template" if !is_foreign && !is_closed => {
                 // The content of a shadow root is alive.
                 let inert = self.attribute(tag, b"shadowrootmode").is_none();
                 self.templates.push(inert);
                 self.template += usize::from(inert);
                 return None;
             }
-            b"svg" | b"math" if !tag.self_closing => self.drawing += 1,
             b"body" | b"frameset" => self.in_head = false,
             _ => {}
         }
@@ -212,27 +303,76 @@ impl Reader {
             return None;
         }
         match name {
-            b"base" if self.base.is_none() => {
-                let base = self.attribute(tag, b"href").and_then(|href| self.page.url.join(&href).ok());
+            b"script" if is_foreign => return self.script(tag, is_foreign),
+            b"style" => return Some(Open::Style),
+            _ if is_foreign => {}
+            b"base" if !self.has_base => {
+                let href = self.attribute(tag, b"href");
+                self.has_base = href.is_some();
+                let base = href.and_then(|href| self.page.url.join(&href).ok());
                 self.base = base.filter(|base| !matches!(base.scheme(), "data" | "javascript"));
             }
             b"meta" => self.meta(tag),
             b"link" => self.link(tag),
-            b"script" => return self.script(tag),
-            b"style" if self.drawing == 0 => return Some(Open::Style),
+            b"script" => return self.script(tag, is_foreign),
+            b"iframe" if self.attribute(tag, b"srcdoc").is_some() => {
+                self.warn("it holds a frame with a page of its own (iframe srcdoc), which is not looked at".into());
+            }
+            b"frameset" => self.warn("it is a frameset: its frames are not loaded".into()),
             _ => {}
         }
         None
     }
 
+    /// Says once what a person should know of the page.
+    fn warn(&mut self, why: String) {
+        if !self.page.warnings.iter().any(|(_, known)| *known == why) && self.page.warnings.len() < 10 {
+            self.page.warnings.push(("page", why));
+        }
+    }
+
+    /// What `Refresh` says: a page that goes on elsewhere at once is not the one that people see.
+    pub(super) fn refresh(&mut self, value: &str) {
+        /// Within so many seconds it is at once.
+        const SOON: u32 = 5;
+        let value = value.trim();
+        let digits = value.bytes().take_while(u8::is_ascii_digit).count();
+        let rest = value[digits..].trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').trim_start();
+        let rest = rest.strip_prefix([';', ',']).unwrap_or(rest).trim_start();
+        let address = match rest.get(..3) {
+            Some(start) if start.eq_ignore_ascii_case("url") => {
+                rest[3..].trim_start().strip_prefix('=').unwrap_or(rest)
+            }
+            _ => rest,
+        };
+        let address = address.trim().trim_matches(['"', '\'']);
+        if address.is_empty() || !value[..digits].parse::<u32>().is_ok_and(|seconds| seconds <= SOON) {
+            return;
+        }
+        if let Ok(to) = self.base().join(address).map(|to| Place::of(to, &self.page.url, true)) {
+            let to = match to {
+                Place::Own(url) if url == self.page.url => return,
+                Place::Own(url) => path_of(&url),
+                Place::Foreign(url) => text::cut(url.as_str(), 200).into_owned(),
+                Place::Inline | Place::Refused(_) => return,
+            };
+            self.warn(format!(
+                "it goes on to {to} by itself (Refresh): what is there is not looked at; name that as smoke.page"
+            ));
+        }
+    }
+
     fn end(&mut self, name: &[u8]) {
+        if let Some(at) = self.foreign.iter().rposition(|element| element.name == name) {
+            self.foreign.truncate(at);
+        }
         match name {
             b"template" => {
                 if let Some(inert) = self.templates.pop() {
                     self.template -= usize::from(inert);
                 }
             }
-            b"svg" | b"math" => self.drawing = self.drawing.saturating_sub(1),
+            b"p" | b"br" if self.is_foreign() && !self.is_xml => self.break_out(),
             b"head" => self.in_head = false,
             _ => {}
         }
@@ -260,6 +400,9 @@ impl Reader {
                 Ok(charset) => (self.charset, self.page.charset) = (Some(charset), charset),
                 Err(what) => self.refusal = self.refusal.take().or(Some(what)),
             }
+        }
+        if equivalent == "refresh" {
+            self.refresh(&content);
         }
         if equivalent == "content-security-policy" && self.in_head {
             self.policies.add_meta(&content);
@@ -299,7 +442,7 @@ impl Reader {
         self.load(tag, &address, kind, need, module);
     }
 
-    fn script(&mut self, tag: &Tag) -> Option<Open> {
+    fn script(&mut self, tag: &Tag, is_foreign: bool) -> Option<Open> {
         let language = || self.attribute(tag, b"language").filter(|language| !language.is_empty());
         let kind = match self.attribute(tag, b"type") {
             Some(kind) => kind.trim().to_ascii_lowercase(),
@@ -308,6 +451,10 @@ impl Reader {
         let nonce = || self.attribute(tag, b"nonce").unwrap_or_default();
         let module = match &*kind {
             "module" => true,
+            "importmap" if self.attribute(tag, b"src").is_some() => {
+                self.warn("browsers ignore its import map, for that has a src".into());
+                return None;
+            }
             "importmap" => return Some(Open::ImportMap { nonce: nonce() }),
             "" => false,
             kind if SCRIPT_TYPES.contains(&kind) => false,
@@ -317,7 +464,12 @@ impl Reader {
         if !module && self.attribute(tag, b"nomodule").is_some() {
             return None;
         }
-        let Some(address) = self.attribute(tag, b"src") else {
+        let address = if is_foreign {
+            self.attribute(tag, b"href").or_else(|| self.attribute(tag, b"xlink:href"))
+        } else {
+            self.attribute(tag, b"src")
+        };
+        let Some(address) = address else {
             // What a script in the page says is read where it imports, or where a policy wants its hash.
             return (module || !self.policies.is_empty()).then(|| Open::Inline { module, nonce: nonce() });
         };
@@ -409,13 +561,12 @@ impl Reader {
         let element = |nonce| Element { used: Use::Script, url: None, text, nonce, integrity: &none };
         match open {
             Open::Style => {
-                let imports = script::sheet_imports(text).found;
                 let base = self.base().clone();
-                for import in imports {
+                let _ = script::sheet_imports(text, |import| {
                     if let Ok(url) = base.join(&import.specifier) {
                         self.add(asset(url, AssetKind::StyleSheet, Need::Named));
                     }
-                }
+                });
             }
             Open::ImportMap { nonce } => {
                 self.hold(&element(&nonce), || "its import map".into());
@@ -436,18 +587,15 @@ impl Reader {
     /// A module in the page itself: what it imports, the page names.
     fn module(&mut self, source: &[u8]) {
         let base = self.base().clone();
-        let imports = script::imports(source);
-        if let Some(why) = imports.unclear.filter(|_| self.page.warnings.is_empty()) {
-            self.page.warnings.push(("page", format!("a module in the page cannot be followed whole: {why}")));
-        }
-        for import in imports.found {
-            match self.page.import_map.resolve(&import.specifier, &base) {
-                Ok(url) => {
-                    let asset = asset(url, import.kind, Need::Named);
-                    self.add(Asset { module: import.kind != AssetKind::StyleSheet, ..asset });
-                }
-                Err(why) => self.page.refused.add(("module in the page".into(), text::cut(&why, 300).into_owned())),
+        let unclear = script::imports(source, |import| match self.page.import_map.resolve(&import.specifier, &base) {
+            Ok(led) => {
+                let asset = asset(led.url, import.kind, Need::Named);
+                self.add(Asset { module: import.kind != AssetKind::StyleSheet, ..asset });
             }
+            Err(why) => self.page.refused.add(("module in the page".into(), text::cut(&why, 300).into_owned())),
+        });
+        if let Some(why) = unclear.filter(|_| self.page.warnings.is_empty()) {
+            self.page.warnings.push(("page", format!("a module in the page cannot be followed whole: {why}")));
         }
     }
 }

@@ -6,9 +6,11 @@ use html5gum::emitters::callback::{CallbackEmitter, CallbackEvent};
 use html5gum::{Span, State, Tokenizer};
 
 /// The attributes that are read.
-const READ: [&[u8]; 14] = [
+const READ: [&[u8]; 16] = [
     b"src",
     b"href",
+    b"xlink:href",
+    b"srcdoc",
     b"rel",
     b"as",
     b"type",
