@@ -92,7 +92,7 @@ impl Scenario {
 
     fn metrics(&self) -> Arc<Metrics> {
         // A window that is never over, in which everything is kept.
-        let checks = "metrics: {rules: r.yml, window: 1h, interval: 1s, timeout: 2h, \
+        let checks = "timeout: 3h\nmetrics: {rules: r.yml, window: 1h, interval: 1s, timeout: 2h, \
                       thresholds: [{expr: 'count({__name__=~\".+\"}) > 0'}]}";
         let input = PlanInput { file: Some(("c.yaml".into(), checks.into())), ..PlanInput::default() };
         let plan = input.plan(&Files(&self.rules)).unwrap_or_else(|mistakes| panic!("{}\n{mistakes:#?}", self.rules));

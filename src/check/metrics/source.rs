@@ -29,7 +29,7 @@ pub(super) enum Source<'p> {
 /// What the scrapes add up to. Text of megabytes is parsed and judged beside the thread of the I/O, so that limits and
 /// signals hold meanwhile.
 pub(super) struct State {
-    state: Option<Box<WindowState>>,
+    kept: Option<Box<WindowState>>,
     /// The bytes of all scrapes so far.
     bytes: usize,
     /// Whether an expression takes more steps than there is text: a subquery has as many as it likes.
@@ -47,10 +47,10 @@ impl State {
         work: impl FnOnce(&mut WindowState) -> T + Send + 'static,
     ) -> Result<T, AskError> {
         let late = || AskError::Permanent("the metrics could not be judged in the time that there is".into());
-        let mut state = self.state.take().ok_or_else(late)?;
+        let mut state = self.kept.take().ok_or_else(late)?;
         if self.bytes <= SMALL && !self.takes_steps {
             let result = work(&mut state);
-            self.state = Some(state);
+            self.kept = Some(state);
             return Ok(result);
         }
         let done = spawn_blocking(move || {
@@ -60,7 +60,7 @@ impl State {
         // Also at the end of the time it takes a moment to say what went wrong; the runner lets nothing pass that is late.
         let deadline = deadline.max(Instant::now() + MOMENT);
         let (state, result) = timeout_at(deadline, done).await.map_err(|_| late())?.map_err(|_| late())?;
-        self.state = Some(state);
+        self.kept = Some(state);
         Ok(result)
     }
 }
@@ -117,7 +117,7 @@ impl<'p> Source<'p> {
                 }
                 let takes_steps = metrics.takes_steps();
                 let state =
-                    State { state: Some(Box::new(WindowState::new(metrics.clone(), labels))), bytes: 0, takes_steps };
+                    State { kept: Some(Box::new(WindowState::new(metrics.clone(), labels))), bytes: 0, takes_steps };
                 let what = canary.client.shown(&metrics.request);
                 Ok(Self::Scrape { sides, what, state })
             }

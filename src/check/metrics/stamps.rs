@@ -122,7 +122,7 @@ mod tests {
             let found = stamps.hidden_from(&parse("sum(e) < 5").unwrap());
             match wanted {
                 Some(piece) => {
-                    assert!(found.as_ref().is_some_and(|why| why.starts_with(piece)), "{scrapes:?}: {found:?}")
+                    assert!(found.as_ref().is_some_and(|why| why.starts_with(piece)), "{scrapes:?}: {found:?}");
                 }
                 None => assert_eq!(found, None, "{scrapes:?}"),
             }
