@@ -47,38 +47,88 @@ pub(super) fn recorded(record: &Record, elements: Vec<Element>) -> Result<Vec<(L
     Ok(named)
 }
 
-/// Which of the rules are evaluated: alerts, and records that a threshold, an alert or another such record reads.
-pub(super) fn needed(metrics: &Metrics) -> Vec<bool> {
-    let mut needed: Vec<bool> = metrics.rules.iter().map(|step| matches!(step, RuleStep::Alert(_))).collect();
-    let mut unread: Vec<&Selector> =
-        metrics.thresholds.iter().flat_map(|threshold| threshold.rule.expr().selectors()).collect();
-    while let Some(selector) = unread.pop() {
-        for (step, needed) in metrics.rules.iter().zip(&mut needed) {
-            if let RuleStep::Record(record) = step
-                && !*needed
-                && selector.wants(&record.name)
-            {
-                *needed = true;
-                unread.extend(record.expr.selectors());
+/// The rules by what they make: a rules file may have tens of thousands.
+pub(super) struct Makers<'m> {
+    metrics: &'m Metrics,
+    /// Numbers of recording rules by their names.
+    records: HashMap<&'m str, Vec<usize>>,
+    /// Numbers of alerts.
+    alerts: Vec<usize>,
+}
+
+impl<'m> Makers<'m> {
+    pub(super) fn new(metrics: &'m Metrics) -> Self {
+        let mut records: HashMap<&str, Vec<usize>> = HashMap::new();
+        let mut alerts = Vec::new();
+        for (index, step) in metrics.rules.iter().enumerate() {
+            match step {
+                RuleStep::Record(record) => records.entry(&record.name).or_default().push(index),
+                RuleStep::Alert(_) => alerts.push(index),
+            }
+        }
+        Self { metrics, records, alerts }
+    }
+
+    /// For each rule, whether it is evaluated: alerts, and records that a threshold, an alert or another such record reads.
+    pub(super) fn needed(&self) -> Vec<bool> {
+        let mut needed: Vec<bool> = self.metrics.rules.iter().map(|step| matches!(step, RuleStep::Alert(_))).collect();
+        let mut unread: Vec<&Selector> =
+            self.metrics.thresholds.iter().flat_map(|threshold| threshold.rule.expr().selectors()).collect();
+        while let Some(selector) = unread.pop() {
+            for index in self.wanted(selector) {
+                if let RuleStep::Record(record) = &self.metrics.rules[index]
+                    && !std::mem::replace(&mut needed[index], true)
+                {
+                    unread.extend(record.expr.selectors());
+                }
+            }
+        }
+        needed
+    }
+
+    /// The recording rules whose name a selector wants.
+    fn wanted(&self, selector: &Selector) -> Vec<usize> {
+        match selector.metric_name() {
+            Some(name) => self.records.get(name).cloned().unwrap_or_default(),
+            None => {
+                self.records.iter().filter(|(name, _)| selector.wants(name)).flat_map(|(_, of)| of).copied().collect()
             }
         }
     }
-    needed
-}
 
-/// For each rule, whether it is a recording rule with the name of another one.
-pub(super) fn shared_names(metrics: &Metrics) -> Vec<bool> {
-    fn name(step: &RuleStep) -> Option<&String> {
-        match step {
-            RuleStep::Record(record) => Some(&record.name),
-            RuleStep::Alert(_) => None,
+    /// For each rule, whether it is a recording rule with the name of another one.
+    pub(super) fn shared_names(&self) -> Vec<bool> {
+        let mut shared = vec![false; self.metrics.rules.len()];
+        for of in self.records.values().filter(|of| of.len() > 1) {
+            for index in of {
+                shared[*index] = true;
+            }
         }
+        shared
     }
-    let mut counts: HashMap<&String, usize> = HashMap::new();
-    for name in metrics.rules.iter().filter_map(name) {
-        *counts.entry(name).or_default() += 1;
+
+    /// The rules that make the series a selector asks for; nothing where no rule has that name. `error` tells why a rule
+    /// failed, by its number.
+    pub(super) fn of(&self, selector: &Selector, error: impl Fn(usize) -> Option<&'m str>) -> Option<Vec<Made<'m>>> {
+        let name = selector.metric_name()?;
+        let is_state = name == ALERTS || name == ALERTS_FOR_STATE;
+        let records = self.records.get(name).map_or(&[][..], Vec::as_slice);
+        let alerts = if is_state { &self.alerts[..] } else { &[] };
+        if records.is_empty() && alerts.is_empty() {
+            return None;
+        }
+        let made = |index: &usize| {
+            let (name, expr) = match &self.metrics.rules[*index] {
+                RuleStep::Record(record) => (&record.name, &record.expr),
+                RuleStep::Alert(threshold) => match &self.metrics.thresholds[*threshold].rule {
+                    Rule::Silent(alert) if may_give(alert, selector) => (&alert.name, &alert.expr),
+                    Rule::Silent(_) | Rule::Holds(_) => return None,
+                },
+            };
+            Some(Made { name, expr, error: error(*index), is_state })
+        };
+        Some(records.iter().chain(alerts).filter_map(made).collect())
     }
-    metrics.rules.iter().map(|step| name(step).is_some_and(|name| counts[name] > 1)).collect()
 }
 
 /// Every expression that is evaluated.
@@ -89,32 +139,6 @@ pub(super) fn exprs<'m>(metrics: &'m Metrics, needed: &'m [bool]) -> impl Iterat
         RuleStep::Record(_) | RuleStep::Alert(_) => None,
     });
     thresholds.chain(records)
-}
-
-/// The rules that make the series a selector asks for; nothing where no rule has that name. `error` tells why a rule failed,
-/// by its number.
-pub(super) fn made_by<'m>(
-    metrics: &'m Metrics,
-    selector: &Selector,
-    error: impl Fn(usize) -> Option<&'m str>,
-) -> Option<Vec<Made<'m>>> {
-    let name = selector.metric_name()?;
-    let is_state = name == ALERTS || name == ALERTS_FOR_STATE;
-    let mut named = is_state && metrics.rules.iter().any(|step| matches!(step, RuleStep::Alert(_)));
-    let mut made = Vec::new();
-    for (index, step) in metrics.rules.iter().enumerate() {
-        let (name, expr) = match step {
-            RuleStep::Record(record) if record.name == name => (&record.name, &record.expr),
-            RuleStep::Alert(threshold) if is_state => match &metrics.thresholds[*threshold].rule {
-                Rule::Silent(alert) if may_give(alert, selector) => (&alert.name, &alert.expr),
-                Rule::Silent(_) | Rule::Holds(_) => continue,
-            },
-            RuleStep::Record(_) | RuleStep::Alert(_) => continue,
-        };
-        named = true;
-        made.push(Made { name, expr, error: error(index), is_state });
-    }
-    named.then_some(made)
 }
 
 /// Whether the states of an alert may be what a selector asks for, by all that is known before there are any.

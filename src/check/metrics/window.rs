@@ -13,7 +13,7 @@ use promeval::series::{RuleSeries, Storage, Target};
 use super::alerts::Activity;
 #[cfg(test)]
 use super::alerts::{ALERTS, ALERTS_FOR_STATE};
-use super::rules::{elements, exprs, made_by, needed, recorded, shared_names};
+use super::rules::{Makers, elements, exprs, recorded};
 use super::scrape::Scraped;
 use super::stamps::Stamps;
 use super::thresholds::{alerted, compared, missing_families};
@@ -94,9 +94,9 @@ pub(super) struct WindowState {
 
 impl WindowState {
     pub(super) fn new(metrics: Arc<Metrics>, labels: BTreeMap<Side, Vec<(String, String)>>) -> Self {
-        let needed = needed(&metrics);
-        let selectors: Vec<Selector> =
-            exprs(&metrics, &needed).flat_map(|expr| expr.selectors()).map(by_name).collect();
+        let makers = Makers::new(&metrics);
+        let (needed, shared_names) = (makers.needed(), makers.shared_names());
+        let selectors: Vec<Selector> = once(exprs(&metrics, &needed).flat_map(|expr| expr.selectors()).map(by_name));
         Self {
             storage: Storage::default().keeping(&selectors),
             inventory: Inventory::default(),
@@ -105,7 +105,7 @@ impl WindowState {
             instances: BTreeMap::new(),
             rules: needed
                 .into_iter()
-                .zip(shared_names(&metrics))
+                .zip(shared_names)
                 .map(|(needed, shares_name)| RuleState { needed, shares_name, ..RuleState::default() })
                 .collect(),
             activities: vec![Activity::new(metrics.window); metrics.thresholds.len()],
@@ -290,11 +290,16 @@ impl WindowState {
 
     /// What the thresholds say at a time.
     pub(super) fn thresholds(&self, time: i64) -> Vec<Observation> {
-        let made = |selector: &Selector| made_by(&self.metrics, selector, |index| self.rules[index].error.as_deref());
+        let makers = Makers::new(&self.metrics);
+        let made = |selector: &Selector| makers.of(selector, |index| self.rules[index].error.as_deref());
+        let evidence = |time| Evidence::new(&self.storage, &self.inventory, time, self.scrapes, &made);
+        // Few expressions read what is ahead of the gate's clock; the others share what is known of rules.
+        let (own_time, shared) = (time, evidence(time));
         let observe = |(threshold, activity): (&Threshold, &Activity)| {
             let expr = threshold.rule.expr();
             let time = self.stamps.now(expr, time);
-            let evidence = Evidence::new(&self.storage, &self.inventory, time, self.scrapes, &made);
+            let ahead = (time != own_time).then(|| evidence(time));
+            let evidence = ahead.as_ref().unwrap_or(&shared);
             match &threshold.rule {
                 Rule::Holds(comparison) => {
                     let mut decision = decide_over(expr, comparison.parts(), &self.storage, &self.inventory, time);
@@ -422,6 +427,16 @@ fn by_name(selector: &Selector) -> Selector {
     let mut selector = selector.clone();
     selector.matchers.retain(|matcher| matcher.label == METRIC_NAME);
     selector
+}
+
+/// The selectors without those that ask for a name once more.
+fn once(selectors: impl Iterator<Item = Selector>) -> Vec<Selector> {
+    let mut names = HashSet::new();
+    let is_new = |selector: &Selector| match selector.metric_name() {
+        Some(name) if selector.matchers.len() == 1 => names.insert(name.to_owned()),
+        Some(_) | None => true,
+    };
+    selectors.filter(is_new).collect()
 }
 
 /// The target that an instance is, by the labels of its side. Behind one address the first instance has its name.
