@@ -13,7 +13,7 @@ use crate::checks::Checks;
 use crate::gate::{Gate, Ran, each};
 
 /// A canary whose n-th scrape (counted from 0) is answered so.
-fn scraped(reply: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Canary {
+pub fn scraped(reply: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Canary {
     let count = AtomicUsize::new(0);
     Canary::start(Arc::new(move |request: &Request| match &*request.path {
         "/api/metrics" => reply(count.fetch_add(1, Ordering::SeqCst)),
@@ -21,7 +21,7 @@ fn scraped(reply: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Canary {
     }))
 }
 
-fn exposing(text: impl Into<String>) -> Canary {
+pub fn exposing(text: impl Into<String>) -> Canary {
     let text = text.into();
     scraped(move |_| Reply::new(200, TEXT, text.clone()))
 }
@@ -30,11 +30,11 @@ fn seconds_ago(ago: i64) -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap() - ago
 }
 
-fn one(threshold: &str) -> Checks {
+pub fn one(threshold: &str) -> Checks {
     Checks::fast().set("smoke.enabled", false).set("metrics.require", Value::Array(Vec::new())).threshold(threshold)
 }
 
-fn judged(canary: &Canary, threshold: &str) -> Ran {
+pub fn judged(canary: &Canary, threshold: &str) -> Ran {
     Gate::verify(&canary.url(), one(threshold)).run()
 }
 

@@ -34,4 +34,5 @@ mod query;
 mod report;
 mod report_file;
 mod schema;
+mod unread;
 mod window;

@@ -56,15 +56,18 @@ impl Stamps {
         let labels: Vec<_> = sample.labels().collect();
         let key = (side, format!("{}{labels:?}", sample.name()));
         let value = sample.value();
-        match self.series.insert(key, (stamp, value)) {
-            Some((before, _)) if stamp < before => Some(format!(
+        match self.series.get(&key) {
+            // What was stored stays what is seen, however often the next scrapes say otherwise.
+            Some((before, _)) if stamp < *before => Some(format!(
                 "has a sample that is {} older by its timestamp than the one before",
                 distance(before - stamp)
             )),
-            Some((before, known)) if stamp == before && value.to_bits() != known.to_bits() => {
-                Some("changes its value and not its timestamp: what came first is what counts".into())
+            Some((before, known)) if stamp == *before => (value.to_bits() != known.to_bits())
+                .then(|| "changes its value and not its timestamp: what came first is what counts".into()),
+            _ => {
+                self.series.insert(key, (stamp, value));
+                None
             }
-            _ => None,
         }
     }
 
