@@ -6,6 +6,9 @@ use super::code;
 use crate::http::Header;
 use crate::outcome::Diagnostic;
 
+/// Headers by which a request is framed.
+const FRAMING: [&str; 3] = ["connection", "content-length", "transfer-encoding"];
+
 /// Headers that carry secrets: their values must be references.
 pub(super) const SECRET_NAMES: [&str; 8] = [
     "authorization",
@@ -39,6 +42,21 @@ pub(crate) trait Lookup {
     fn names(&self, folder: &Path) -> Vec<String>;
 }
 
+/// Checks the name of a header.
+///
+/// # Errors
+/// A name that no header can have.
+pub(super) fn header_name(name: &str) -> Result<(), Diagnostic> {
+    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)) {
+        // What stands behind a blank may be a value whose colon was forgotten.
+        let (first, rest) = name.split_at(name.find(char::is_whitespace).unwrap_or(name.len()));
+        let cut = if rest.is_empty() { "" } else { "…" };
+        let message = format!("\"{}{cut}\" is not a header name", first.escape_debug());
+        return Err(Diagnostic::new(code::HEADER, None, message));
+    }
+    Ok(())
+}
+
 /// Makes a header of a value as the checks file writes it: plain, or with a reference `env:NAME` or `file:PATH` alone
 /// or behind a scheme (`Bearer env:NAME`).
 ///
@@ -46,11 +64,12 @@ pub(crate) trait Lookup {
 /// A malformed name or value, a secret written inline, a reference that leads nowhere.
 pub(crate) fn header(name: &str, written: &str, lookup: &dyn Lookup) -> Result<Header, Diagnostic> {
     let fail = |code, message| Err(Diagnostic::new(code, None, message));
-    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)) {
-        // What stands behind a blank may be a value whose colon was forgotten.
-        let (first, rest) = name.split_at(name.find(char::is_whitespace).unwrap_or(name.len()));
-        let cut = if rest.is_empty() { "" } else { "…" };
-        return fail(code::HEADER, format!("\"{}{cut}\" is not a header name", first.escape_debug()));
+    header_name(name)?;
+    if FRAMING.contains(&&*name.to_ascii_lowercase()) {
+        return fail(code::HEADER, format!("the header {name} is the client's own: it says how the request is sent"));
+    }
+    if let Some((reference @ ("env" | "file"), "")) = written.rsplit(' ').next().and_then(|last| last.split_once(':')) {
+        return fail(code::SECRET, format!("the header {name}: {reference}: names nothing"));
     }
     let (scheme, last) = match written.rsplit_once(' ') {
         Some((scheme, last)) => (Some(scheme), last),

@@ -1,8 +1,9 @@
 //! A threshold that holds must have got all that it reads: what is there under another name, without a label, in too few
 //! samples, behind a failed scrape or a frozen timestamp is no zero. What stands beside the canary is not the canary.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::canary::app::{TEXT, answer};
 use crate::canary::server::{Canary, Reply, Request};
@@ -50,6 +51,13 @@ fn a_zero_for_none_hides_nothing_that_is_there() {
     }
 }
 
+const FROZEN: [&str; 2] = ["# TYPE e_total counter\ne_total 0 STAMP\n", "# TYPE e_total counter\ne_total 50 STAMP\n"];
+fn text(text: &str) -> Reply {
+    static STARTED: OnceLock<String> = OnceLock::new();
+    let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis().to_string();
+    Reply::new(200, TEXT, text.replace("STAMP", STARTED.get_or_init(now)))
+}
+
 #[test]
 fn a_window_is_judged_by_its_last_good_scrapes() {
     const BAD: &str = "# TYPE e_total counter\ne_total 50\n";
@@ -60,15 +68,6 @@ fn a_window_is_judged_by_its_last_good_scrapes() {
         ("the stamp is frozen", |n| text(if n < 3 { FROZEN[0] } else { FROZEN[1] }), "and not its timestamp"),
         ("all is well", |_| text("# TYPE e_total counter\n"), ""),
     ];
-    const FROZEN: [&str; 2] =
-        ["# TYPE e_total counter\ne_total 0 STAMP\n", "# TYPE e_total counter\ne_total 50 STAMP\n"];
-    fn text(text: &str) -> Reply {
-        use std::sync::OnceLock;
-        use std::time::SystemTime;
-        static STARTED: OnceLock<String> = OnceLock::new();
-        let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis().to_string();
-        Reply::new(200, TEXT, text.replace("STAMP", STARTED.get_or_init(now)))
-    }
     for (name, scrapes, piece) in cases {
         let checks = one("(sum(e_total) or vector(0)) <= 2")
             .set("metrics.window", "1200ms")
@@ -117,7 +116,6 @@ fn cookies_of_the_checks_file_stay_beside_those_of_the_server() {
 
 #[test]
 fn a_status_counts_before_its_body() {
-    use std::sync::atomic::{AtomicUsize, Ordering};
     let busy = "HTTP/1.1 503 Busy\r\nContent-Encoding: br\r\nContent-Length: 3\r\n\r\nabc";
     let unmarked = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: \r\n\r\n# TYPE m gauge\nm 1\n";
     for (path, times, said, code, piece) in [

@@ -78,11 +78,29 @@ fn time(written: &str) -> Result<i64, String> {
     if let Some(seconds) = promeval::number::parse_float(written).filter(|seconds| seconds.abs() < 9e15) {
         return Ok(milliseconds(seconds));
     }
+    let (local, offset) = split_offset(written);
     let since =
-        humantime::parse_rfc3339_weak(written).ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-    since.and_then(|since| i64::try_from(since.as_millis()).ok()).ok_or_else(|| {
+        humantime::parse_rfc3339_weak(&local).ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    since.and_then(|since| Some(i64::try_from(since.as_millis()).ok()? - offset)).ok_or_else(|| {
         format!("--time {written:?} is neither a number of seconds since the Unix epoch nor a time such as 2026-01-31T12:00:00Z")
     })
+}
+
+/// A time as RFC 3339 writes it, without its offset from UTC, and that offset in milliseconds.
+fn split_offset(written: &str) -> (String, i64) {
+    let offset = || {
+        let (local, offset) = written.split_at_checked(written.len().checked_sub(6)?)?;
+        let sign = match offset.as_bytes() {
+            [b'+', ..] => 1,
+            [b'-', ..] if local.contains(':') => -1,
+            _ => return None,
+        };
+        let (hours, minutes) = offset[1..].split_once(':')?;
+        let (hours, minutes): (u8, u8) = (hours.parse().ok()?, minutes.parse().ok()?);
+        (hours < 24 && minutes < 60)
+            .then(|| (format!("{local}Z"), sign * (i64::from(hours) * 3_600_000 + i64::from(minutes) * 60_000)))
+    };
+    offset().unwrap_or_else(|| (written.to_owned(), 0))
 }
 
 fn is_empty(value: &Value) -> bool {
@@ -98,4 +116,25 @@ fn why_empty(expr: &Expr, inventory: &Inventory, storage: &Storage) -> String {
     let absences: Vec<String> =
         expr.selectors().into_iter().filter_map(|selector| inventory.absence(selector, storage)).collect();
     if absences.is_empty() { "no element is left".to_owned() } else { text::joined(absences, usize::MAX, "; ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_seconds_or_rfc_3339_with_any_offset() {
+        for (written, wanted) in [
+            ("0", Some(0)),
+            ("-5", Some(-5_000)),
+            ("1970-01-01T00:01:00Z", Some(60_000)),
+            ("1970-01-02T02:00:00+02:00", Some(86_400_000)),
+            ("1970-01-01T22:30:00-01:30", Some(86_400_000)),
+            ("1970-01-02T02:00:00+02:99", None),
+            ("1970-01-02", None),
+            ("", None),
+        ] {
+            assert_eq!(time(written).ok(), wanted, "{written}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ use crate::outcome::Severity;
 use crate::plan::file::{self, NamedHttp};
 use crate::plan::meaning::Method;
 use crate::plan::overlay::Overlay as _;
+use crate::plan::secret::header_name;
 use crate::plan::written::{At, Key, List, Map, Meant};
 use crate::plan::{CHECK_NAMES, CheckSpec, Expect, HttpCheck, JsonExpect, JsonWanted, Kind, Stage, code, header};
 
@@ -81,7 +82,15 @@ pub(super) fn added(
 /// Headers with their secrets looked up; none where the key is absent.
 pub(super) fn headers(headers: Key<Map<String>>, context: &mut Context<'_, '_>) -> Option<Vec<Header>> {
     let mut all = Some(Vec::new());
+    let mut names: Vec<String> = Vec::new();
     for (name, written) in headers.or_absent()?.unwrap_or_default().0 {
+        if let Some(other) = names.iter().find(|other| other.eq_ignore_ascii_case(&name)) {
+            context.conflict(
+                written.place,
+                format!("the headers {other} and {name} are one: names of headers have no case"),
+            );
+        }
+        names.push(name.clone());
         match header(&name, &written.value, context.lookup) {
             Ok(header) => all.iter_mut().for_each(|all| all.push(header.clone())),
             Err(mut mistake) => {
@@ -107,6 +116,12 @@ pub(super) fn expect(keys: Key<file::Expect>, context: &mut Context<'_, '_>) -> 
         }
     };
     let headers = keys.headers.or_absent()?.unwrap_or_default().0;
+    for (name, pattern) in &headers {
+        if let Err(mut mistake) = header_name(name) {
+            mistake.place = pattern.place;
+            context.mistakes.push(mistake);
+        }
+    }
     let body = keys.body.or_absent()?.map_or_else(Vec::new, |list| list.items);
     Some(Expect {
         status: status?,
