@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 
 use clap::builder::Resettable;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Command as Clap};
+use clap::{Arg, ArgAction, ArgMatches, Command as Clap};
 
 use super::Command;
 use crate::text;
@@ -19,9 +19,40 @@ const OTHERS: [&str; 1] = ["CANARY_GATE_ID_TOKEN"];
 /// Takes the twins away whose variable is empty: a build's substitution that nobody set.
 pub(super) fn without_empty(command: Clap) -> Clap {
     let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| is_blank(&value));
+    reset(command, &|arg| arg.get_env().is_some_and(is_empty))
+}
+
+/// Flags, and the arguments that cannot stand beside one of them: given by a variable, these count for less.
+const RIVALS: [(&[&str], &[&str]); 3] = [
+    (&["-v", "-vv", "--verbose"], &["quiet"]),
+    (&["--file"], &["url", "checks", "window", "header"]),
+    (&["--url", "--checks", "--window", "--header"], &["file"]),
+];
+
+/// Takes the twins away that a flag on the command line beats, and those of switches that are off.
+pub(super) fn without_beaten(command: Clap, args: &[String]) -> Clap {
+    let is_given = |flag: &&str| {
+        let rest = args.iter().filter_map(|arg| arg.strip_prefix(*flag));
+        rest.into_iter().any(|rest| rest.is_empty() || flag.starts_with("--") && rest.starts_with('='))
+    };
+    let rivals = RIVALS.iter().filter(|(flags, _)| flags.iter().any(is_given));
+    let beaten: BTreeSet<&str> = rivals.flat_map(|(_, ids)| *ids).copied().collect();
+    reset(command, &|arg| {
+        let is_off = || {
+            let value = arg.get_env().and_then(std::env::var_os).unwrap_or_default().to_ascii_lowercase();
+            matches!(arg.get_action(), ArgAction::SetTrue) && OFF.iter().any(|off| value == *off)
+        };
+        beaten.contains(arg.get_id().as_str()) || is_off()
+    })
+}
+
+/// What a variable says where its switch is off.
+const OFF: [&str; 6] = ["0", "false", "f", "n", "no", "off"];
+
+fn reset(command: Clap, is_reset: &dyn Fn(&Arg) -> bool) -> Clap {
     command
-        .mut_subcommands(without_empty)
-        .mut_args(|arg| if arg.get_env().is_some_and(is_empty) { arg.env(Resettable::Reset) } else { arg })
+        .mut_subcommands(|subcommand| reset(subcommand, is_reset))
+        .mut_args(|arg| if is_reset(&arg) { arg.env(Resettable::Reset) } else { arg })
 }
 
 fn is_blank(value: &OsStr) -> bool {

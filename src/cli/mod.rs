@@ -77,7 +77,8 @@ impl Cli {
     #[must_use]
     pub fn read() -> Self {
         let known = environment::known(&Self::command());
-        let mut command = environment::without_empty(Self::command())
+        let args: Vec<String> = std::env::args_os().skip(1).filter_map(|arg| arg.into_string().ok()).collect();
+        let mut command = environment::without_beaten(environment::without_empty(Self::command()), &args)
             .color(color(std::env::args_os().skip(1), std::env::var_os("CANARY_GATE_COLOR")));
         if let Err(message) = known {
             command.error(clap::error::ErrorKind::InvalidValue, message).exit();

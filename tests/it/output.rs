@@ -354,3 +354,22 @@ fn what_a_canary_says_cannot_draw_on_the_terminal() {
     let ran = Gate::new().args(["query", "m", "--url", &format!("{}/api/metrics", canary.url())]).run();
     assert!(ran.code == 0 && !ran.stdout.contains('\u{1b}'), "{:?}", ran.stdout);
 }
+
+#[test]
+fn a_flag_beats_the_variables_that_cannot_stand_beside_it() {
+    let canary = FAULTS[0].start();
+    for (name, value) in [("CANARY_GATE_QUIET", "0"), ("CANARY_GATE_QUIET", "1"), ("CANARY_GATE_QUIET", "off")] {
+        let ran = Gate::verify(&canary.url(), Checks::fast()).args(["-v"]).env(name, value).run();
+        assert_eq!(ran.code, 0, "{name}={value}: {}", ran.stderr);
+    }
+    let mut gate = Gate::new();
+    gate.file("m.prom", "m 1\n");
+    gate.command().args(["query", "--file", "m.prom", "m"]);
+    for (name, value) in
+        [("CANARY_GATE_URL", "http://127.0.0.1:1"), ("CANARY_GATE_CHECKS", "none.yaml"), ("CANARY_GATE_WINDOW", "1s")]
+    {
+        gate.command().env(name, value);
+    }
+    let ran = gate.run();
+    assert_eq!((ran.code, ran.stdout.trim()), (0, "m  1"), "{}", ran.stderr);
+}
