@@ -2,10 +2,14 @@
 
 use std::io::Write as _;
 use std::rc::Rc;
-use std::time::{Instant, SystemTime};
+use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::select_all;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::sleep;
 
 use super::process::checks_file;
 use super::session::Google;
@@ -18,6 +22,7 @@ use crate::observe::{self, Lines};
 use crate::outcome::{DeploymentFacts, Exit, Observer, Summary, Unfinished};
 use crate::plan::{CheckSpec, Kind, Plan, PlanInput};
 use crate::report::{self, ReportFile, ReportSpec};
+use crate::text;
 
 pub(crate) fn run(session: &Session, args: &Verify) -> Result<Exit, CommandError> {
     let runtime = session.runtime()?;
@@ -28,7 +33,7 @@ pub(crate) fn run(session: &Session, args: &Verify) -> Result<Exit, CommandError
     };
     let started_at = SystemTime::now();
     let reports = open_reports(&args.reports, started_at)?;
-    let prepared = match Prepared::new(session, args) {
+    let prepared = match interruptible(session, args, &runtime, &mut signals, || Prepared::new(session, args)) {
         Ok(prepared) => prepared,
         Err(error) => {
             let kept: Vec<ReportFile> = reports.into_iter().filter_map(ReportFile::withdraw).collect();
@@ -42,6 +47,51 @@ pub(crate) fn run(session: &Session, args: &Verify) -> Result<Exit, CommandError
     // What was still being computed is of no use any more, and need not be waited for.
     runtime.shutdown_background();
     publish(session, &summary.redacted(&session.redactor), reports)
+}
+
+/// Reads the run's input, which may never come: from a pipe that nobody writes into, a terminal, a file system that hangs. A
+/// signal, or the end of the run's time, ends the process meanwhile; the reports stay those of a run that is not finished.
+fn interruptible<T>(
+    session: &Session,
+    args: &Verify,
+    runtime: &Runtime,
+    signals: &mut Signals,
+    read: impl FnOnce() -> T,
+) -> T {
+    const SOON: Duration = Duration::from_millis(50);
+    /// Where no flag says it: what the file says is not known yet.
+    const DEFAULT_LIMIT: Duration = Duration::from_mins(10);
+    let limit = args.plan.timeout.as_deref().and_then(|written| humantime::parse_duration(written).ok());
+    let limit = limit.unwrap_or(DEFAULT_LIMIT);
+    let (is_read, waiting) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            // Mostly it is there at once.
+            if waiting.recv_timeout(SOON) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+            let read = async {
+                while waiting.try_recv() != Err(TryRecvError::Disconnected) {
+                    sleep(SOON / 10).await
+                }
+            };
+            let cause = runtime.block_on(async {
+                tokio::select! {
+                    biased;
+                    () = read => None,
+                    signal = signals.next() => Some(format!("interrupted by {signal}")),
+                    () = sleep(limit) => Some(format!("the run's time of {} was up", text::duration(limit))),
+                }
+            });
+            if let Some(cause) = cause {
+                session.complain(&format!("{cause} while the input was read"));
+                std::process::exit(Exit::NoVerdict.code().into());
+            }
+        });
+        let result = read();
+        drop(is_read);
+        result
+    })
 }
 
 /// The reports that were asked for, each in place as that of a run that is not finished.

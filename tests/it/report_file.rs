@@ -228,3 +228,40 @@ fn a_full_disk_leaves_no_older_report() {
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     assert!(!path.exists() || report(&path)["verdict"] != "pass");
 }
+
+#[test]
+fn input_that_never_comes_can_be_interrupted_and_ends_with_the_run() {
+    for (signal, timeout, wanted) in [
+        (Some("TERM"), "60s", "interrupted by SIGTERM while the input was read"),
+        (Some("INT"), "60s", "interrupted by SIGINT while the input was read"),
+        (None, "1s", "the run's time of 1s was up while the input was read"),
+    ] {
+        let mut gate = Gate::new();
+        gate.file("report.json", r#"{"verdict":"pass"}"#);
+        let folder = gate.folder().to_owned();
+        let mut child = gate
+            .command()
+            .args(["verify", "--url", "http://127.0.0.1:1", "--checks", "-", "--timeout", timeout])
+            .args(["--report", "json=report.json"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let input = child.stdin.take();
+        let path = folder.join("report.json");
+        while !fs::read_to_string(&path).unwrap().contains("not finished") {
+            thread::sleep(Duration::from_millis(5));
+        }
+        if let Some(signal) = signal {
+            let killed = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
+            assert!(killed.unwrap().success());
+        }
+        let output = child.wait_with_output().unwrap();
+        drop(input);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{stderr}");
+        assert!(stderr.contains(wanted), "{stderr}");
+        assert_eq!(report(&path)["verdict"], "error");
+    }
+}
