@@ -16,6 +16,7 @@ import json
 import math
 import os
 import random
+import re
 import socket
 import subprocess
 import sys
@@ -333,6 +334,9 @@ def main():
         else:
             same = alike(text, found, wanted)
             empty += same and not wanted["result"]
+        # The old server does not look at the matches of what a comparison filters away; of a new one they are an error.
+        filters = re.search("[<>]|[!=]=", text) is not None
+        same = same or (found is None and wanted is not None and filters and "multiple matches" in why)
         agreed += same
         if not same:
             differing.append((text, found if found is not None else why, wanted if wanted is not None else reason))

@@ -72,7 +72,7 @@ fn interruptible<T>(
             }
             let read = async {
                 while waiting.try_recv() != Err(TryRecvError::Disconnected) {
-                    sleep(SOON / 10).await
+                    sleep(SOON / 10).await;
                 }
             };
             let cause = runtime.block_on(async {
