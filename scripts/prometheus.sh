@@ -45,4 +45,4 @@ gate 0 'want >' '[{expr: "memory_analysis_cache_hits_total > on(instance) group_
 gate 1 'the server has no series for it' '[{expr: "no_such_metric < 1"}]' "$server"
 gate 1 'many-to-many' '[{expr: "memory_analysis_duration_seconds_bucket < on(job) memory_analysis_duration_seconds_bucket"}]' "$server"
 gate 3 'the connection was refused' '[{expr: "up > 0"}]' http://127.0.0.1:1
-gate 1 'none of a Prometheus HTTP API' '[{expr: "up > 0"}]' "$canary"
+gate 3 'not that of a Prometheus HTTP API' '[{expr: "up > 0"}]' "$canary"
