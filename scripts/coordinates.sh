@@ -9,7 +9,7 @@ for pair in "$@"; do
   name=${pair%%=*} value=${pair#*=}
   old=$(sed -n "s/^$name=//p" pipeline.env)
   [ "$name" != "$pair" ] && [ -n "$old" ] || { echo "coordinates: $pair is none of: $(sed -n 's/=.*//p' pipeline.env | grep -v '^#' | tr '\n' ' ')" >&2; exit 2; }
-  [[ $value =~ ^[a-zA-Z0-9][a-zA-Z0-9./:@_-]*$ ]] || { echo "coordinates: $name: \"$value\" is no name" >&2; exit 2; }
+  [[ $value =~ ^[a-zA-Z0-9][a-zA-Z0-9./:@_-]*$ ]] || { echo "coordinates: $name: \"$value\" is not a name" >&2; exit 2; }
   # Whole words only, so that no name inside another one is touched.
   for file in "${files[@]}"; do
     OLD=$old NEW=$value perl -pi -e 's/(?<![\w-])\Q$ENV{OLD}\E(?![\w-])/$ENV{NEW}/g' "$file"

@@ -57,7 +57,7 @@ metrics() {
 smoke() {
   [ "$(get / 10 "$work/page")" = 200 ] || fail "smoke: /"
   [ "$(get /assets/ 10 "$work/assets")" = 200 ] || fail "smoke: /assets/"
-  [ -s "$work/page" ] && grep -q '^text/html' "$work/page.type" || fail "smoke: the page is no HTML"
+  [ -s "$work/page" ] && grep -q '^text/html' "$work/page.type" || fail "smoke: the page is not HTML"
   { grep -o '<script[^>]* src="/[^"]*"' "$work/page" || true; grep -oE '<link[^>]* rel="(stylesheet|modulepreload)"[^>]*>' "$work/page" || true; } |
     grep -oE '(src|href)="/[^"]*"' | sed -E 's/^(src|href)="//; s/"$//' >"$work/list"
   local number=0 asset

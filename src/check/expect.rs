@@ -43,7 +43,7 @@ pub(super) fn judge(expect: &Expect, answer: &Answer) -> Result<String, Cause> {
         let body = String::from_utf8_lossy(&answer.body);
         if let Some(pattern) = expect.body.iter().find(|pattern| !pattern.matches(&body)) {
             let (wanted, excerpt) = (pattern.source(), answer.excerpt());
-            let text = format!("{status}, but the body holds nothing like {wanted:?}: {excerpt}");
+            let text = format!("{status}, but nothing in the body matches {wanted:?}: {excerpt}");
             return Err(Cause::wanting(text, wanted, excerpt));
         }
     }
@@ -140,7 +140,7 @@ mod tests {
             (header("v[0-9]+"), 200, "", Ok("200")),
             (header("[0-9]+"), 200, "", Err("200, but the header x-version is \"v42\", want \"[0-9]+\"")),
             (body("stat"), 200, ok, Ok("200")),
-            (body("stat$"), 200, "status", Err("200, but the body holds nothing like \"stat$\": status")),
+            (body("stat$"), 200, "status", Err("200, but nothing in the body matches \"stat$\": status")),
         ];
         for (expect, status, text, wanted) in cases {
             let answer = Answer::of(status, &[("x-version", "v42"), ("location", "/login")], text);

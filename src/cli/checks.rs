@@ -25,7 +25,7 @@ pub struct Checks {
     "0  printed\n  2  an error of usage\n  3  standard output could not be written"
 ))]
 pub struct Schema {
-    /// Whose schema
+    /// The file that the schema describes
     #[arg(value_name = "OF")]
     pub(crate) of: SchemaOf,
 }

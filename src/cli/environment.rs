@@ -1,4 +1,4 @@
-//! The environment twins of the flags: empty ones count as not set, unknown ones are named, lists stand one a line.
+//! The environment twins of the flags: empty ones count as not set, unknown ones are named, lists have one item a line.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

@@ -141,7 +141,7 @@ impl Api {
         self.call(&Request::post(path, "application/json", body.to_string()), deadline).await
     }
 
-    /// The error for an answer that is no answer to what was asked.
+    /// The error for an answer that does not fit the question.
     pub(super) fn unusable(&self, path: &str) -> ApiError {
         ApiError::new(
             ApiErrorKind::Transient,

@@ -77,7 +77,7 @@ impl Deployment {
             .and_then(|name| named("revision", name))?;
         if !revision.starts_with(&format!("{service}-")) && given.revision.is_none() {
             return Err(format!(
-                "the revision {revision} is none of the service {service}: one of CLOUD_RUN_REVISION and CLOUD_RUN_SERVICE is wrong"
+                "the revision {revision} does not belong to the service {service}: one of CLOUD_RUN_REVISION and CLOUD_RUN_SERVICE is wrong"
             ));
         }
         let phase = environment.short("CLOUD_DEPLOY_PHASE");
@@ -278,7 +278,7 @@ mod tests {
         for (name, value, piece) in [
             ("TARGET_TYPE", "GKE", "TARGET_TYPE is \"GKE\""),
             ("CLOUD_RUN_REVISION", "", "the revision is not known: pass --revision"),
-            ("CLOUD_RUN_REVISION", "other-00001-abc", "is none of the service emergence-app"),
+            ("CLOUD_RUN_REVISION", "other-00001-abc", "does not belong to the service emergence-app"),
             ("CLOUD_DEPLOY_PHASE", "", "the revision's tag is not known"),
             ("CLOUD_DEPLOY_PHASE", "Canary 20", "is not a Cloud Run tag"),
             (

@@ -37,7 +37,7 @@ impl Metadata {
                 Attempt::Again(format!("the metadata server answers {}{}", answer.status, said(&answer)), asked)
             }
             Ok(answer) => Attempt::Done(Ok(answer)),
-            // Nothing of that name, or nothing that listens: waiting makes no metadata server of it.
+            // Nothing of that name, or nothing that listens: waiting does not help.
             Err(failure) if matches!(failure.kind, FailureKind::Dns | FailureKind::Refused) => Attempt::Done(Err(
                 format!("there is no metadata server, so that no token can be had (not on Google Cloud?): {failure}"),
             )),

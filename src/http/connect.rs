@@ -50,7 +50,7 @@ impl Resolve for Resolver {
     }
 }
 
-/// Notes when a connection stands.
+/// Notes when a connection is made.
 #[derive(Clone)]
 pub(super) struct Connects;
 

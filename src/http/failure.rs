@@ -174,7 +174,7 @@ fn explained(error: &rustls::Error) -> String {
         }
         rustls::Error::InvalidCertificate(certificate) => match certificate {
             CertificateError::UnknownIssuer => {
-                format!("the certificate is of an issuer that is not trusted ({error}); name its CA with --ca-file")
+                format!("the certificate's issuer is not trusted ({error}); name its CA with --ca-file")
             }
             CertificateError::Other(_) => format!(
                 "the certificate cannot be trusted ({error}); a self-signed one is trusted by its CA in --ca-file only"

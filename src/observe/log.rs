@@ -50,7 +50,7 @@ pub enum LogFormat {
 /// What the command line asks for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked {
-    /// How often -v stands there.
+    /// How often -v is given.
     pub(crate) verbose: u8,
     pub(crate) level: Option<LogLevel>,
     pub(crate) format: Option<LogFormat>,

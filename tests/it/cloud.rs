@@ -272,7 +272,7 @@ fn what_is_missing_of_a_deployment_is_named() {
     let google = World::of(&healthy()).serve();
     for (name, value, piece) in [
         ("CLOUD_RUN_REVISION", "", "the revision is not known: pass --revision"),
-        ("CLOUD_RUN_REVISION", "other-00001-abc", "is none of the service emergence-app"),
+        ("CLOUD_RUN_REVISION", "other-00001-abc", "does not belong to the service emergence-app"),
         ("TARGET_TYPE", "GKE", "TARGET_TYPE is \"GKE\""),
         ("CANARY_GATE_RUN_ENDPOINT", "run.example.com", "--run-endpoint: the URL"),
         ("CANARY_GATE_EXPECT_PERCENT", "120", "120 is not in 0..=100"),

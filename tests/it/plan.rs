@@ -96,7 +96,7 @@ http:
         ("json.1.equals", json!("1"), "is 1, want \"1\""),
         ("json.4.exists", json!(true), "$.error is not there"),
         ("headers.x-version", json!("w"), "the header x-version is \"v42\", want \"w\""),
-        ("body.0", json!("pang"), "the body holds nothing like \"pang\""),
+        ("body.0", json!("pang"), "nothing in the body matches \"pang\""),
         ("status", json!([200]), "201, want 200"),
     ] {
         let checks = Checks::read(checks).set(&format!("http.0.expect.{path}"), value);

@@ -246,7 +246,7 @@ fn baseline_client(canary: &Canary, baseline: &Baseline) -> Result<Client, Strin
         let known: Vec<&str> = canary.others.iter().map(|(tag, _)| &**tag).collect();
         let known = if known.is_empty() { "none is known".to_owned() } else { format!("there are {}", known.join(", ")) };
         format!(
-            "the baseline's tag {tag:?} is of no other revision ({known}): tags are known where the Cloud Run Admin API can be \
+            "the baseline's tag {tag:?} belongs to no other revision ({known}): tags are known where the Cloud Run Admin API can be \
              asked; give an address instead"
         )
     })

@@ -241,7 +241,7 @@ pub(super) fn judge(asset: &Asset, answer: &Answer, charset: Charset) -> Result<
     if (charset == Charset::Utf8 || asset.module)
         && let Err(error) = std::str::from_utf8(body)
     {
-        return labelled("not UTF-8", &format!(": byte {} is none of a character", error.valid_up_to()));
+        return labelled("not UTF-8", &format!(": byte {} begins no character", error.valid_up_to()));
     }
     let script = if kind == AssetKind::Script { sniff::script(body) } else { Script::Runs };
     match kind {
