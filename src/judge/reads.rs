@@ -36,17 +36,19 @@ struct Reading<'r> {
 
 /// What an expression reads that is there and that it did not get; nothing where it got all that there is.
 pub(super) fn unread(expr: &Expr, storage: &Storage, inventory: &Inventory, time: i64) -> Option<String> {
-    Reading { storage, inventory, time, selectors: expr.selectors() }.unread(expr)
+    Reading { storage, inventory, time, selectors: expr.selectors() }.unread(expr, None)
 }
 
 impl Reading<'_> {
-    fn unread(&self, expr: &Expr) -> Option<String> {
+    /// Looks at an expression, of which it may be known already whether it has no element: each is evaluated once.
+    fn unread(&self, expr: &Expr, is_empty: Option<bool>) -> Option<String> {
+        let expr = expr.unwrapped();
         match &expr.kind {
             ExprKind::Selector(selector) => self.missed(selector).or_else(|| self.gone(expr, selector)),
             ExprKind::Matrix(selector, _) => self.missed(selector),
             ExprKind::Call(call) if call.name().starts_with("absent") => None,
             ExprKind::Call(call) => {
-                let inside = call.args().iter().find_map(|argument| self.unread(argument));
+                let inside = call.args().iter().find_map(|argument| self.unread(argument, None));
                 inside.or_else(|| match call.args().iter().map(|argument| &argument.kind).next() {
                     Some(ExprKind::Matrix(selector, _)) if OF_TWO.contains(&call.name()) => {
                         self.too_few(expr, selector)
@@ -55,17 +57,21 @@ impl Reading<'_> {
                 })
             }
             ExprKind::Binary(binary) => match binary.op {
-                BinaryOp::Set(SetOp::Unless) => self.unread(&binary.lhs),
-                BinaryOp::Set(SetOp::Or | SetOp::And) => self.unread(&binary.lhs).or_else(|| self.unread(&binary.rhs)),
-                BinaryOp::Arithmetic(_) | BinaryOp::Compare(..) => {
-                    let sides = self.unread(&binary.lhs).or_else(|| self.unread(&binary.rhs));
-                    let strangers = || {
-                        !matches!(binary.op, BinaryOp::Compare(..)) && self.strangers(expr, &binary.lhs, &binary.rhs)
-                    };
-                    sides.or_else(|| strangers().then(|| "its parts find each other in no label".to_owned()))
+                BinaryOp::Set(SetOp::Unless) => self.unread(&binary.lhs, None),
+                BinaryOp::Set(SetOp::Or | SetOp::And) | BinaryOp::Compare(..) => {
+                    self.unread(&binary.lhs, None).or_else(|| self.unread(&binary.rhs, None))
+                }
+                BinaryOp::Arithmetic(_) => {
+                    // What has elements has them from both sides.
+                    let is_empty = is_empty.unwrap_or_else(|| self.is_empty(expr));
+                    let [left, right] = [&binary.lhs, &binary.rhs].map(|side| is_empty && self.is_empty(side));
+                    let sides =
+                        || self.unread(&binary.lhs, Some(left)).or_else(|| self.unread(&binary.rhs, Some(right)));
+                    let strangers = is_empty && !left && !right;
+                    sides().or_else(|| strangers.then(|| "its parts find each other in no label".to_owned()))
                 }
             },
-            _ => expr.children().into_iter().find_map(|child| self.unread(child)),
+            _ => expr.children().into_iter().find_map(|child| self.unread(child, None)),
         }
     }
 
@@ -142,11 +148,6 @@ impl Reading<'_> {
             return Some("there are too few scrapes for its range: rates need at least two".into());
         }
         self.is_empty(call).then(|| "its range is too short to hold two samples".into())
-    }
-
-    /// Whether both sides have elements, and none of one meets one of the other.
-    fn strangers(&self, whole: &Expr, left: &Expr, right: &Expr) -> bool {
-        self.is_empty(whole) && !self.is_empty(left) && !self.is_empty(right)
     }
 }
 

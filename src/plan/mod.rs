@@ -202,16 +202,25 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Whether an expression goes by steps, of which there may be many more than samples.
-    pub(crate) fn takes_steps(&self) -> bool {
-        fn has_steps(expr: &Expr) -> bool {
-            matches!(expr.kind, ExprKind::Subquery(_)) || expr.children().into_iter().any(has_steps)
+    /// How often the expressions read what is scraped, at the most; without bound where one goes by steps.
+    pub(crate) fn reads(&self) -> usize {
+        fn reads(expr: &Expr) -> usize {
+            match expr.kind {
+                ExprKind::Selector(_) | ExprKind::Matrix(..) => 1,
+                ExprKind::Subquery(_) => usize::MAX,
+                _ => expr.children().into_iter().map(reads).fold(0, usize::saturating_add),
+            }
         }
         let records = self.rules.iter().filter_map(|step| match step {
             RuleStep::Record(record) => Some(&record.expr),
             RuleStep::Alert(_) => None,
         });
-        self.thresholds.iter().map(|threshold| threshold.rule.expr()).chain(records).any(has_steps)
+        self.thresholds
+            .iter()
+            .map(|threshold| threshold.rule.expr())
+            .chain(records)
+            .map(reads)
+            .fold(0, usize::saturating_add)
     }
 }
 

@@ -89,6 +89,24 @@ fn subqueries_do_not_hold_up_the_time_of_a_run() {
 }
 
 #[test]
+fn a_long_expression_takes_no_more_than_its_reads() {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    for number in 0..15_000 {
+        writeln!(text, "a{{x=\"{number}\"}} 1").unwrap();
+    }
+    let long = vec!["a"; 400].join(" + ");
+    let checks = one(&format!("{long} < 500")).set("metrics.timeout", "1s").set("timeout", "3s");
+    let began = Instant::now();
+    let ran = Gate::verify(&exposing(text.clone()).url(), checks).run();
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    let short = vec!["a"; 4].join(" + ");
+    let ran = judged(&exposing(text), &format!("{short} < 5"));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+}
+
+#[test]
 fn what_stands_beside_the_canary_is_not_the_canary() {
     let checks = one("vector(1) > 0").set("metrics.source", "prometheus").set("metrics.url", "http://127.0.0.1:1");
     let ran = Gate::verify(&exposing("").url(), checks).run();

@@ -32,11 +32,11 @@ pub(super) struct State {
     kept: Option<Box<WindowState>>,
     /// The bytes of all scrapes so far.
     bytes: usize,
-    /// Whether an expression takes more steps than there is text: a subquery has as many as it likes.
-    takes_steps: bool,
+    /// How often the expressions read them.
+    reads: usize,
 }
 
-/// With no more text than this, judging takes less time than another thread does to begin, unless it goes by steps.
+/// With no more text to be read than this, judging takes less time than another thread does to begin.
 const SMALL: usize = 256 * 1024;
 
 impl State {
@@ -48,7 +48,7 @@ impl State {
     ) -> Result<T, AskError> {
         let late = || AskError::Permanent("the metrics could not be judged in the time that there is".into());
         let mut state = self.kept.take().ok_or_else(late)?;
-        if self.bytes <= SMALL && !self.takes_steps {
+        if self.bytes.saturating_mul(self.reads.max(1)) <= SMALL {
             let result = work(&mut state);
             self.kept = Some(state);
             return Ok(result);
@@ -115,9 +115,8 @@ impl<'p> Source<'p> {
                         labels.push(("target".into(), side.word().into()));
                     }
                 }
-                let takes_steps = metrics.takes_steps();
-                let state =
-                    State { kept: Some(Box::new(WindowState::new(metrics.clone(), labels))), bytes: 0, takes_steps };
+                let reads = metrics.reads();
+                let state = State { kept: Some(Box::new(WindowState::new(metrics.clone(), labels))), bytes: 0, reads };
                 let what = canary.client.shown(&metrics.request);
                 Ok(Self::Scrape { sides, what, state })
             }
