@@ -189,10 +189,13 @@ impl Session {
     pub(super) fn runtime(&self) -> Result<tokio::runtime::Runtime, CommandError> {
         // The runtime ends the process where it lacks descriptors for its signals: as many are tried first.
         const PAIRS: usize = 5;
+        // Expressions are judged as deep as they are nested, also beside the main thread.
+        const STACK: usize = 32 * 1024 * 1024;
         let pairs: Result<Vec<_>, _> = (0..PAIRS).map(|_| std::os::unix::net::UnixStream::pair()).collect();
         drop(pairs.map_err(|error| CommandError::no_verdict(format!("the runtime cannot be started: {error}")))?);
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
+            .thread_stack_size(STACK)
             .build()
             .map_err(|error| CommandError::no_verdict(format!("the runtime cannot be started: {error}")))
     }

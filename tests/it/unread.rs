@@ -101,7 +101,7 @@ fn a_long_expression_takes_no_more_than_its_reads() {
     let ran = Gate::verify(&exposing(text.clone()).url(), checks).run();
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
-    let short = vec!["a"; 4].join(" + ");
+    let short = ["a"; 4].join(" + ");
     let ran = judged(&exposing(text), &format!("{short} < 5"));
     assert_eq!(ran.code, 0, "{}", ran.stderr);
 }
