@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use promeval::number::format_value;
 use promeval::promql::ast::{BinaryOp, Expr, ExprKind, Selector, SetOp};
-use promeval::promql::{Evaluator, Unseen, Value};
-use promeval::series::{Storage, StoredSeries};
+use promeval::promql::{Evaluator, Unseen};
+use promeval::series::Storage;
 
 use super::reads::unread;
 use super::{Inventory, Shown};
@@ -60,17 +60,11 @@ pub(crate) struct Evidence<'e> {
     inventory: &'e Inventory,
     /// In milliseconds since the epoch.
     time: i64,
-    /// How many scrapes were taken in.
-    scrapes: u32,
     /// The rules that make the series that a selector asks for; nothing where these come from scrapes.
     rules: &'e dyn Fn(&Selector) -> Option<Vec<Made<'e>>>,
     /// By the expressions of rules: each is looked at once, however many read it.
     sights: RefCell<HashMap<*const Expr, Sight>>,
 }
-
-/// Functions that need two samples of a series.
-const RATES: [&str; 8] =
-    ["rate", "irate", "increase", "delta", "idelta", "deriv", "predict_linear", "double_exponential_smoothing"];
 
 /// What is known of a rule that is read.
 #[derive(Clone)]
@@ -87,10 +81,9 @@ impl<'e> Evidence<'e> {
         storage: &'e Storage,
         inventory: &'e Inventory,
         time: i64,
-        scrapes: u32,
         rules: &'e dyn Fn(&Selector) -> Option<Vec<Made<'e>>>,
     ) -> Self {
-        Self { storage, inventory, time, scrapes, rules, sights: RefCell::default() }
+        Self { storage, inventory, time, rules, sights: RefCell::default() }
     }
 
     /// Why it says nothing that an alert has no element: a selector that it needs was never satisfied, a rule that it reads
@@ -135,9 +128,9 @@ impl<'e> Evidence<'e> {
         self.sights.borrow_mut().insert(key, Sight::Open);
         let why = self
             .unsatisfied(expr)
+            .or_else(|| unread(expr, self.storage, self.inventory, self.time))
             .or_else(|| out_of_time(expr, self.storage, self.time))
-            .or_else(|| bad_counter(expr, self.inventory))
-            .or_else(|| unread(expr, self.storage, self.inventory, self.time));
+            .or_else(|| bad_counter(expr, self.inventory));
         let sight = why.map_or(Sight::Clear, Sight::Blind);
         self.sights.borrow_mut().insert(key, sight.clone());
         sight
@@ -169,24 +162,6 @@ impl<'e> Evidence<'e> {
         }
     }
 
-    /// Why a rate that has a living series cannot be told.
-    fn rateless(&self, expr: &Expr, selector: &Selector) -> Option<String> {
-        let alive = |series: &StoredSeries<'_>| series.points.last().is_some_and(|newest| !newest.is_stale());
-        let several = |series: &StoredSeries<'_>| series.points.iter().filter(|point| !point.is_stale()).count() > 1;
-        let mut living =
-            self.storage.series().filter(|series| selector.matches(&series.labels)).filter(alive).peekable();
-        living.peek()?;
-        let told = Evaluator::new(self.storage, self.time).value(expr);
-        if !matches!(told, Ok(Value::Vector(elements)) if elements.is_empty()) {
-            return None;
-        }
-        if self.scrapes < 2 {
-            return Some("there are too few scrapes for its range: rates need at least two".into());
-        }
-        // A series that has just begun has no rate yet on a server either.
-        living.any(|series| several(&series)).then(|| "its range is too short to hold two samples".into())
-    }
-
     /// Why a selector without which the expression cannot tell anything was never satisfied.
     fn unsatisfied(&self, expr: &Expr) -> Option<String> {
         match &expr.kind {
@@ -206,15 +181,6 @@ impl<'e> Evidence<'e> {
             }
             // What is asked to be absent need not be there.
             ExprKind::Call(call) if call.name().starts_with("absent") => None,
-            ExprKind::Call(call) => {
-                let children = call.args().iter().find_map(|child| self.unsatisfied(child));
-                children.or_else(|| match call.args().first().map(|argument| &argument.kind) {
-                    Some(ExprKind::Matrix(selector, _)) if RATES.contains(&call.name()) => {
-                        self.rateless(expr, selector)
-                    }
-                    _ => None,
-                })
-            }
             _ => expr.children().into_iter().find_map(|child| self.unsatisfied(child)),
         }
     }

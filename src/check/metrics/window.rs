@@ -82,8 +82,6 @@ pub(super) struct WindowState {
     rules: Vec<RuleState>,
     /// One for each threshold; only those of alerts are used.
     activities: Vec<Activity>,
-    /// The canary's scrapes that were taken in.
-    scrapes: u32,
     stamps: Stamps,
     /// Whether a scrape came without a content type.
     untyped: bool,
@@ -109,7 +107,6 @@ impl WindowState {
                 .map(|(needed, shares_name)| RuleState { needed, shares_name, ..RuleState::default() })
                 .collect(),
             activities: vec![Activity::new(metrics.window); metrics.thresholds.len()],
-            scrapes: 0,
             stamps: Stamps::default(),
             untyped: false,
             fell: None,
@@ -129,7 +126,6 @@ impl WindowState {
         let exposition = Exposition::parse(&scraped.body, format)
             .map_err(|error| format!("200, but the metrics are malformed: {error}"))?;
         if side == Side::Canary {
-            self.scrapes += 1;
             self.inventory = Inventory::new(&exposition);
             self.warnings = exposition.warnings().to_vec();
         } else {
@@ -292,7 +288,7 @@ impl WindowState {
     pub(super) fn thresholds(&self, time: i64) -> Vec<Observation> {
         let makers = Makers::new(&self.metrics);
         let made = |selector: &Selector| makers.of(selector, |index| self.rules[index].error.as_deref());
-        let evidence = |time| Evidence::new(&self.storage, &self.inventory, time, self.scrapes, &made);
+        let evidence = |time| Evidence::new(&self.storage, &self.inventory, time, &made);
         // Few expressions read what is ahead of the gate's clock; the others share what is known of rules.
         let (own_time, shared) = (time, evidence(time));
         let observe = |(threshold, activity): (&Threshold, &Activity)| {
