@@ -119,20 +119,19 @@ impl Credentials for Auth {
                 let text = format!("{who}, and there is no identity token for it: {why}");
                 Some(Advice { text, unseen: true })
             };
-            match (front_end::refusal(answer)?, trouble) {
-                (Refusal::Private, Some(why)) => return unseen("the service is private", why),
-                (Refusal::Proxy, Some(why)) => {
-                    return unseen("Identity-Aware Proxy stands in front of the service", why);
-                }
-                _ => {}
-            }
             match front_end::refusal(answer)? {
-                Refusal::Private => Some(self.private(answer, round, deadline).await),
-                Refusal::Proxy => seen(
+                Refusal::Private => match trouble {
+                    Some(why) => unseen("the service is private", why),
+                    None => Some(self.private(answer, round, deadline).await),
+                },
+                Refusal::Proxy => match trouble {
+                    Some(why) => unseen("Identity-Aware Proxy stands in front of the service", why),
+                    None => seen(
                     "Identity-Aware Proxy refuses the request: it wants an identity token for its own client (--audience with \
                      the client's id, --auth always), of an account with roles/iap.httpsResourceAccessor"
                         .into(),
-                ),
+                    ),
+                },
                 Refusal::Reserved => seen(format!(
                     "the path {} never reaches the container: under run.app the front end keeps /healthz and other paths ending \
                      in z, /eventlog and /_ah/ for itself; use another path",

@@ -13,7 +13,7 @@ use super::{code, template, yaml};
 use crate::outcome::{Place, Source};
 use promeval::labels::METRIC_NAME;
 use promeval::promql::ast::{Expr, Type};
-use promeval::promql::{Error as PromqlError, parse as parse_promql};
+use promeval::promql::{Error as PromqlError, parse as parse_promql, parse_duration};
 
 /// An alert.
 #[derive(Clone, Debug)]
@@ -129,32 +129,13 @@ impl Meaning for Hold {
 }
 
 fn hold(written: &str) -> Option<Duration> {
-    const UNITS: [(&str, u64); 7] = [
-        ("y", 365 * 86_400_000),
-        ("w", 7 * 86_400_000),
-        ("d", 86_400_000),
-        ("h", 3_600_000),
-        ("m", 60_000),
-        ("s", 1000),
-        ("ms", 1),
-    ];
     /// What a server counts in nanoseconds.
     const MOST: u64 = 292 * 365 * 86_400_000;
     if written == "0" {
         return Some(Duration::ZERO);
     }
-    let mut rest = written;
-    let mut units = UNITS.iter();
-    let mut total = 0_u64;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let (number, behind) = rest.split_at(digits);
-        let unit = &behind[..behind.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(behind.len())];
-        let (_, size) = units.find(|(name, _)| *name == unit)?;
-        total = total.checked_add(number.parse::<u64>().ok()?.checked_mul(*size)?)?;
-        rest = &behind[unit.len()..];
-    }
-    (!written.is_empty() && total <= MOST).then(|| Duration::from_millis(total))
+    let milliseconds = u64::try_from(parse_duration(written)?).ok()?;
+    (milliseconds <= MOST).then(|| Duration::from_millis(milliseconds))
 }
 
 type Labels = BTreeMap<String, String>;

@@ -68,3 +68,12 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// A duration as Prometheus writes it, such as `1h30m`, in milliseconds: whole numbers with units from the largest to the
+/// smallest, each at most once. Nothing where it is not one, or longer than the 292 years that Prometheus can count.
+///
+/// Source: <https://prometheus.io/docs/prometheus/latest/querying/basics/#float-literals-and-time-durations>.
+#[must_use]
+pub fn parse_duration(written: &str) -> Option<i64> {
+    lexer::duration(written).flatten()
+}
