@@ -14,23 +14,26 @@ use crate::text;
 /// How far the clock of a canary may be ahead of the gate's: its newest sample is then what time it is.
 const SKEW: i64 = 60_000;
 
-/// The timestamps of one side's samples.
+/// One instance of a side, by its number: what it stamps says nothing of another's stamps.
+pub(super) type Stamper = (Side, usize);
+
+/// The timestamps of samples.
 #[derive(Default)]
 pub(super) struct Stamps {
     /// For each series, its newest timestamp and the value there.
-    series: BTreeMap<(Side, String), (i64, f64)>,
+    series: BTreeMap<(Stamper, String), (i64, f64)>,
     /// For each metric, the newest timestamp that is ahead of the gate's clock by no more than a skew.
     newest: BTreeMap<String, i64>,
     /// For each metric whose newest sample is not what an evaluation sees, why.
-    hidden: BTreeMap<(Side, String), String>,
+    hidden: BTreeMap<(Stamper, String), String>,
     /// Whether there were any.
     pub(super) any: bool,
 }
 
 impl Stamps {
     /// Takes in the timestamps of a scrape.
-    pub(super) fn add(&mut self, side: Side, exposition: &Exposition<'_>, at: i64, honored: bool) {
-        self.hidden.retain(|(other, _), _| *other != side);
+    pub(super) fn add(&mut self, stamper: Stamper, exposition: &Exposition<'_>, at: i64, honored: bool) {
+        self.hidden.retain(|(other, _), _| *other != stamper);
         let stamped = exposition.samples().filter_map(|sample| Some((sample.timestamp().map(milliseconds)?, sample)));
         for (stamp, sample) in stamped {
             self.any = true;
@@ -42,19 +45,19 @@ impl Stamps {
                 let newest = self.newest.entry(name.clone()).or_insert(i64::MIN);
                 *newest = stamp.max(*newest);
             }
-            if let Some(why) = self.hides(side, &sample, stamp, at) {
-                self.hidden.insert((side, name), why);
+            if let Some(why) = self.hides(stamper, &sample, stamp, at) {
+                self.hidden.insert((stamper, name), why);
             }
         }
     }
 
     /// Why a sample is not what an evaluation sees, if so.
-    fn hides(&mut self, side: Side, sample: &Sample<'_>, stamp: i64, at: i64) -> Option<String> {
+    fn hides(&mut self, stamper: Stamper, sample: &Sample<'_>, stamp: i64, at: i64) -> Option<String> {
         if stamp > at + SKEW {
             return Some(format!("has a sample that is {} ahead by its timestamp", distance(stamp - at)));
         }
         let labels: Vec<_> = sample.labels().collect();
-        let key = (side, format!("{}{labels:?}", sample.name()));
+        let key = (stamper, format!("{}{labels:?}", sample.name()));
         let value = sample.value();
         match self.series.get(&key) {
             // What was stored stays what is seen, however often the next scrapes say otherwise.
@@ -120,7 +123,7 @@ mod tests {
             let mut stamps = Stamps::default();
             for (number, scrape) in scrapes.iter().enumerate() {
                 let exposition = Exposition::parse(scrape.as_bytes(), Format::Prometheus).unwrap();
-                stamps.add(Side::Canary, &exposition, 1000 + 1000 * i64::try_from(number).unwrap(), true);
+                stamps.add((Side::Canary, 0), &exposition, 1000 + 1000 * i64::try_from(number).unwrap(), true);
             }
             let found = stamps.hidden_from(&parse("sum(e) < 5").unwrap());
             match wanted {
@@ -133,10 +136,20 @@ mod tests {
     }
 
     #[test]
+    fn instances_have_clocks_of_their_own() {
+        let mut stamps = Stamps::default();
+        for (instance, scrape) in [(0, "e 7 2000\n"), (1, "e 0 1500\n"), (0, "e 8 3000\n"), (1, "e 0 2500\n")] {
+            let exposition = Exposition::parse(scrape.as_bytes(), Format::Prometheus).unwrap();
+            stamps.add((Side::Canary, instance), &exposition, 3000, true);
+        }
+        assert_eq!(stamps.hidden_from(&parse("sum(e) < 5").unwrap()), None);
+    }
+
+    #[test]
     fn only_what_is_read_says_what_time_it_is() {
         let mut stamps = Stamps::default();
         let exposition = Exposition::parse(b"e 0\ng 1 41000\n", Format::Prometheus).unwrap();
-        stamps.add(Side::Canary, &exposition, 1000, true);
+        stamps.add((Side::Canary, 0), &exposition, 1000, true);
         assert_eq!(stamps.now(&parse("e < 1").unwrap(), 1000), 1000);
         assert_eq!(stamps.now(&parse("g < 1").unwrap(), 1000), 41000);
     }

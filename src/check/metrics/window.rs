@@ -135,8 +135,8 @@ impl WindowState {
         if self.metrics.window.is_some() {
             self.watch_counters(side, &exposition);
         }
-        self.stamps.add(side, &exposition, scraped.at, self.metrics.honor_timestamps);
         let index = self.met(side, &exposition, scraped.at);
+        self.stamps.add((side, index), &exposition, scraped.at, self.metrics.honor_timestamps);
         let known = self.instances.entry(side).or_default();
         let mut stored = Ok(());
         for (number, instance) in known.iter_mut().enumerate() {
