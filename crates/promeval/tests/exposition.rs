@@ -94,6 +94,7 @@ fn the_prometheus_format_is_enforced() {
         ("# TYPE up-x counter\n", "line 1, column 10: invalid metric name after TYPE"),
         ("# TYPE\n", "want a metric name after TYPE"),
         ("# TYPE h histogram\nh_bucket{le=\"x\"} 1\n", "line 2, column 14: the le label \"x\" is not a number"),
+        ("h_bucket{le=\"x\"} 1\n# TYPE h histogram\n", "line 1, column 14: the le label \"x\" is not a number"),
         ("# TYPE s summary\ns{quantile=\"x\"} 1\n", "the quantile label \"x\" is not a number"),
         ("up{a=\"1\",b=\"2\"} 1\nup 3\nup{b=\"2\",a=\"1\"} 2\n", "line 3, column 1: the series is already on line 1"),
         ("up 1\nup{a=\"\"} 2\n", "line 2, column 1: the series is already on line 1"),

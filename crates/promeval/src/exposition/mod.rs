@@ -219,6 +219,10 @@ impl<'e> WrittenLabel<'e> {
         self.value.text(self.text)
     }
 
+    fn value_span(&self) -> Span {
+        self.value
+    }
+
     pub(crate) fn raw_name(&self) -> &'e [u8] {
         self.name.bytes(self.text)
     }

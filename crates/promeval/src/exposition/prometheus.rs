@@ -1,5 +1,7 @@
 //! The Prometheus text format, 0.0.4 and 1.0.0.
 
+use std::collections::HashSet;
+
 use super::duplicates::{Hashes, Keys};
 use super::error::line_of;
 use super::names::MAX_NAMES;
@@ -16,11 +18,13 @@ pub(super) fn parse(text: &str) -> Result<Exposition<'_>, ParseError> {
         run: Run::default(),
         hashes: Hashes::default(),
         keys: Keys::new(lines),
+        early_buckets: HashSet::new(),
     };
     let parsed = parser.lines();
     // What is repeated is in front of the line that cannot be read.
     parser.drop_repeated()?;
     parsed?;
+    parser.check_early_buckets()?;
     Ok(parser.exposition)
 }
 
@@ -31,6 +35,8 @@ struct Parser<'a> {
     run: Run<'a>,
     hashes: Hashes,
     keys: Keys,
+    /// The names of buckets that were met before their histogram's `# TYPE` line.
+    early_buckets: HashSet<String>,
 }
 
 /// What is known of the name of the sample before: families come in runs.
@@ -147,6 +153,10 @@ impl<'a> Parser<'a> {
         if self.exposition.has_samples(&self.exposition.families[family].name) {
             let name = &self.exposition.families[family].name;
             return fail(format!("the TYPE line for {name:?} comes after its samples"));
+        }
+        let buckets = format!("{}_bucket", self.exposition.families[family].name);
+        if kind == Kind::Histogram && self.exposition.has_samples(&buckets) {
+            self.early_buckets.insert(buckets);
         }
         self.exposition.families[family].kind = Some(kind);
         #[expect(clippy::cast_possible_truncation, reason = "bounded by the text's length")]
@@ -274,16 +284,26 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn check_number_label(&self, label: &str) -> Result<(), ParseError> {
-        let text = self.cursor.text;
-        for raw in self.labels.labels.iter().filter(|raw| raw.name.is(text, label)) {
-            let value = raw.value.text(text);
-            if parse_go_float(&value).is_none() {
-                let cause = format!("the {label} label {value:?} is not a number");
-                return Err(ParseError::at(text, raw.value.start(), cause));
-            }
+    /// Buckets in front of the line that makes a histogram of them are held to it as those behind it are.
+    fn check_early_buckets(&self) -> Result<(), ParseError> {
+        if self.early_buckets.is_empty() {
+            return Ok(());
+        }
+        let samples = self.exposition.samples();
+        let buckets = samples.filter(|sample| self.early_buckets.contains(&*sample.name()));
+        for label in buckets.flat_map(|sample| sample.written()).filter(|label| label.name() == "le") {
+            number_label("le", self.cursor.text, label.value_span())?;
         }
         Ok(())
+    }
+
+    fn check_number_label(&self, label: &str) -> Result<(), ParseError> {
+        let text = self.cursor.text;
+        self.labels
+            .labels
+            .iter()
+            .filter(|raw| raw.name.is(text, label))
+            .try_for_each(|raw| number_label(label, text, raw.value))
     }
 
     /// Notes that a name has samples, from the newest on, and finds out what they must satisfy.
@@ -323,6 +343,14 @@ impl<'a> Parser<'a> {
         let cause = format!("more than {MAX_NAMES} metric names: it looks as if label values went into metric names");
         Err(ParseError::at(self.cursor.text, start, cause))
     }
+}
+
+fn number_label(label: &str, text: &str, value: Span) -> Result<(), ParseError> {
+    let number = value.text(text);
+    if parse_go_float(&number).is_some() {
+        return Ok(());
+    }
+    Err(ParseError::at(text, value.start(), format!("the {label} label {number:?} is not a number")))
 }
 
 const CUT: &str = "the last line does not end in a line feed: the body is cut";
