@@ -11,7 +11,9 @@ mod locate;
 mod metrics;
 mod ready;
 mod runner;
+mod side;
 mod smoke;
+mod traffic;
 
 pub(crate) use ledger::Ledger;
 pub(crate) use locate::{MakeClient, Route};

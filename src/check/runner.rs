@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::context::{Context, Finding};
 use super::locate::{Canary, Route, locate, prove_again};
-use super::{Ledger, http, identity, metrics, ready, smoke};
+use super::{Ledger, http, identity, metrics, ready, smoke, traffic};
 use crate::http::Credentials;
 use crate::outcome::{CheckId, Event, Observer, Status, bounds, effect};
 use crate::plan::{CheckSpec, Identity, Kind, Plan, Stage, reserve};
@@ -65,12 +65,16 @@ impl<'r> Runner<'r> {
     async fn run(&self, route: &Route) {
         let Some((id, spec)) = self.checks(Stage::Serves).next() else { return };
         let Some(canary) = self.reach(id, spec, route).await else { return self.skip_waiting(&spec.name) };
-        for stage in [Stage::Healthy, Stage::SideBySide] {
+        for stage in [Stage::Healthy, Stage::SideBySide, Stage::Measured] {
             let checks = self.checks(stage).map(|(id, spec)| self.check(id, spec, &canary));
             let ended = join_all(checks).await;
             let failed = self.checks(stage).zip(ended).find(|(_, passed)| !passed);
-            if let Some(((_, failed), _)) = failed.filter(|_| stage == Stage::Healthy) {
-                return self.skip_waiting(&failed.name);
+            if let Some(((_, failed), _)) = failed {
+                self.skip_waiting(&failed.name);
+                if stage == Stage::Healthy {
+                    return;
+                }
+                break;
             }
         }
         // The last look has the patience of the first one.
@@ -246,7 +250,7 @@ impl<'r> Runner<'r> {
 fn identity_of(spec: &CheckSpec) -> Option<&Identity> {
     match &spec.kind {
         Kind::Ready(ready) => ready.identity.as_ref(),
-        Kind::Http(_) | Kind::Metrics(_) | Kind::Smoke(_) => None,
+        Kind::Http(_) | Kind::Metrics(_) | Kind::Smoke(_) | Kind::Traffic(_) => None,
     }
 }
 
@@ -257,5 +261,6 @@ async fn kind(context: &Context<'_>, canary: &Canary, kind: &Kind) -> Finding {
         Kind::Http(check) => http::check(context, &canary.client, check).await,
         Kind::Metrics(metrics) => metrics::check(context, canary, metrics).await,
         Kind::Smoke(smoke) => smoke::check(context, canary, smoke).await,
+        Kind::Traffic(traffic) => Box::pin(traffic::check(context, canary, traffic)).await,
     }
 }

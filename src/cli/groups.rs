@@ -80,6 +80,9 @@ pub struct PlanArgs {
     /// One more warning threshold, a PromQL comparison; may be repeated (the environment twin takes one a line)
     #[arg(long, env = "CANARY_GATE_WARN", value_name = "EXPR")]
     pub(crate) warn: Vec<String>,
+    /// Send requests to the canary, and to the stable revision where its address is known, and judge the answers
+    #[arg(long, env = "CANARY_GATE_TRAFFIC", value_parser = BoolishValueParser::new())]
+    pub(crate) traffic: bool,
     /// Watch the metrics for so long instead of one scrape; the check's own limit grows with it
     #[arg(long, env = "CANARY_GATE_WINDOW", value_name = "DURATION", allow_hyphen_values = true)]
     pub window: Option<String>,

@@ -20,7 +20,7 @@ use crate::google::{Auth, CloudRun, Deployment, Given, IdentityTokens, ServiceFa
 use crate::http::{Address, Credentials, Transport};
 use crate::observe::{self, Lines};
 use crate::outcome::{DeploymentFacts, Exit, Observer, Summary, Unfinished};
-use crate::plan::{CheckSpec, Kind, Plan, PlanInput};
+use crate::plan::{Baseline, CheckSpec, Compare, Kind, Plan, PlanInput};
 use crate::report::{self, ReportFile, ReportSpec};
 use crate::text;
 
@@ -143,6 +143,9 @@ impl Prepared {
             }
             _ => {}
         }
+        if deployment.is_none() {
+            needs_a_stable_address(&plan)?;
+        }
         let transport = session.transport(args.network.ca_file.as_deref())?;
         let Google { run, identity, access } = session.google(&args.google, &transport)?;
         let (shown, facts) =
@@ -183,6 +186,25 @@ fn needs_no_deployment(args: &GoogleArgs, plan: &Plan) -> Result<(), CommandErro
     )))
 }
 
+/// Beside an address alone no tag of another revision is known: a comparison that must be made needs an address.
+fn needs_a_stable_address(plan: &Plan) -> Result<(), CommandError> {
+    for check in plan.checks.iter().filter(|check| check.policy.enabled) {
+        let Kind::Traffic(traffic) = &check.kind else { continue };
+        let why = match &traffic.compare {
+            Compare::On(None) => "there is none".to_owned(),
+            Compare::On(Some(Baseline::Tag(tag))) => {
+                format!("the tag {tag:?} is known to the Cloud Run Admin API only")
+            }
+            Compare::On(Some(Baseline::Address(_))) | Compare::Auto(_) | Compare::Off => continue,
+        };
+        return Err(CommandError::usage(format!(
+            "traffic.compare: on needs the stable revision's address, and {why}: name an address in traffic.baseline, or verify a \
+             deployment (--service, --region, --project, --revision and --tag)"
+        )));
+    }
+    Ok(())
+}
+
 fn given(args: &GoogleArgs) -> Given {
     Given {
         project: args.project.clone(),
@@ -199,6 +221,7 @@ fn plan(session: &Session, args: &PlanArgs) -> Result<Plan, CommandError> {
         file: args.checks.as_deref().map(checks_file).transpose()?,
         timeout: args.timeout.clone(),
         window: args.window.clone(),
+        traffic: args.traffic,
         thresholds: args.threshold.clone(),
         warnings: args.warn.clone(),
     };

@@ -63,7 +63,10 @@ impl Failure {
     }
 
     pub(super) fn timed_out(after: Duration, by_deadline: bool) -> Self {
-        let why = if by_deadline { ", when the check's time was up" } else { "" };
+        if after.is_zero() {
+            return Self::new(FailureKind::Timeout, "not asked: the check's time was up");
+        }
+        let why = if by_deadline { ", all the time that was left" } else { "" };
         Self::new(FailureKind::Timeout, format!("no whole answer within {}{why}", text::duration(after)))
     }
 

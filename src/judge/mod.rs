@@ -1,10 +1,15 @@
 //! What evidence proves: pure functions from what was measured to an answer, and the sentence for it.
 
 mod blind;
+pub(crate) mod compare;
 mod decision;
+mod distribution;
 mod inventory;
 mod labels;
+pub(crate) mod proof;
+pub(crate) mod quantile;
 mod reads;
+pub(crate) mod shape;
 
 pub(crate) use blind::{Evidence, Made};
 pub(crate) use decision::{Decision, decide, decide_over, limit_on_left};

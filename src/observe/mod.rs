@@ -25,6 +25,7 @@ fn sentence(event: &Event, names: &[String], redactor: &Redactor) -> String {
             format!("{}: attempt {attempt}{of}: {cause}; next in {next}", name(check))
         }
         Event::Sampled { check, scrape, of } => format!("{}: scrape {scrape} of {of}", name(check)),
+        Event::Measured { check, requests, failed } => format!("{}: {requests} requests, {failed} failed", name(check)),
         Event::Ended { check, status, detail, .. } => ended(check, status.word(), detail),
         Event::Overturned { check, status, why } => ended(check, status.word(), why),
     }

@@ -45,6 +45,12 @@ pub(crate) enum Event {
         scrape: u32,
         of: u32,
     },
+    /// So much traffic has been measured, both revisions together.
+    Measured {
+        check: CheckId,
+        requests: usize,
+        failed: usize,
+    },
     Ended {
         check: CheckId,
         status: Status,

@@ -35,6 +35,8 @@ pub(crate) enum Seen {
     /// A family that must be declared.
     Family,
     Threshold(ThresholdSeen),
+    /// Something measured by requests of the gate's own, and its limit.
+    Measure,
     /// Something that a person should know.
     Note,
 }
@@ -65,7 +67,7 @@ impl Observation {
     pub(crate) fn threshold(&self) -> Option<&ThresholdSeen> {
         match &self.seen {
             Seen::Threshold(seen) => Some(seen),
-            Seen::Request | Seen::Asset | Seen::Family | Seen::Note => None,
+            Seen::Request | Seen::Asset | Seen::Family | Seen::Measure | Seen::Note => None,
         }
     }
 }

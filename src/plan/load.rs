@@ -28,6 +28,8 @@ pub(crate) struct PlanInput {
     pub(crate) timeout: Option<String>,
     /// Replaces the window of the metrics.
     pub(crate) window: Option<String>,
+    /// Whether the traffic check is on, whatever the file says.
+    pub(crate) traffic: bool,
     /// Blocking thresholds, added to the others.
     pub(crate) thresholds: Vec<String>,
     /// Warning thresholds, added to the others.

@@ -85,8 +85,10 @@ fn observations(text: &mut String, summary: &Summary, style: Style) {
         if observation.is_quoted {
             return false;
         }
-        let always =
-            observation.threshold().is_some() || (observation.seen == Seen::Note && observation.status == Status::Pass);
+        let always = match observation.seen {
+            Seen::Threshold(_) | Seen::Measure | Seen::Note => true,
+            Seen::Request | Seen::Asset | Seen::Family => false,
+        };
         always || !matches!(observation.status, Status::Pass | Status::Skipped)
     };
     for check in &summary.checks {

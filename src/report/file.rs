@@ -222,15 +222,20 @@ fn followed(path: &Path) -> Result<PathBuf, String> {
 /// Writes a file beside another and gives it that one's name.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let beside = partial(path);
-    let written = write_new(&beside, text).and_then(|()| fs::rename(&beside, path));
+    // Who may read the file stays as it was.
+    let permissions = fs::metadata(path).ok().map(|metadata| metadata.permissions());
+    let keep = || permissions.map_or(Ok(()), |permissions| fs::set_permissions(&beside, permissions));
+    let written = write_new(&beside, text).and_then(|()| keep()).and_then(|()| fs::rename(&beside, path));
     if written.is_err() {
         let _ = fs::remove_file(&beside);
     }
     written
 }
 
+/// Creates the file: what lies there under its name, a link above all, is nobody's report and goes.
 fn write_new(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+    let _ = fs::remove_file(path);
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }

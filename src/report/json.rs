@@ -43,7 +43,7 @@ struct Report<'r> {
     duration_ms: u64,
     /// What was seen to be bad and is allowed to be, a sentence each.
     warnings: Vec<String>,
-    /// The checks in their order: ready, health, readiness, metrics, smoke, then those that the checks file adds.
+    /// The checks in their order: ready, health, readiness, metrics, smoke, traffic, then those that the checks file adds.
     checks: Vec<Check<'r>>,
 }
 
@@ -111,6 +111,8 @@ enum Kind {
     Family,
     /// A threshold.
     Threshold,
+    /// Something measured by requests of the gate's own.
+    Measure,
     /// Something that a person should know.
     Note,
 }
@@ -211,6 +213,7 @@ fn observed(observation: &Observation) -> Observed<'_> {
         Seen::Asset => Kind::Asset,
         Seen::Family => Kind::Family,
         Seen::Threshold(_) => Kind::Threshold,
+        Seen::Measure => Kind::Measure,
         Seen::Note => Kind::Note,
     };
     let threshold = observation.threshold().map(|seen| {

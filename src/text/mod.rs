@@ -79,6 +79,8 @@ pub(crate) fn escaped_json(json: &str) -> String {
 fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+        // What else shows nothing: joiners, fillers of Hangul and Khmer, selectors, tags.
+        || matches!(c, '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{3164}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// `1 request`, `2 requests`.
@@ -88,6 +90,10 @@ pub(crate) fn counted(count: usize, thing: &str) -> String {
 
 /// A duration for a sentence, to the millisecond; to a tenth of a second from 10 s on.
 pub(crate) fn duration(duration: Duration) -> String {
+    const DAYS: Duration = Duration::from_hours(100 * 24);
+    if duration > DAYS {
+        return "over 100 days".into();
+    }
     let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let rounded = if milliseconds >= 10_000 { milliseconds - milliseconds % 100 } else { milliseconds };
     humantime::format_duration(Duration::from_millis(rounded)).to_string()
@@ -120,6 +126,7 @@ mod tests {
             ("\u{1b}]52;c;x\u{7}", "\\u{1b}]52;c;x\\u{7}"),
             ("a\rb\tc\u{7f}\u{9b}", "a\\rb\\tc\\u{7f}\\u{9b}"),
             ("\u{202e}evil\u{200b}", "\\u{202e}evil\\u{200b}"),
+            ("\u{180e}\u{3164}\u{e0041}", "\\u{180e}\\u{3164}\\u{e0041}"),
         ] {
             assert_eq!(escaped(text), wanted);
         }
@@ -140,6 +147,7 @@ mod tests {
     fn durations_and_counts_read_as_sentences_do() {
         assert_eq!(duration(Duration::from_micros(2_345_678)), "2s 345ms");
         assert_eq!(duration(Duration::from_millis(12_345)), "12s 300ms");
+        assert_eq!(duration(Duration::from_secs(u64::MAX)), "over 100 days");
         assert_eq!((counted(1, "request"), counted(2, "request")), ("1 request".into(), "2 requests".into()));
     }
 }

@@ -34,5 +34,6 @@ mod query;
 mod report;
 mod report_file;
 mod schema;
+mod traffic;
 mod unread;
 mod window;

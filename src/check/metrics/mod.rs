@@ -2,6 +2,7 @@
 
 mod alerts;
 mod api;
+mod instances;
 #[cfg(test)]
 mod replay;
 mod rules;
@@ -16,8 +17,11 @@ use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
 
 pub(crate) use api::ask_prometheus;
+pub(super) use scrape::{Scraped, Scraper};
 pub(crate) use scrape::{now, scrape_once};
+pub(super) use source::baseline_client;
 use source::{Missed, Source};
+pub(super) use window::WindowState;
 
 use super::context::{AskError, Context, Finding};
 use super::locate::Canary;
@@ -30,7 +34,7 @@ pub(super) async fn check(context: &Context<'_>, canary: &Canary, metrics: &Arc<
         Ok(source) => source,
         Err(cause) => return Finding::new(Status::Error, 0, cause),
     };
-    let mut sampling = Sampling { context, source, attempts: 0, failed: 0, time: now() };
+    let mut sampling = Sampling { context, source, attempts: 0, failed: 0, unseen_end: None, time: now() };
     let said = match metrics.window {
         None => sampling.once().await,
         Some(window) => sampling.watch(window).await,
@@ -49,6 +53,8 @@ struct Sampling<'c> {
     /// Over all samples.
     attempts: u32,
     failed: u32,
+    /// Why the end of the window was not seen.
+    unseen_end: Option<AskError>,
     /// The time of the newest sample, in milliseconds since the epoch.
     time: i64,
 }
@@ -76,9 +82,19 @@ impl Sampling<'_> {
                 return Err(self.cut(tick, ticks));
             }
             sleep_until(start).await;
-            let end = began + window.interval * (tick + 1);
+            // The last one has all the time that is left: it shows what the metrics are at the end.
+            let is_last = tick + 1 == ticks;
+            let end = if is_last { self.context.deadline } else { began + window.interval * (tick + 1) };
             match self.sample(self.context.deadline.min(end)).await {
                 Ok(()) => {}
+                Err(missed) if missed.is_transient() && is_last => {
+                    let say = |cause| {
+                        format!("the last of {ticks} scrapes failed: nothing shows the metrics at the end: {cause}")
+                    };
+                    // What was seen before may tell more.
+                    self.unseen_end = Some(missed.saying(say).into_error());
+                    self.failed += 1;
+                }
                 Err(missed) if missed.is_transient() && Instant::now() >= self.context.deadline => {
                     return Err(self.cut(tick, ticks));
                 }
@@ -101,9 +117,6 @@ impl Sampling<'_> {
             if tick + 1 < ticks && window.fail_fast && self.fails().await? {
                 return Ok(Some(format!("stopped after {} of {ticks} scrapes (fail_fast)", tick + 1)));
             }
-        }
-        if self.failed == ticks {
-            return Err(AskError::Permanent(format!("all {ticks} scrapes failed").into()));
         }
         Ok((self.failed > 0).then(|| format!("{} of {ticks} scrapes failed", self.failed)))
     }
@@ -139,6 +152,9 @@ impl Sampling<'_> {
 
     async fn finding(&mut self, said: Option<String>) -> Result<Finding, AskError> {
         let (mut observations, seen) = self.source.observations(self.context, self.time).await?;
+        if let Some(error) = &self.unseen_end {
+            observations.push(Observation::note("the end", error.status(), error.clone().cause().text));
+        }
         observations.extend(said.map(|said| Observation::note("window", Status::Pass, said)));
         let (status, detail) = worst(&observations).unwrap_or_else(|| (Status::Pass, held(&observations, &seen)));
         Ok(Finding::new(status, self.attempts, detail).seeing(observations))

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use promeval::exposition::Format;
 
 use super::scrape::Scraped;
-use super::window::{Side, WindowState};
+use super::window::WindowState;
+use crate::check::side::Side;
 use crate::outcome::{Diagnostic, ThresholdVerdict};
 use crate::plan::{Kind, Lookup, Metrics, PlanInput};
 

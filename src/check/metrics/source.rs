@@ -11,12 +11,14 @@ use tokio::time::{Instant, timeout_at};
 
 use super::api::PrometheusApi;
 use super::scrape::{Scraped, Scraper};
-use super::window::{Side, WindowState};
+use super::window::WindowState;
 use crate::check::context::{AskError, Context};
 use crate::check::locate::Canary;
+use crate::check::side::Side;
 use crate::http::Client;
 use crate::outcome::{Cause, Observation};
 use crate::plan::{ApiToken, Baseline, Metrics, MetricsSource};
+use crate::text;
 
 /// What it takes to tell of scrapes that failed.
 const MOMENT: Duration = Duration::from_millis(200);
@@ -184,7 +186,8 @@ impl<'p> Source<'p> {
             Self::Scrape { state, .. } => {
                 let observe = move |state: &mut WindowState| {
                     let inventory = state.inventory();
-                    let seen = format!("{} samples of {} metrics", inventory.samples(), inventory.names());
+                    let (samples, names) = (inventory.samples(), inventory.names());
+                    let seen = format!("{} of {}", text::counted(samples, "sample"), text::counted(names, "metric"));
                     (state.observations(time), seen)
                 };
                 state.compute(context.deadline, observe).await
@@ -234,9 +237,18 @@ fn labels(canary: &Canary, client: &Client, planned: &[(String, String)]) -> Vec
     kept.chain(planned.iter().cloned()).collect()
 }
 
-/// The client of the stable revision.
-fn baseline_client(canary: &Canary, baseline: &Baseline) -> Result<Client, String> {
+/// The client of the stable revision: at the canary's own address it would be the canary.
+///
+/// # Errors
+/// Why there is none.
+pub(in crate::check) fn baseline_client(canary: &Canary, baseline: &Baseline) -> Result<Client, String> {
     let tag = match baseline {
+        Baseline::Address(address) if address.same_origin(canary.client.address()) => {
+            return Err(format!(
+                "the baseline {} is the canary's own address: it cannot be compared with itself",
+                address.shown()
+            ));
+        }
         Baseline::Address(address) => return canary.client.toward(address.clone()),
         Baseline::Tag(tag) => tag,
     };

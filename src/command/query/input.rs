@@ -126,7 +126,7 @@ fn plan(path: &Path, args: &Query, lookup: &dyn Lookup) -> Result<Plan, CommandE
 fn metrics_of(plan: &Plan) -> Option<&Metrics> {
     plan.checks.iter().find_map(|check| match &check.kind {
         Kind::Metrics(metrics) => Some(&**metrics),
-        Kind::Ready(_) | Kind::Http(_) | Kind::Smoke(_) => None,
+        Kind::Ready(_) | Kind::Http(_) | Kind::Smoke(_) | Kind::Traffic(_) => None,
     })
 }
 

@@ -34,6 +34,12 @@ pub(super) fn check(keys: Key<file::Smoke>, context: &mut Context<'_, '_>) -> Op
         let message = format!("min_assets is {least}; want at most max_assets, {most}");
         context.mistakes.add(code::NUMBER, *place, message);
     }
+    if let (Some(At { value: Some(least), place, .. }), Some(At { value: false, .. })) =
+        (keys.min_assets.at(), keys.assets.at())
+        && *least > 0
+    {
+        context.conflict(*place, "min_assets wants assets loaded, and assets: false loads none");
+    }
     let concurrency = bounded(&keys.concurrency, 64, "concurrency", context);
     let policy = policy::of(policy::keys!(keys, severity: keys.severity, retries: Key::Absent), context);
     let kind = Kind::Smoke(Smoke {

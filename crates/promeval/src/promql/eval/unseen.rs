@@ -58,7 +58,13 @@ impl<'s> Evaluator<'s> {
             ExprKind::Subquery(subquery) => {
                 let (start, end) = shifted(&subquery.shift)?;
                 let range = subquery.range.within(&self.query, Role::Range)?;
-                self.find_unseen(&subquery.expr, start.saturating_sub(range), end, unseen)?;
+                let step = subquery.step.within(&self.query, Role::Step)?.max(1);
+                // Only at whole multiples of the step anything is read.
+                let before = start.saturating_sub(range);
+                let first = before.div_euclid(step).saturating_add(1).saturating_mul(step);
+                let last = end.div_euclid(step).saturating_mul(step);
+                let (first, last) = if first <= last { (first, last) } else { (before, before) };
+                self.find_unseen(&subquery.expr, first, last, unseen)?;
             }
             _ => {
                 for child in expr.children() {
