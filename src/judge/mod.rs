@@ -4,6 +4,7 @@ mod blind;
 mod decision;
 mod inventory;
 mod labels;
+mod quantiles;
 mod reads;
 
 pub(crate) use blind::{Evidence, Made};
