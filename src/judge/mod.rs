@@ -11,3 +11,4 @@ pub(crate) use blind::{Evidence, Made};
 pub(crate) use decision::{Decision, decide, decide_over, limit_on_left};
 pub(crate) use inventory::Inventory;
 pub(crate) use labels::Shown;
+pub(crate) use quantiles::{beyond_bounds, buckets_of, falling, unbounded};

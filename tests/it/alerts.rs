@@ -201,12 +201,12 @@ fn what_a_window_tells_of_an_alert() {
 
 #[test]
 fn an_alert_on_a_quantile_needs_buckets_that_tell_it() {
+    const BEYOND: &str = "the quantile lies beyond the highest bucket bound, 1: how far is not known";
     // A tenth of the observations is beyond 1 second.
     let metrics = |_| {
         "# TYPE d histogram\nd_bucket{le=\"0.1\"} 50\nd_bucket{le=\"1\"} 90\nd_bucket{le=\"+Inf\"} 100\nd_sum 60\nd_count 100\n"
             .to_owned()
     };
-    const BEYOND: &str = "the quantile lies beyond the highest bucket bound, 1: how far is not known";
     each(
         &[
             ("alert: A, expr: 'histogram_quantile(0.9, d_bucket) > 2'", 0, "does not fire"),
