@@ -5,11 +5,13 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use promeval::labels::Labels;
 use promeval::number::format_value;
 use promeval::promql::ast::{BinaryOp, Expr, ExprKind, Selector, SetOp};
-use promeval::promql::{Compared, Evaluator, Unseen, compare};
+use promeval::promql::{Compared, Element, Evaluator, Unseen, Value, compare};
 use promeval::series::Storage;
 
+use super::bucket_quantiles::untold;
 use super::reads::unread;
 use super::{Inventory, Shown};
 use crate::text;
@@ -95,7 +97,7 @@ impl<'e> Evidence<'e> {
     /// Why it says nothing that an alert has no element: a selector that it needs was never satisfied, a rule that it reads
     /// failed or is blind itself, or what it reads cannot be seen.
     pub(crate) fn blind_spot(&self, expr: &Expr) -> Option<String> {
-        match self.sight(expr) {
+        match self.sight(expr, true) {
             Sight::Blind(why) => Some(why),
             Sight::Open | Sight::Clear => None,
         }
@@ -117,7 +119,7 @@ impl<'e> Evidence<'e> {
         }
         let mut first = None;
         for rule in made {
-            match self.sight(rule.expr) {
+            match self.sight(rule.expr, rule.is_state) {
                 Sight::Open => {}
                 Sight::Clear => return None,
                 Sight::Blind(why) => drop(first.get_or_insert_with(|| format!("of the rule {}: {why}", rule.name))),
@@ -126,7 +128,8 @@ impl<'e> Evidence<'e> {
         Some(first.unwrap_or_else(|| "the rules that would make it only read one another".into()))
     }
 
-    fn sight(&self, expr: &Expr) -> Sight {
+    /// What is known of a rule's expression. Of an alert only the elements count, of a recording rule their values too.
+    fn sight(&self, expr: &Expr, is_alert: bool) -> Sight {
         let key = std::ptr::from_ref(expr);
         if let Some(known) = self.sights.borrow().get(&key) {
             return known.clone();
@@ -137,10 +140,23 @@ impl<'e> Evidence<'e> {
             .or_else(|| self.incomparable(expr))
             .or_else(|| unread(expr, self.storage, self.inventory, self.time))
             .or_else(|| out_of_time(expr, self.storage, self.time))
-            .or_else(|| bad_counter(expr, self.inventory));
+            .or_else(|| bad_counter(expr, self.inventory))
+            .or_else(|| untold(expr, self.storage, self.time, |unbounded| self.is_told(expr, is_alert, unbounded)));
         let sight = why.map_or(Sight::Clear, Sight::Blind);
         self.sights.borrow_mut().insert(key, sight.clone());
         sight
+    }
+
+    /// Whether an evaluation comes to the same as the evidence's own.
+    fn is_told(&self, expr: &Expr, is_alert: bool, other: &Evaluator<'_>) -> bool {
+        let found = [&Evaluator::new(self.storage, self.time), other].map(|evaluator| match evaluator.value(expr) {
+            Ok(Value::Vector(elements)) => elements,
+            Ok(Value::Scalar(value)) => vec![Element { labels: Labels::default(), value }],
+            _ => Vec::new(),
+        });
+        let bits = |element: &Element| if is_alert { 0 } else { element.value.to_bits() };
+        let alike = |(own, other): (&Element, &Element)| own.labels == other.labels && bits(own) == bits(other);
+        found[0].len() == found[1].len() && found[0].iter().zip(&found[1]).all(alike)
     }
 
     fn check(&self, selector: &Selector) -> Option<String> {

@@ -202,6 +202,36 @@ fn what_a_window_tells_of_an_alert() {
 }
 
 #[test]
+fn an_alert_on_a_quantile_needs_buckets_that_tell_it() {
+    const BEYOND: &str = "the quantile lies beyond the highest bucket bound, 1: how far is not known";
+    // A tenth of the observations is beyond 1 second.
+    let metrics = |_| {
+        "# TYPE d histogram\nd_bucket{le=\"0.1\"} 50\nd_bucket{le=\"1\"} 90\nd_bucket{le=\"+Inf\"} 100\nd_sum 60\nd_count 100\n"
+            .to_owned()
+    };
+    each(
+        &[
+            ("alert: A, expr: 'histogram_quantile(0.9, d_bucket) > 2'", 0, "does not fire"),
+            ("alert: A, expr: 'histogram_quantile(0.95, d_bucket) > 2'", 1, BEYOND),
+            ("alert: A, expr: 'histogram_quantile(0.95, d_bucket) > 0.5'", 1, "fires: 1"),
+            ("alert: A, expr: 'histogram_quantile(0.95, d_bucket) < 0.5'", 0, "does not fire"),
+            ("alert: A, expr: 'histogram_quantile(0.95, d_bucket) > 2 and d_count > 1000'", 0, "does not fire"),
+            ("record: r, expr: 'histogram_quantile(0.95, d_bucket)'\nalert: A, expr: r > 2", 1, BEYOND),
+            ("record: r, expr: 'histogram_quantile(0.9, d_bucket)'\nalert: A, expr: r > 2", 0, "does not fire"),
+        ],
+        |(rules, code, wanted)| {
+            let ran = ruled(&scraped(metrics), checks(false), &group(rules));
+            let said = said(&ran, "A");
+            if ran.code == *code && said.contains(wanted) {
+                Ok(())
+            } else {
+                Err(format!("{rules}: exit {}: {said}", ran.code))
+            }
+        },
+    );
+}
+
+#[test]
 fn a_group_has_labels_and_a_limit() {
     let metrics = |_| "a{x=\"1\"} 5\na{x=\"2\"} 7\n".to_owned();
     for (limit, code, wanted) in [

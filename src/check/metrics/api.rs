@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use promeval::labels::Labels;
 use promeval::number::{format_time, parse_float};
-use promeval::promql::ast::{BinaryOp, ExprKind, SetOp};
+use promeval::promql::ast::{Binary, BinaryOp, ExprKind, SetOp};
 use promeval::promql::{Element, Expr, Value, compare};
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -15,9 +15,9 @@ use super::rules::elements;
 use super::thresholds::{alerted, compared};
 use crate::check::context::{AskError, Context};
 use crate::http::{Answer, Client, Request, RequestLimits};
-use crate::judge::decide;
+use crate::judge::{Decision, beyond_bounds, buckets_of, decide, falling, unbounded};
 use crate::outcome::{Observation, Status, ThresholdVerdict};
-use crate::plan::{Metrics, Rule};
+use crate::plan::{Metrics, Rule, ThresholdExpr};
 
 /// Asks one server.
 pub(super) struct PrometheusApi<'p> {
@@ -111,18 +111,21 @@ impl<'p> PrometheusApi<'p> {
         for (index, threshold) in self.metrics.thresholds.iter().enumerate() {
             observations.push(match &threshold.rule {
                 Rule::Silent(alert) => {
-                    let missing = self.missing(context, &alert.expr, time).await?;
-                    alerted(threshold, alert, &self.activities[index], missing)
+                    let mut blind = self.missing(context, &alert.expr, time).await?;
+                    if blind.is_none() && self.activities[index].firing(alert).is_empty() {
+                        blind = self.untold(context, &alert.expr, &alert.source, time).await?;
+                    }
+                    alerted(threshold, alert, &self.activities[index], blind)
                 }
                 Rule::Holds(comparison) => {
                     let parts = comparison.parts();
-                    let lhs = self.side(context, &parts.lhs, &comparison.source, time).await;
-                    let rhs = self.side(context, &parts.rhs, &comparison.source, time).await;
-                    let met = match (lhs, rhs) {
-                        (Ok(lhs), Ok(rhs)) => compare(parts, lhs, rhs).map_err(|error| error.message),
-                        (Err(error), _) | (_, Err(error)) => Err(error.told()?),
-                    };
-                    let decision = decide(parts, met, || "the server has no series for it".to_owned());
+                    let sides = [&parts.lhs, &parts.rhs].map(|side| part(&comparison.source, side).to_owned());
+                    let mut decision = self.decide(context, parts, sides, time).await?;
+                    if decision.verdict == ThresholdVerdict::Pass
+                        && let Some(why) = self.untold_comparison(context, comparison, time).await?
+                    {
+                        (decision.verdict, decision.why) = (ThresholdVerdict::NoData, why);
+                    }
                     if decision.verdict == ThresholdVerdict::Pass
                         && let Some(missing) = self.missing(context, comparison.expr(), time).await?
                     {
@@ -133,6 +136,100 @@ impl<'p> PrometheusApi<'p> {
             });
         }
         Ok(observations)
+    }
+
+    /// Decides a comparison of two expressions.
+    ///
+    /// # Errors
+    /// Why the server could not be asked.
+    async fn decide(
+        &mut self,
+        context: &Context<'_>,
+        parts: &Binary,
+        [lhs, rhs]: [String; 2],
+        time: i64,
+    ) -> Result<Decision, AskError> {
+        let lhs = self.query(context, &lhs, time, context.deadline).await.0;
+        let rhs = self.query(context, &rhs, time, context.deadline).await.0;
+        let met = match (lhs, rhs) {
+            (Ok(lhs), Ok(rhs)) => compare(parts, lhs, rhs).map_err(|error| error.message),
+            (Err(error), _) | (_, Err(error)) => Err(error.told()?),
+        };
+        Ok(decide(parts, met, || "the server has no series for it".to_owned()))
+    }
+
+    /// Why a comparison that holds is no evidence, because buckets do not tell the quantiles that it reads.
+    ///
+    /// # Errors
+    /// Why the server could not be asked.
+    async fn untold_comparison(
+        &mut self,
+        context: &Context<'_>,
+        comparison: &ThresholdExpr,
+        time: i64,
+    ) -> Result<Option<String>, AskError> {
+        let (parts, source) = (comparison.parts(), &comparison.source);
+        if let Some(why) = self.falling(context, comparison.expr(), source, time).await? {
+            return Ok(Some(why));
+        }
+        let sides = [&parts.lhs, &parts.rhs].map(|side| (unbounded(side, source), side));
+        if sides.iter().all(|(unbounded, _)| unbounded.is_none()) {
+            return Ok(None);
+        }
+        let sides = sides.map(|(unbounded, side)| unbounded.unwrap_or_else(|| part(source, side).to_owned()));
+        let decision = self.decide(context, parts, sides, time).await?;
+        Ok((decision.verdict != ThresholdVerdict::Pass).then(|| beyond_bounds(None)))
+    }
+
+    /// Why it says nothing that an alert has no element, because buckets do not tell the quantiles that it reads.
+    ///
+    /// # Errors
+    /// Why the server could not be asked.
+    async fn untold(
+        &mut self,
+        context: &Context<'_>,
+        expr: &Expr,
+        source: &str,
+        time: i64,
+    ) -> Result<Option<String>, AskError> {
+        if let Some(why) = self.falling(context, expr, source, time).await? {
+            return Ok(Some(why));
+        }
+        let Some(unbounded) = unbounded(expr, source) else { return Ok(None) };
+        let mut found = Vec::new();
+        for text in [source, &unbounded] {
+            let labels = |elements: Vec<Element>| elements.into_iter().map(|element| element.labels).collect();
+            let value = self.query(context, text, time, context.deadline).await.0;
+            let labels: Result<BTreeSet<Labels>, String> =
+                value.map_err(QueryError::text).and_then(elements).map(labels);
+            found.push(labels);
+        }
+        Ok((found[0] != found[1]).then(|| beyond_bounds(None)))
+    }
+
+    /// Which buckets that an expression reads are not cumulative.
+    ///
+    /// # Errors
+    /// Why the server could not be asked.
+    async fn falling(
+        &mut self,
+        context: &Context<'_>,
+        expr: &Expr,
+        source: &str,
+        time: i64,
+    ) -> Result<Option<String>, AskError> {
+        for buckets in buckets_of(expr) {
+            match self.query(context, part(source, buckets), time, context.deadline).await.0 {
+                Ok(Value::Vector(elements)) => {
+                    if let Some(why) = falling(buckets, elements) {
+                        return Ok(Some(why));
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => drop(error.told()?),
+            }
+        }
+        Ok(None)
     }
 
     /// Which metric that an expression cannot do without the server has no series of.
@@ -168,11 +265,6 @@ impl<'p> PrometheusApi<'p> {
         self.warnings.iter().map(|warning| Observation::note("prometheus", Status::Warn, warning)).collect()
     }
 
-    async fn side(&mut self, context: &Context<'_>, side: &Expr, source: &str, time: i64) -> Result<Value, QueryError> {
-        let source = source.get(side.span.clone()).unwrap_or_default();
-        self.query(context, source, time, context.deadline).await.0
-    }
-
     async fn query(
         &mut self,
         context: &Context<'_>,
@@ -206,6 +298,11 @@ impl<'p> PrometheusApi<'p> {
         });
         (result, attempts)
     }
+}
+
+/// A part of an expression, as it is written.
+fn part<'s>(source: &'s str, expr: &Expr) -> &'s str {
+    source.get(expr.span.clone()).unwrap_or_default()
 }
 
 /// Whether an expression may be told although a metric that it names has no series.
