@@ -561,10 +561,9 @@ fn a_prometheus_server_is_asked_with_the_metadata_servers_token() {
         if request.headers.get("authorization") != Some(&wanted) {
             return Reply::json(401, "{}");
         }
-        Reply::json(
-            200,
-            r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"1"]}]}}"#,
-        )
+        let (_, time) = crate::prometheus::asked(request);
+        let result = json!([{"metric": {}, "value": [time, "1"]}]);
+        Reply::json(200, &json!({"status": "success", "data": {"resultType": "vector", "result": result}}).to_string())
     }));
     let checks = Checks::fast()
         .set("metrics.source", "prometheus")

@@ -29,6 +29,7 @@ mod output;
 mod pipeline;
 
 mod plan;
+mod prometheus;
 mod protocol;
 mod query;
 mod report;

@@ -64,8 +64,12 @@ impl Input {
                 client = client.with_credentials(Rc::new(AccessAuth::new(access)));
             }
             let time = time.unwrap_or_else(now);
-            let value = runtime.block_on(ask_prometheus(&client, &args.expr, time));
-            return Ok(Self::Answer(value.map_err(CommandError::no_verdict)?, time));
+            let answer = runtime.block_on(ask_prometheus(&client, &args.expr, time));
+            let (value, warnings) = answer.map_err(CommandError::no_verdict)?;
+            for warning in warnings {
+                session.complain(&format!("the server warns: {warning}"));
+            }
+            return Ok(Self::Answer(value, time));
         }
         for (index, written) in args.header.iter().enumerate() {
             let number = if args.header.len() > 1 { format!(" {}", index + 1) } else { String::new() };
