@@ -33,12 +33,13 @@ pub(crate) struct Transport {
 type Connections = Rc<OnceCell<reqwest::Client>>;
 
 impl Transport {
-    /// Sets up TLS. `ca_file` names certificates in PEM that are trusted besides the public CAs.
+    /// Sets up TLS. `ca` is a file's name with its certificates in PEM, which are trusted besides the public CAs.
     ///
     /// # Errors
-    /// A file that cannot be read or used; a proxy that the environment names and that cannot be one.
-    pub(crate) fn new(ca_file: Option<&std::path::Path>) -> Result<Self, String> {
-        let tls = tls::config(ca_file.map(tls::read).transpose()?.unwrap_or_default())?;
+    /// Certificates that cannot be used; a proxy that the environment names and that cannot be one.
+    pub(crate) fn new(ca: Option<(&std::path::Path, &[u8])>) -> Result<Self, String> {
+        let extra = ca.map(|(path, pem)| tls::certificates(path, pem)).transpose()?;
+        let tls = tls::config(extra.unwrap_or_default())?;
         let proxies = Rc::new(Proxies::new(&|name| std::env::var(name).ok())?);
         Ok(Self { tls, proxies, proxied: Rc::default(), direct: Rc::default() })
     }
