@@ -30,6 +30,8 @@ const CHECKS: &[(&str, &str)] = &[
     ("health: {path: api/health}\n", "checks.yaml:1:16: the path \"api/health\" must start with one slash"),
     ("health: {path: \"//evil.example.com/\"}\n", "must start with one slash"),
     ("health: {method: FETCH}\n", "checks.yaml:1:18: unknown method \"FETCH\""),
+    ("smoke: {min_assets: 3, assets: false}\n", "checks.yaml:1:21: min_assets wants assets, and none are loaded"),
+    ("smoke: {min_assets: 3, page: null}\n", "min_assets wants assets, and none are loaded"),
     ("health: {max_body: lots}\n", "checks.yaml:1:20: \"lots\" is not a size"),
     ("health: {expect: {status: [99]}}\n", "checks.yaml:1:28: 99 is not a final HTTP status"),
     ("health: {expect: {status: []}}\n", "expect.status is empty"),
