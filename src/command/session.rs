@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::process::{Process, whole_file};
 use crate::cli::{ColorWhen, GoogleArgs, OutputArgs};
 use crate::google::{AccessAuth, AccessTokens, Api, IdentityTokens, Metadata};
-use crate::http::{Address, Transport, proxy_passwords};
+use crate::http::{Address, Transport, proxy_secrets};
 use crate::observe::{self, LogFormat};
 use crate::outcome::{Diagnostic, Exit};
 use crate::plan::Lookup as _;
@@ -139,8 +139,8 @@ impl Session {
     /// # Errors
     /// A CA file that cannot be used, or a proxy that the environment names and that cannot be one.
     pub(super) fn transport(&self, ca_file: Option<&Path>) -> Result<Transport, CommandError> {
-        for password in proxy_passwords(&variable) {
-            self.redactor.hide(&password);
+        for secret in proxy_secrets(&variable) {
+            self.redactor.hide(&secret);
         }
         let pem = ca_file.map(|path| whole_file(path, MAX_CA_FILE)).transpose();
         let pem = pem.map_err(|error| CommandError::usage(format!("--ca-file: {error}")))?;

@@ -12,7 +12,7 @@ use url::Url;
 use super::body::{ACCEPTED, Body};
 use super::connect::{Connects, Resolver};
 use super::failure::{Failure, FailureKind};
-use super::proxy::Proxies;
+use super::proxy::{Proxies, own_answer};
 use super::timing::Clock;
 use super::{Address, Answer, Credentials, Header, Request, RequestLimits, header, tls};
 
@@ -278,16 +278,24 @@ impl Client {
         if let Some(body) = &request.body {
             builder = builder.body(body.clone());
         }
+        let proxy = || self.transport.proxies.toward(url).filter(|_| !self.is_direct);
         let mut response = builder.send().await.map_err(|error| {
             let failure = Failure::of(&error);
             // Until a connection stands, only the proxy was met.
-            match self.transport.proxies.toward(url).filter(|_| !self.is_direct && error.is_connect()) {
+            match proxy().filter(|_| error.is_connect()) {
                 Some(proxy) => failure.of_proxy(&proxy),
                 None => failure,
             }
         })?;
         let first_byte = clock.since_start();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        // Through a tunnel, nothing of the proxy's own arrives.
+        if url.scheme() == "http"
+            && let Some(why) = own_answer(status, &headers)
+            && let Some(proxy) = proxy()
+        {
+            return Err(Failure::new(FailureKind::Proxy, why).of_proxy(&proxy));
+        }
         let body = whole(&mut response, max_body).await.map_err(|failure| failure.of_answer(status))?;
         let is_end_marked = url.scheme() == "https"
             || headers.contains_key(CONTENT_LENGTH)

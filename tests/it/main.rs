@@ -31,6 +31,7 @@ mod pipeline;
 mod plan;
 mod prometheus;
 mod protocol;
+mod proxy;
 mod query;
 mod report;
 mod report_file;
