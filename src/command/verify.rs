@@ -15,7 +15,7 @@ use super::process::checks_file;
 use super::session::Google;
 use super::{CommandError, Session};
 use crate::check::{self, Everyone, Ledger, MakeClient, Route};
-use crate::cli::{GoogleArgs, PlanArgs, ReportArgs, Verify};
+use crate::cli::{GoogleArgs, PlanArgs, Verify};
 use crate::google::{Auth, CloudRun, Deployment, Given, IdentityTokens, ServiceFacts};
 use crate::http::{Address, Credentials, Transport};
 use crate::observe::{self, Lines};
@@ -32,7 +32,7 @@ pub(crate) fn run(session: &Session, args: &Verify) -> Result<Exit, CommandError
         Signals::listen()?
     };
     let started_at = SystemTime::now();
-    let reports = open_reports(&args.reports, started_at)?;
+    let reports = open_reports(args, started_at)?;
     let prepared = match interruptible(session, args, &runtime, &mut signals, || Prepared::new(session, args)) {
         Ok(prepared) => prepared,
         Err(error) => {
@@ -99,10 +99,16 @@ fn interruptible<T>(
 }
 
 /// The reports that were asked for, each in place as that of a run that is not finished.
-fn open_reports(args: &ReportArgs, started_at: SystemTime) -> Result<Vec<ReportFile>, CommandError> {
+fn open_reports(args: &Verify, started_at: SystemTime) -> Result<Vec<ReportFile>, CommandError> {
     let unfinished = Unfinished { cause: "not finished".into(), exit: Exit::NoVerdict };
     let summary = Summary::unseen(started_at, unfinished);
-    let specs = ReportSpec::all(&args.report).map_err(CommandError::usage)?;
+    let specs = ReportSpec::all(&args.reports.report).map_err(CommandError::usage)?;
+    let inputs = [
+        ("--checks", args.plan.checks.as_deref().filter(|path| path.as_os_str() != "-")),
+        ("--ca-file", args.network.ca_file.as_deref()),
+        ("--id-token-file", args.google.id_token_file.as_deref()),
+    ];
+    specs.iter().try_for_each(|spec| spec.spares(&inputs)).map_err(CommandError::usage)?;
     let open = |spec: ReportSpec| {
         let text = spec.format().render(&summary)?;
         ReportFile::open(spec, &text)

@@ -59,7 +59,15 @@ impl Failure {
 
     /// The same failure on the way to a proxy, which is none of the address behind it.
     pub(super) fn of_proxy(self, proxy: &str) -> Self {
-        Self { kind: FailureKind::Proxy, message: format!("the proxy {proxy}: {}", self.message), ..self }
+        // The client does not tell the status that the proxy answered.
+        let message = if self.message.ends_with("tunnel error: unsuccessful") {
+            "it refuses the tunnel to the address (CONNECT)"
+        } else if self.message.ends_with("proxy authorization required") {
+            "it wants credentials (write them as http://user:password@host:port)"
+        } else {
+            &self.message
+        };
+        Self { kind: FailureKind::Proxy, message: format!("the proxy {proxy}: {message}"), ..self }
     }
 
     pub(super) fn timed_out(after: Duration, by_deadline: bool) -> Self {

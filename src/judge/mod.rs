@@ -2,7 +2,6 @@
 
 mod blind;
 mod bucket_quantiles;
-
 pub(crate) mod compare;
 mod decision;
 mod distribution;

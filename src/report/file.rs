@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -28,7 +28,7 @@ impl ReportSpec {
             .map(|written| written.parse().map_err(|error| format!("--report: {error}")))
             .collect::<Result<_, _>>()?;
         for (index, spec) in specs.iter().enumerate() {
-            if specs[..index].iter().any(|other| other.place() == spec.place()) {
+            if specs[..index].iter().any(|other| other.is_of(spec)) {
                 let place = spec.path.as_ref().map_or("standard output".into(), |path| path.display().to_string());
                 return Err(format!("--report: two reports go to {place}"));
             }
@@ -38,18 +38,52 @@ impl ReportSpec {
 }
 
 impl ReportSpec {
+    /// Refuses to write over what the run reads. `inputs` are the flags that name files, and those.
+    ///
+    /// # Errors
+    /// The first file that would be both.
+    pub(crate) fn spares(&self, inputs: &[(&str, Option<&Path>)]) -> Result<(), String> {
+        let Some(report) = &self.path else { return Ok(()) };
+        for (flag, input) in inputs.iter().filter_map(|(flag, input)| Some((flag, (*input)?))) {
+            // What is not a file cannot be written over: a terminal may be both.
+            if is_one(report, input) && !fs::metadata(report).is_ok_and(|metadata| !metadata.is_file()) {
+                let (report, input) = (report.display(), input.display());
+                return Err(format!(
+                    "--report {report} and {flag} {input} are one file: what is read would be written over"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn format(&self) -> Format {
         self.format
     }
 
-    /// Where it really goes, by whatever path that is written: links followed, in the folder's own name.
-    fn place(&self) -> Option<PathBuf> {
-        let path = self.path.as_ref()?;
-        let path = followed(path).unwrap_or_else(|_| path.clone());
-        match (fs::canonicalize(folder_of(&path)), path.file_name()) {
-            (Ok(folder), Some(name)) => Some(folder.join(name)),
-            _ => Some(path),
+    /// Whether both go to one place.
+    fn is_of(&self, other: &Self) -> bool {
+        match (&self.path, &other.path) {
+            (Some(path), Some(other)) => is_one(path, other),
+            (None, None) => true,
+            _ => false,
         }
+    }
+}
+
+/// Whether two paths lead to one file, which need not exist yet.
+fn is_one(path: &Path, other: &Path) -> bool {
+    match (fs::metadata(path), fs::metadata(other)) {
+        (Ok(path), Ok(other)) => (path.dev(), path.ino()) == (other.dev(), other.ino()),
+        _ => place_of(path) == place_of(other),
+    }
+}
+
+/// Where a path really leads, by whatever path that is written: links followed, in the folder's own name.
+fn place_of(path: &Path) -> PathBuf {
+    let path = followed(path).unwrap_or_else(|_| path.to_owned());
+    match (fs::canonicalize(folder_of(&path)), path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path,
     }
 }
 

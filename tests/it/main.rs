@@ -29,7 +29,9 @@ mod output;
 mod pipeline;
 
 mod plan;
+mod prometheus;
 mod protocol;
+mod proxy;
 mod query;
 mod report;
 mod report_file;

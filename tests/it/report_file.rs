@@ -69,15 +69,42 @@ fn an_error_of_usage_leaves_no_older_report_and_no_new_file() {
 #[test]
 fn two_reports_of_one_place_are_refused_however_they_are_written() {
     let here = |folder: &Path, name: &str| format!("json={}", folder.join(name).display());
-    for second in ["json=./a.json", "json=sub/../a.json", "json=link.json", "absolute"] {
+    for second in ["json=./a.json", "json=sub/../a.json", "json=link.json", "json=hard.json", "absolute"] {
         let mut gate = Gate::new();
         fs::create_dir(gate.folder().join("sub")).unwrap();
         symlink("a.json", gate.folder().join("link.json")).unwrap();
+        if second == "json=hard.json" {
+            fs::write(gate.folder().join("a.json"), "").unwrap();
+            fs::hard_link(gate.folder().join("a.json"), gate.folder().join("hard.json")).unwrap();
+        }
         let second = if second == "absolute" { here(gate.folder(), "a.json") } else { second.to_owned() };
         gate.command().args(["verify", "--url", "http://127.0.0.1:1", "--report", "json=a.json", "--report", &second]);
         let ran = gate.run();
         assert_eq!(ran.code, 2, "{second}");
         assert!(ran.stderr.contains("--report: two reports go to "), "{second}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn what_is_read_is_not_written_over() {
+    for flag in ["--checks", "--ca-file", "--id-token-file"] {
+        for report in ["input", "./input", "sub/../input", "link", "hard"] {
+            let mut gate = Gate::new();
+            gate.file("input", "what is read\n");
+            fs::create_dir(gate.folder().join("sub")).unwrap();
+            symlink("input", gate.folder().join("link")).unwrap();
+            fs::hard_link(gate.folder().join("input"), gate.folder().join("hard")).unwrap();
+            let path = gate.folder().join("input");
+            let report = format!("json={report}");
+            let output =
+                gate.command().args(["verify", "--url", "http://127.0.0.1:1", "--report", &report, flag, "input"]);
+            let output = output.output().unwrap();
+            assert_eq!(output.status.code(), Some(2), "{flag} {report}");
+            let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+            let wanted = format!("--report {} and {flag} input are one file", &report["json=".len()..]);
+            assert!(stderr.contains(&wanted), "{stderr}");
+            assert_eq!(fs::read_to_string(path).unwrap(), "what is read\n");
+        }
     }
 }
 

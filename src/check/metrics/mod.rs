@@ -3,6 +3,7 @@
 mod alerts;
 mod api;
 mod instances;
+mod presence;
 #[cfg(test)]
 mod replay;
 mod rules;
@@ -74,7 +75,7 @@ impl Sampling<'_> {
     /// What made the window fail as a whole.
     async fn watch(&mut self, window: Window) -> Result<Option<String>, AskError> {
         let began = Instant::now();
-        let ticks = window.scrapes();
+        let (ticks, word) = (window.scrapes(), self.source.sample_word());
         for tick in 0..ticks {
             let start = began + window.interval * tick;
             if start >= self.context.deadline {
@@ -84,48 +85,56 @@ impl Sampling<'_> {
             sleep_until(start).await;
             // The last one has all the time that is left: it shows what the metrics are at the end.
             let is_last = tick + 1 == ticks;
-            let end = if is_last { self.context.deadline } else { began + window.interval * (tick + 1) };
-            match self.sample(self.context.deadline.min(end)).await {
-                Ok(()) => {}
-                Err(missed) if missed.is_transient() && is_last => {
+            let next = if is_last && self.source.is_scraped() {
+                self.context.deadline
+            } else {
+                began + window.interval * (tick + 1)
+            };
+            let end = self.context.deadline.min(next);
+            let mut seen = self.sample(end).await.map(|()| false);
+            self.context.observer.hear(&Event::Sampled { check: self.context.check, scrape: tick + 1, of: ticks });
+            if seen.is_ok() && !is_last && window.fail_fast {
+                seen = self.fails(end).await;
+            }
+            match seen {
+                Ok(false) => {}
+                Ok(true) => return Ok(Some(format!("stopped after {} of {ticks} {word}s (fail_fast)", tick + 1))),
+                Err(missed) if missed.is_transient && is_last && self.source.is_scraped() => {
                     let say = |cause| {
-                        format!("the last of {ticks} scrapes failed: nothing shows the metrics at the end: {cause}")
+                        format!("the last of {ticks} {word}s failed: nothing shows the metrics at the end: {cause}")
                     };
                     // What was seen before may tell more.
                     self.unseen_end = Some(missed.saying(say).into_error());
                     self.failed += 1;
                 }
-                Err(missed) if missed.is_transient() && Instant::now() >= self.context.deadline => {
+                Err(missed) if missed.is_transient && Instant::now() >= self.context.deadline => {
                     return Err(self.cut(tick, ticks));
                 }
-                Err(missed) if missed.is_transient() => {
+                Err(missed) if missed.is_transient => {
                     self.failed += 1;
                     let (failed, allowed) = (self.failed, window.max_failed_scrapes);
                     if failed > allowed {
                         let say = |cause| {
-                            format!(
-                                "{failed} of {} scrapes failed, over the {allowed} that may; the last: {cause}",
-                                tick + 1
-                            )
+                            let done = tick + 1;
+                            format!("{failed} of {done} {word}s failed, over the {allowed} that may; the last: {cause}")
                         };
                         return Err(missed.saying(say).into_error());
                     }
                 }
                 Err(missed) => return Err(missed.into_error()),
             }
-            self.context.observer.hear(&Event::Sampled { check: self.context.check, scrape: tick + 1, of: ticks });
-            if tick + 1 < ticks && window.fail_fast && self.fails().await? {
-                return Ok(Some(format!("stopped after {} of {ticks} scrapes (fail_fast)", tick + 1)));
-            }
         }
-        Ok((self.failed > 0).then(|| format!("{} of {ticks} scrapes failed", self.failed)))
+        if self.failed == ticks {
+            return Err(self.source.lost(format!("all {ticks} {word}s failed")));
+        }
+        Ok((self.failed > 0).then(|| format!("{} of {ticks} {word}s failed", self.failed)))
     }
 
     fn cut(&self, done: u32, ticks: u32) -> AskError {
         let limit = text::duration(self.context.policy.limit);
-        let text =
-            format!("the window was cut after {done} of {ticks} scrapes: the time was up (the check has {limit})");
-        AskError::Permanent(text.into())
+        let word = self.source.sample_word();
+        let why = format!("the time was up (the check has {limit})");
+        self.source.lost(format!("the window was cut after {done} of {ticks} {word}s: {why}"))
     }
 
     async fn sample(&mut self, deadline: Instant) -> Result<(), Missed> {
@@ -141,8 +150,8 @@ impl Sampling<'_> {
     }
 
     /// Whether a blocking threshold fails already. Too early in a window there is no data yet, which fails at its end only.
-    async fn fails(&mut self) -> Result<bool, AskError> {
-        let observations = self.source.thresholds(self.context, self.time).await?;
+    async fn fails(&mut self, deadline: Instant) -> Result<bool, Missed> {
+        let observations = self.source.thresholds(self.context, deadline, self.time).await?;
         let failed = |observation: &Observation| {
             observation.status == Status::Fail
                 && observation.threshold().is_some_and(|seen| seen.verdict == ThresholdVerdict::Fail)

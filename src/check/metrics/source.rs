@@ -67,22 +67,25 @@ impl State {
     }
 }
 
-/// A scrape that is missing.
+/// A scrape, or an evaluation by a server, that is missing.
 pub(super) struct Missed {
-    side: Side,
+    /// Whether not the canary is what was not seen.
+    is_beside: bool,
+    /// Whether the next one may do better.
+    pub(super) is_transient: bool,
     error: AskError,
 }
 
 impl From<AskError> for Missed {
     fn from(error: AskError) -> Self {
-        Self { side: Side::Canary, error }
+        Self { is_beside: false, is_transient: matches!(error, AskError::Transient(..)), error }
     }
 }
 
 impl Missed {
-    /// Whether the next one may do better.
-    pub(super) fn is_transient(&self) -> bool {
-        matches!(self.error, AskError::Transient(..))
+    /// What a server beside the canary did not tell: it may do so the next time.
+    pub(super) fn by_server(error: AskError) -> Self {
+        Self { is_beside: true, is_transient: true, error }
     }
 
     /// The same with what is said of it instead.
@@ -90,12 +93,9 @@ impl Missed {
         Self { error: AskError::Permanent(say(self.error.cause()).into()), ..self }
     }
 
-    /// Why a check ends with it: that the stable revision is not to be seen is no failure of the canary.
+    /// Why a check ends with it: that something beside the canary is not to be seen is no failure of the canary.
     pub(super) fn into_error(self) -> AskError {
-        match self.side {
-            Side::Canary => self.error,
-            Side::Stable => self.error.beside(),
-        }
+        if self.is_beside { self.error.beside() } else { self.error }
     }
 }
 
@@ -146,7 +146,10 @@ impl<'p> Source<'p> {
         time: i64,
     ) -> (Result<(), Missed>, u32) {
         let (sides, what, state) = match self {
-            Self::Api(api) => return (Ok(()), api.evaluate_alerts(context, deadline, time).await),
+            Self::Api(api) => {
+                let (result, attempts) = api.evaluate_alerts(context, deadline, time).await;
+                return (result.map_err(Missed::by_server), attempts);
+            }
             Self::Scrape { sides, what, state } => (sides, what, state),
         };
         let scrapes = sides.iter_mut().map(async |(side, scraper)| (*side, scraper.scrape(context, deadline).await));
@@ -162,14 +165,41 @@ impl<'p> Source<'p> {
         (taken.map_err(Missed::from).and_then(|taken| taken), attempts)
     }
 
-    /// What the thresholds say at a time.
+    /// What the thresholds say at a time; a server is asked until a deadline.
     ///
     /// # Errors
     /// Why that could not be told.
-    pub(super) async fn thresholds(&mut self, context: &Context<'_>, time: i64) -> Result<Vec<Observation>, AskError> {
+    pub(super) async fn thresholds(
+        &mut self,
+        context: &Context<'_>,
+        deadline: Instant,
+        time: i64,
+    ) -> Result<Vec<Observation>, Missed> {
         match self {
-            Self::Scrape { state, .. } => state.compute(context.deadline, move |state| state.thresholds(time)).await,
-            Self::Api(api) => api.thresholds(context, time).await,
+            Self::Scrape { state, .. } => {
+                Ok(state.compute(context.deadline, move |state| state.thresholds(time)).await?)
+            }
+            Self::Api(api) => api.thresholds(context, deadline, time).await.map_err(Missed::by_server),
+        }
+    }
+
+    pub(super) fn is_scraped(&self) -> bool {
+        matches!(self, Self::Scrape { .. })
+    }
+
+    /// What a sample is called.
+    pub(super) fn sample_word(&self) -> &'static str {
+        match self {
+            Self::Scrape { .. } => "scrape",
+            Self::Api(_) => "evaluation",
+        }
+    }
+
+    /// Why a check ends whose window could not be had as a whole: of a server beside the canary it is no failure of the canary.
+    pub(super) fn lost(&self, text: String) -> AskError {
+        match self {
+            Self::Scrape { .. } => AskError::Permanent(text.into()),
+            Self::Api(_) => AskError::Unseen(text.into()),
         }
     }
 
@@ -193,8 +223,7 @@ impl<'p> Source<'p> {
                 state.compute(context.deadline, observe).await
             }
             Self::Api(api) => {
-                let mut observations = api.thresholds(context, time).await?;
-                observations.extend(api.notes());
+                let observations = api.observations(context, time).await?;
                 Ok((observations, format!("asked of {}", api.address())))
             }
         }
@@ -217,11 +246,12 @@ fn take(
         });
         let Err(error) = added else { continue };
         let error = if side == Side::Stable { error.about("the stable revision") } else { error };
-        if !matches!(error, AskError::Transient(..)) {
-            return Err(Missed { side, error });
+        let missed = Missed { is_beside: side == Side::Stable, ..Missed::from(error) };
+        if !missed.is_transient {
+            return Err(missed);
         }
         state.missed(side, time);
-        result = Err(Missed { side, error });
+        result = Err(missed);
     }
     state.evaluate(newest).map_err(|cause| AskError::Permanent(cause.into()))?;
     result
