@@ -1,9 +1,9 @@
 //! Reports to files: proven writable before any request is made, written whole or not at all, and never those of an older
 //! run: from the start on, the file says that this one is not finished.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -256,15 +256,22 @@ fn followed(path: &Path) -> Result<PathBuf, String> {
 /// Writes a file beside another and gives it that one's name.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let beside = partial(path);
-    let written = write_new(&beside, text).and_then(|()| fs::rename(&beside, path));
+    let before = fs::metadata(path).ok().map(|metadata| metadata.permissions());
+    let written = write_new(&beside, text, before).and_then(|()| fs::rename(&beside, path));
     if written.is_err() {
         let _ = fs::remove_file(&beside);
     }
     written
 }
 
-fn write_new(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+/// Who may read the file is as it was before.
+fn write_new(path: &Path, text: &str, before: Option<Permissions>) -> io::Result<()> {
+    const NEW: u32 = 0o666;
+    let mode = before.as_ref().map_or(NEW, Permissions::mode);
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?;
+    if let Some(before) = before {
+        file.set_permissions(before)?;
+    }
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }
