@@ -32,7 +32,7 @@ impl Observer for Silence {
     fn hear(&self, _: &Event) {}
 }
 
-/// Runs the plan. `observer` hears what happens, and so does the ledger through it: what was found stands there also if this
+/// Runs the plan, in its time from `began` on. `observer` hears what happens, and so does the ledger through it: what was found stands there also if this
 /// future is dropped before its end.
 pub(crate) async fn run(
     plan: &Plan,
@@ -40,8 +40,9 @@ pub(crate) async fn run(
     access: &Rc<dyn Credentials>,
     ledger: &Ledger,
     observer: &dyn Observer,
+    began: Instant,
 ) {
-    let deadline = Instant::now() + plan.timeout.saturating_sub(reserve(plan.timeout));
+    let deadline = began + plan.timeout.saturating_sub(reserve(plan.timeout));
     Runner { plan, access, ledger, observer, deadline }.run(route).await;
 }
 

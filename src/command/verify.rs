@@ -31,7 +31,7 @@ pub(crate) fn run(session: &Session, args: &Verify) -> Result<Exit, CommandError
         let _inside = runtime.enter();
         Signals::listen()?
     };
-    let started_at = SystemTime::now();
+    let (started_at, began) = (SystemTime::now(), Instant::now());
     let reports = open_reports(args, started_at)?;
     let prepared = match interruptible(session, args, &runtime, &mut signals, || Prepared::new(session, args)) {
         Ok(prepared) => prepared,
@@ -43,10 +43,10 @@ pub(crate) fn run(session: &Session, args: &Verify) -> Result<Exit, CommandError
             return Err(failed.into_iter().fold(error, |first, then| first.and(&then)));
         }
     };
-    let summary = runtime.block_on(summarize(session, &prepared, started_at, &mut signals));
+    let summary = runtime.block_on(summarize(session, &prepared, (started_at, began), &mut signals));
     // What was still being computed is of no use any more, and need not be waited for.
     runtime.shutdown_background();
-    publish(session, &summary.redacted(&session.redactor), reports)
+    publish(session, summary.redacted(&session.redactor), reports)
 }
 
 /// Reads the run's input, which may never come: from a pipe that nobody writes into, a terminal, a file system that hangs. A
@@ -281,8 +281,13 @@ impl Signals {
     }
 }
 
-/// Runs the checks until they end or a signal comes.
-async fn summarize(session: &Session, prepared: &Prepared, started_at: SystemTime, signals: &mut Signals) -> Summary {
+/// Runs the checks until they end or a signal comes. The time of the run began with its input.
+async fn summarize(
+    session: &Session,
+    prepared: &Prepared,
+    (started_at, began): (SystemTime, Instant),
+    signals: &mut Signals,
+) -> Summary {
     let names: Vec<String> = prepared.plan.checks.iter().map(|check| check.name.clone()).collect();
     let ledger = Ledger::new(&prepared.plan);
     let log = observe::Log::new(&names, &session.redactor);
@@ -294,14 +299,14 @@ async fn summarize(session: &Session, prepared: &Prepared, started_at: SystemTim
         observers.push(&lines);
     }
     let everyone = Everyone(observers);
-    let began = Instant::now();
+    let Prepared { plan, route, access, .. } = prepared;
     let unfinished = tokio::select! {
         // A signal that is there already comes first.
         biased;
         signal = signals.next() => {
             Some(Unfinished { cause: format!("interrupted by {signal}"), exit: Exit::NoVerdict })
         }
-        () = check::run(&prepared.plan, &prepared.route, &prepared.access, &ledger, &everyone) => None,
+        () = check::run(plan, route, access, &ledger, &everyone, began.into()) => None,
     };
     Summary {
         url: prepared.url.clone().or_else(|| ledger.address()),
@@ -314,19 +319,24 @@ async fn summarize(session: &Session, prepared: &Prepared, started_at: SystemTim
 }
 
 /// Prints the summary (it is redacted), writes the reports, and answers with the exit code.
-fn publish(session: &Session, summary: &Summary, reports: Vec<ReportFile>) -> Result<Exit, CommandError> {
+fn publish(session: &Session, mut summary: Summary, reports: Vec<ReportFile>) -> Result<Exit, CommandError> {
+    // Files first: what is printed must not say that all is well where a report is missing.
+    let (files, streams): (Vec<_>, Vec<_>) = reports.into_iter().partition(ReportFile::is_file);
+    let mut failed = write_reports(&summary, files);
+    if let (Some(error), None, Exit::Pass) = (failed.first(), &summary.unfinished, summary.exit()) {
+        summary.unfinished = Some(Unfinished { cause: session.redactor.clean(&error.message), exit: error.exit });
+    }
     // Where a report takes standard output, the summary for the person moves to standard error.
-    let to_stdout = reports.iter().all(ReportFile::is_file);
-    let text = report::console(summary, session.style(to_stdout));
-    let mut failed = Vec::new();
+    let to_stdout = streams.is_empty();
+    let text = report::console(&summary, session.style(to_stdout));
     if to_stdout {
         failed.extend(session.print(&text).err());
     } else if !session.logs_json {
         // Between the entries of a log that a machine reads, it would be none.
         let _ = writeln!(std::io::stderr(), "{text}");
     }
-    failed.extend(write_reports(summary, reports));
-    observe::Log::verdict(summary);
+    failed.extend(write_reports(&summary, streams));
+    observe::Log::verdict(&summary);
     match failed.into_iter().reduce(|first, then| first.and(&then)) {
         None => Ok(summary.exit()),
         Some(error) => Err(CommandError { exit: error.exit.max(summary.exit()), ..error }),

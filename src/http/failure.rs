@@ -134,10 +134,11 @@ impl Failure {
                 Self::new(FailureKind::Closed, "the connection was closed before an answer came")
             }
             _ if error.is_connect() => Self::new(FailureKind::Refused, format!("the connection failed: {last}")),
-            _ => Self::new(
-                FailureKind::Protocol,
-                format!("the answer cannot be read as HTTP: {last}; does the port speak TLS?"),
-            ),
+            _ => {
+                // What begins as HTTP is not TLS.
+                let hint = if last.contains("version") { "; does the port speak TLS?" } else { "" };
+                Self::new(FailureKind::Protocol, format!("the answer cannot be read as HTTP: {last}{hint}"))
+            }
         }
     }
 

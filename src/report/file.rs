@@ -1,9 +1,9 @@
 //! Reports to files: proven writable before any request is made, written whole or not at all, and never those of an older
 //! run: from the start on, the file says that this one is not finished.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -256,20 +256,24 @@ fn followed(path: &Path) -> Result<PathBuf, String> {
 /// Writes a file beside another and gives it that one's name.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let beside = partial(path);
-    // Who may read the file stays as it was.
-    let permissions = fs::metadata(path).ok().map(|metadata| metadata.permissions());
-    let keep = || permissions.map_or(Ok(()), |permissions| fs::set_permissions(&beside, permissions));
-    let written = write_new(&beside, text).and_then(|()| keep()).and_then(|()| fs::rename(&beside, path));
+    let before = fs::metadata(path).ok().map(|metadata| metadata.permissions());
+    let written = write_new(&beside, text, before).and_then(|()| fs::rename(&beside, path));
     if written.is_err() {
         let _ = fs::remove_file(&beside);
     }
     written
 }
 
-/// Creates the file: what lies there under its name, a link above all, is nobody's report and goes.
-fn write_new(path: &Path, text: &str) -> io::Result<()> {
+/// Creates the file, which may be read by those who could before. What lies there under its name, a link above all, is nobody's
+/// report and goes.
+fn write_new(path: &Path, text: &str, before: Option<Permissions>) -> io::Result<()> {
+    const NEW: u32 = 0o666;
+    let mode = before.as_ref().map_or(NEW, Permissions::mode);
     let _ = fs::remove_file(path);
-    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    if let Some(before) = before {
+        file.set_permissions(before)?;
+    }
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }

@@ -1,5 +1,7 @@
 //! Bad input: one paragraph that names the mistake and the way out, exit 2, and no request.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::process::Command;
 use std::{fs, thread};
 
@@ -221,6 +223,21 @@ fn a_secret_may_come_through_a_pipe() {
     gate.command().output().unwrap();
     writer.join().unwrap();
     assert_eq!(canary.seen()[0].headers["x-key"], "from-the-pipe");
+}
+
+#[test]
+fn a_variable_that_is_not_text_is_named() {
+    for name in ["CANARY_GATE_ID_TOKEN", "GCE_METADATA_HOST", "https_proxy", "CLOUD_RUN_REVISION"] {
+        let mut gate = Gate::new().args(["verify", "--url", "http://127.0.0.1:1"]);
+        gate.command().env(name, OsStr::from_bytes(b"hunter2\xff"));
+        let ran = gate.run();
+        assert_eq!(ran.code, 2, "{name}: {}", ran.stderr);
+        assert!(
+            ran.stderr.contains(&format!("{name} is not UTF-8")) && !ran.stderr.contains("hunter2"),
+            "{}",
+            ran.stderr
+        );
+    }
 }
 
 #[test]
