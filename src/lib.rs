@@ -14,6 +14,7 @@ mod plan;
 mod report;
 pub mod run;
 mod text;
+mod yaml;
 
 pub use outcome::Exit;
 pub use plan::DEFAULT as DEFAULT_PLAN;
