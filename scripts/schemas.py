@@ -102,7 +102,8 @@ def roots(types):
     types["run.ObjectMeta"] = [(name, name == "name", of) for name, _, of in knative]
     types["run.TemplateMeta"] = [(name, False, of) for name, _, of in knative]
     types["run.RevisionTemplate"] = [
-        (name, needed, "run.TemplateMeta" if name == "metadata" else of) for name, needed, of in types["run.RevisionTemplate"]]
+        (name, name == "spec", "run.TemplateMeta" if name == "metadata" else of) for name, _, of in types["run.RevisionTemplate"]]
+    types["run.ServiceSpec"] = [(name, name == "template", of) for name, _, of in types["run.ServiceSpec"]]
     types["Service"] = [(name, name != "status", "any" if name == "status" else of) for name, _, of in types["run.Service"]]
     types["Policy"] = [(name, name == "bindings", "any" if name == "auditConfigs" else of) for name, _, of in types["iam.Policy"]]
     return ["DeliveryPipeline", "Target", "Automation", "CustomTargetType", "DeployPolicy", "Skaffold", "CloudBuild", "Service", "Policy"]

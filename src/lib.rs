@@ -8,6 +8,7 @@ mod command;
 mod google;
 mod http;
 mod judge;
+mod lint;
 mod observe;
 mod outcome;
 mod plan;

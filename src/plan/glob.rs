@@ -30,7 +30,7 @@ pub(super) fn expand(pattern: &Path, names: &dyn Fn(&Path) -> Vec<String>) -> Ve
 }
 
 /// Whether a name fits a pattern.
-fn fits(pattern: &str, name: &str) -> bool {
+pub(crate) fn fits(pattern: &str, name: &str) -> bool {
     let mut rest = pattern.chars();
     let mut name = name.chars();
     while let Some(c) = rest.next() {
