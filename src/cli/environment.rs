@@ -36,6 +36,11 @@ pub(super) fn without_empty(command: Clap) -> Clap {
     reset(command, &|arg| arg.get_env().is_some_and(is_empty))
 }
 
+/// Takes all twins away.
+pub(super) fn without_twins(command: Clap) -> Clap {
+    reset(command, &|_| true)
+}
+
 /// Flags, and the arguments that cannot stand beside one of them: given by a variable, these count for less.
 const RIVALS: [(&[&str], &[&str]); 3] = [
     (&["-v", "--verbose"], &["quiet"]),
@@ -146,7 +151,7 @@ pub(super) fn split_lines(command: &mut Command, matches: &ArgMatches) {
             ("warn", &mut verify.plan.warn),
         ],
         Command::Query(query) => vec![("header", &mut query.header)],
-        Command::Checks(_) | Command::Schema(_) => Vec::new(),
+        Command::Checks(_) | Command::Schema(_) | Command::Lint(_) => Vec::new(),
     };
     for (name, list) in lists {
         if matches.value_source(name) == Some(ValueSource::EnvVariable) {

@@ -3,6 +3,7 @@
 mod checks;
 mod environment;
 mod groups;
+mod lint;
 mod query;
 mod verify;
 
@@ -12,6 +13,7 @@ use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use checks::{Checks, Schema, SchemaOf};
 pub use groups::{ColorWhen, GoogleArgs, NetworkArgs, OutputArgs, PlanArgs, ReportArgs};
+pub use lint::{Lint, LintCommand, LintFormat};
 pub use query::{Query, QueryFormat};
 pub use verify::Verify;
 
@@ -70,6 +72,27 @@ pub enum Command {
     Checks(Checks),
     /// Print the JSON Schema of the checks file or of the JSON report
     Schema(Schema),
+    /// Name every mistake in a pipeline's files, each by itself and against the others
+    Lint(Lint),
+}
+
+/// The arguments of a run of the gate that is written down somewhere, read whatever this process's environment is.
+///
+/// # Errors
+/// What is wrong with them.
+pub(crate) fn gate_arguments(words: &[String]) -> Result<Verify, String> {
+    let command = environment::without_twins(Cli::command());
+    let words = std::iter::once("canary-gate").chain(words.iter().map(|word| &**word));
+    let first = |error: clap::Error| {
+        let text = error.to_string();
+        let sentence = text.lines().next().unwrap_or_default();
+        sentence.strip_prefix("error: ").unwrap_or(sentence).to_owned()
+    };
+    let cli = command.try_get_matches_from(words).and_then(|matches| Cli::from_arg_matches(&matches)).map_err(first)?;
+    match cli.command {
+        Command::Verify(verify) => Ok(*verify),
+        _ => Err("this is not the command verify".into()),
+    }
 }
 
 impl Cli {

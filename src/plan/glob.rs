@@ -38,7 +38,7 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 /// Whether a name fits a pattern.
-fn fits(pattern: &str, name: &str) -> bool {
+pub(crate) fn fits(pattern: &str, name: &str) -> bool {
     let mut rest = pattern.chars();
     let mut name = name.chars();
     while let Some(c) = rest.next() {

@@ -25,6 +25,7 @@ mod yaml;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use glob::fits;
 pub(crate) use json_path::{JsonPath, Step as JsonStep};
 pub(crate) use load::{MAX_FILE, MAX_RULES, PlanInput, read_file, text_of};
 pub(crate) use meaning::duration;

@@ -24,6 +24,7 @@ mod front_end_skew;
 mod front_end_wild;
 mod identity;
 mod layers;
+mod lint;
 mod mistakes;
 mod output;
 mod pipeline;

@@ -155,6 +155,7 @@ fn the_automation_advances_the_canary_alone_and_rolls_back_to_stable() {
         (retry.attempts, &*retry.backoff_mode, &*rollback.destination_phase),
         (1, "BACKOFF_MODE_LINEAR", "stable")
     );
+    assert!(rollback.disable_rollback_if_rollout_pending, "a newer rollout may be the repair");
     for wait in [&advance.wait, &retry.wait] {
         assert!(wait.strip_suffix('m').is_some_and(|minutes| minutes.parse::<u32>().is_ok()), "{wait}: minutes only");
     }
