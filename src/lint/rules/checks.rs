@@ -104,6 +104,7 @@ pub(super) fn check(project: &Project<'_>, found: &mut Found) {
             Kind::Ready(ready) => vec![&ready.path],
             Kind::Metrics(metrics) => vec![&metrics.request.path],
             Kind::Smoke(smoke) => smoke.requests.iter().map(|(request, _)| &*request.path).collect(),
+            Kind::Traffic(traffic) => traffic.requests.iter().map(|asked| &*asked.request.path).collect(),
         };
         for path in paths.into_iter().filter(|path| is_reserved(path)) {
             // The embedded default has none.
