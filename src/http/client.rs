@@ -116,6 +116,11 @@ impl Client {
         format!("{} {}{query}", request.method, url.path())
     }
 
+    /// Whether it sends a header of this name with every request.
+    pub(crate) fn sends(&self, name: &str) -> bool {
+        self.headers.contains_key(name)
+    }
+
     pub(crate) fn address(&self) -> &Address {
         &self.address
     }

@@ -34,7 +34,7 @@ pub(in crate::check) struct Scraper {
 impl Scraper {
     pub(in crate::check) fn new(client: Client, metrics: &Metrics, limits: RequestLimits) -> Self {
         let mut request = metrics.request.clone();
-        if !request.headers.iter().any(|header| header.is("accept")) {
+        if !client.sends("accept") && !request.headers.iter().any(|header| header.is("accept")) {
             request.headers.push(Header::plain("Accept", ACCEPT));
         }
         Self { client, request, limits, cookies: Vec::new() }
@@ -66,12 +66,6 @@ impl Scraper {
                 return Err(AskError::answer(&answer, Cause::wanting(text, 200, answer.status)));
             }
             let format = format(&answer).map_err(|cause| AskError::Permanent(format!("200, but {cause}").into()))?;
-            // OpenMetrics marks its end itself, and is refused without the mark.
-            if !answer.is_end_marked && format != Some(Format::OpenMetrics) {
-                let text = "200, but nothing marks the end of the body (no Content-Length, not chunked): metrics that were cut off \
-                            between two lines would look whole";
-                return Err(AskError::Permanent(text.into()));
-            }
             Ok((answer, format, at))
         };
         let (result, attempts) = context.attempt_until(deadline, &what, attempt).await;
@@ -118,8 +112,11 @@ pub(crate) async fn scrape_once(
     url: &url::Url,
     headers: &[Header],
 ) -> Result<(Vec<u8>, Option<Format>), String> {
-    let mut request = Request::get("").with(Header::plain("Accept", ACCEPT));
+    let mut request = Request::get("");
     request.headers.extend_from_slice(headers);
+    if !client.sends("accept") && !headers.iter().any(|header| header.is("accept")) {
+        request.headers.push(Header::plain("Accept", ACCEPT));
+    }
     let limits = RequestLimits { time: Duration::from_secs(30), body: 64 * 1024 * 1024 };
     let asked = client.ask_url(url, &request, limits, Instant::now() + limits.time).await;
     let answer = asked.map_err(|failure| failure.to_string())?;
@@ -137,13 +134,22 @@ pub(crate) fn now() -> i64 {
 
 /// The format that the answer says it has; nothing where it says nothing.
 fn format(answer: &Answer) -> Result<Option<Format>, String> {
-    match &*answer.media_type() {
-        "application/openmetrics-text" => Ok(Some(Format::OpenMetrics)),
-        "text/plain" => Ok(Some(Format::Prometheus)),
-        "" => Ok(None),
-        other => Err(format!(
-            "the answer is {other}, not metrics (want text/plain or application/openmetrics-text): {}",
-            answer.excerpt()
-        )),
+    let format = match &*answer.media_type() {
+        // It marks its end itself, and is refused without the mark.
+        "application/openmetrics-text" => return Ok(Some(Format::OpenMetrics)),
+        "text/plain" => Some(Format::Prometheus),
+        "" => None,
+        other => {
+            return Err(format!(
+                "the answer is {other}, not metrics (want text/plain or application/openmetrics-text): {}",
+                answer.excerpt()
+            ));
+        }
+    };
+    if answer.is_end_marked {
+        return Ok(format);
     }
+    Err("nothing marks the end of the body (no Content-Length, not chunked): metrics that were cut off between two lines would look \
+         whole"
+        .into())
 }

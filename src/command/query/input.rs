@@ -56,6 +56,7 @@ impl Input {
         let mut headers = plan.as_ref().map(|plan| plan.headers.clone()).unwrap_or_default();
         let runtime = session.runtime()?;
         if let Some(MetricsSource::Prometheus(address, token)) = metrics.map(|metrics| &metrics.source) {
+            scrapes_nothing(args)?;
             let header = match token {
                 ApiToken::Header(header) => Some(header.clone()),
                 ApiToken::None | ApiToken::Google => None,
@@ -90,6 +91,23 @@ impl Input {
             (None, _) => None,
         };
         runtime.block_on(scrapes.take(window)).map(Self::Texts).map_err(CommandError::no_verdict)
+    }
+}
+
+/// Flags of scrapes have no meaning where a server is asked: they must not be dropped without a word.
+fn scrapes_nothing(args: &Query) -> Result<(), CommandError> {
+    let given = [
+        ("--url", args.url.is_some()),
+        ("--header", !args.header.is_empty()),
+        ("--window", args.window.is_some()),
+        ("--exposition", args.exposition.is_some()),
+    ];
+    match given.into_iter().find(|(_, is_given)| *is_given) {
+        None => Ok(()),
+        Some((flag, _)) => {
+            let why = "does not apply: the checks file says source: prometheus, and a server evaluates the expression";
+            Err(CommandError::usage(format!("{flag} {why}")))
+        }
     }
 }
 
