@@ -28,6 +28,11 @@ const OF_TWO: [&str; 13] = [
     "mad_over_time",
 ];
 
+/// Whether a function tells nothing of one sample of a series.
+pub(crate) fn needs_two_samples(function: &str) -> bool {
+    OF_TWO.contains(&function)
+}
+
 /// What there is to read, and when.
 struct Reading<'r> {
     storage: &'r Storage,
@@ -53,7 +58,8 @@ impl Reading<'_> {
             ExprKind::Call(call) => {
                 let inside = call.args().iter().find_map(|argument| self.unread(argument, None));
                 let range = call.args().iter().find(|argument| argument.value_type() == Type::Matrix);
-                inside.or_else(|| range.filter(|_| OF_TWO.contains(&call.name())).and_then(|range| self.too_few(range)))
+                inside
+                    .or_else(|| range.filter(|_| needs_two_samples(call.name())).and_then(|range| self.too_few(range)))
             }
             ExprKind::Binary(binary) => match binary.op {
                 BinaryOp::Set(SetOp::Unless) => self.unread(&binary.lhs, None),

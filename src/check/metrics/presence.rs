@@ -5,6 +5,8 @@ use promeval::number::format_time;
 use promeval::promql::Expr;
 use promeval::promql::ast::{At, BinaryOp, Duration, ExprKind, Matcher, Selector, SetOp, Shift, Test};
 
+use crate::judge::needs_two_samples;
+
 /// Parts of the names of labels that say whose series they are, rather than what happened.
 const IDENTITY: [&str; 18] = [
     "job",
@@ -29,20 +31,6 @@ const IDENTITY: [&str; 18] = [
 
 /// Labels of which every value is there from the beginning.
 const FIXED: [&str; 2] = ["le", "quantile"];
-
-/// Functions that tell nothing of one sample of a series.
-const OF_TWO: [&str; 10] = [
-    "rate",
-    "irate",
-    "increase",
-    "delta",
-    "idelta",
-    "deriv",
-    "predict_linear",
-    "double_exponential_smoothing",
-    "changes",
-    "resets",
-];
 
 /// What must be there.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,7 +109,7 @@ impl Reader<'_> {
             // What is asked to be absent need not be there, nor what is taken away.
             ExprKind::Call(call) if call.name().starts_with("absent") => Need::All(Vec::new()),
             ExprKind::Call(call) => {
-                let of_two = OF_TWO.contains(&call.name());
+                let of_two = needs_two_samples(call.name());
                 Need::All(call.args().iter().map(|argument| self.need(argument, of_two)).collect())
             }
             ExprKind::Binary(binary) if binary.op == BinaryOp::Set(SetOp::Unless) => self.need(&binary.lhs, false),
