@@ -3,6 +3,7 @@
 mod checks;
 mod environment;
 mod groups;
+mod history;
 mod query;
 mod verify;
 
@@ -12,6 +13,7 @@ use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use checks::{Checks, Schema, SchemaOf};
 pub use groups::{ColorWhen, GoogleArgs, NetworkArgs, OutputArgs, PlanArgs, ReportArgs};
+pub use history::History;
 pub use query::{Query, QueryFormat};
 pub use verify::Verify;
 
@@ -68,6 +70,8 @@ pub enum Command {
     Query(Query),
     /// Print the embedded default plan as a checks file to start from, or validate one
     Checks(Checks),
+    /// Write the table of a folder of deployment records into its README.md
+    History(History),
     /// Print the JSON Schema of the checks file or of the JSON report
     Schema(Schema),
 }

@@ -15,7 +15,7 @@ use super::process::checks_file;
 use super::session::Google;
 use super::{CommandError, Session};
 use crate::check::{self, Everyone, Ledger, MakeClient, Route};
-use crate::cli::{GoogleArgs, PlanArgs, ReportArgs, Verify};
+use crate::cli::{GoogleArgs, PlanArgs, Verify};
 use crate::google::{Auth, CloudRun, Deployment, Given, IdentityTokens, ServiceFacts};
 use crate::http::{Address, Credentials, Transport};
 use crate::observe::{self, Lines};
@@ -32,7 +32,7 @@ pub(crate) fn run(session: &Session, args: &Verify) -> Result<Exit, CommandError
         Signals::listen()?
     };
     let started_at = SystemTime::now();
-    let reports = open_reports(&args.reports, started_at)?;
+    let reports = open_reports(args, started_at)?;
     let prepared = match interruptible(session, args, &runtime, &mut signals, || Prepared::new(session, args)) {
         Ok(prepared) => prepared,
         Err(error) => {
@@ -99,15 +99,24 @@ fn interruptible<T>(
 }
 
 /// The reports that were asked for, each in place as that of a run that is not finished.
-fn open_reports(args: &ReportArgs, started_at: SystemTime) -> Result<Vec<ReportFile>, CommandError> {
+fn open_reports(args: &Verify, started_at: SystemTime) -> Result<Vec<ReportFile>, CommandError> {
     let unfinished = Unfinished { cause: "not finished".into(), exit: Exit::NoVerdict };
     let summary = Summary::unseen(started_at, unfinished);
-    let specs = ReportSpec::all(&args.report).map_err(CommandError::usage)?;
+    let specs = ReportSpec::all(&args.reports.report).map_err(CommandError::usage)?;
+    let record = record(args, started_at);
     let open = |spec: ReportSpec| {
         let text = spec.format().render(&summary)?;
-        ReportFile::open(spec, &text)
+        ReportFile::open(spec, &text, &record)
     };
     specs.into_iter().map(open).collect::<Result<_, _>>().map_err(CommandError::usage)
+}
+
+/// What the record of this run is called in a folder of records. What is wrong with the arguments is told later.
+fn record(args: &Verify, started_at: SystemTime) -> String {
+    let variable = |name: &str| std::env::var(name).ok();
+    let deployment = Deployment::read(&given(&args.google), &variable).ok().flatten();
+    let host = args.url.as_deref().and_then(|url| Address::parse(url).ok()).map(|url| url.host().to_owned());
+    report::record_name(started_at, deployment.map(|deployment| deployment.facts()).as_ref(), host.as_deref())
 }
 
 /// Everything that can be wrong before a request is made, done and found good.
@@ -276,7 +285,7 @@ async fn summarize(session: &Session, prepared: &Prepared, started_at: SystemTim
     };
     Summary {
         url: prepared.url.clone().or_else(|| ledger.address()),
-        deployment: prepared.deployment.clone(),
+        deployment: prepared.deployment.clone().map(|facts| DeploymentFacts { serving: ledger.serving(), ..facts }),
         started_at,
         duration: began.elapsed(),
         checks: ledger.outcomes(),

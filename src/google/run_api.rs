@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::deployment::short;
 use crate::http::Address;
+use crate::outcome::Share;
 
 /// A service.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -78,6 +79,21 @@ pub(super) struct Revision {
     pub(super) conditions: Vec<Condition>,
     /// Whether clients stick to it.
     pub(super) session_affinity: bool,
+    /// Its containers, and its labels: only told of, so that whatever is there is taken.
+    pub(super) containers: serde_json::Value,
+    pub(super) labels: serde_json::Value,
+}
+
+impl Revision {
+    /// The image of its first container, which is the one that is asked.
+    pub(super) fn image(&self) -> Option<String> {
+        self.containers.pointer("/0/image")?.as_str().map(str::to_owned)
+    }
+
+    /// The commit that it was built of, where whoever deployed it said so.
+    pub(super) fn commit(&self) -> Option<String> {
+        self.labels.get("commit-sha")?.as_str().map(str::to_owned)
+    }
 }
 
 impl Service {
@@ -96,6 +112,16 @@ impl Service {
     /// The addresses that answer from every revision with traffic.
     pub(super) fn shared(&self) -> Vec<Address> {
         self.urls.iter().chain([&self.uri]).filter_map(|url| Address::parse(url).ok()).collect()
+    }
+
+    /// Which revisions have which share of the traffic, or at least a tag.
+    pub(super) fn shares(&self) -> Vec<Share> {
+        let share = |status: &TrafficStatus| Share {
+            revision: self.revision_of(status),
+            percent: status.percent,
+            tag: Some(status.tag.clone()).filter(|tag| !tag.is_empty()),
+        };
+        self.traffic_statuses.iter().map(share).collect()
     }
 
     /// What serves, in one line.

@@ -4,6 +4,7 @@ pub(crate) mod bounds;
 mod diagnostic;
 mod event;
 mod exit;
+mod links;
 mod observation;
 mod summary;
 
@@ -12,8 +13,9 @@ use serde::{Deserialize, Serialize};
 pub(crate) use diagnostic::{Diagnostic, Place, Source};
 pub(crate) use event::{CheckId, Event, Observer};
 pub use exit::Exit;
+pub(crate) use links::Link;
 pub(crate) use observation::{Cause, ElementSeen, Observation, Seen, ThresholdSeen, ThresholdVerdict, worst};
-pub(crate) use summary::{DeploymentFacts, Outcome, Summary, Unfinished};
+pub(crate) use summary::{DeploymentFacts, Outcome, Retry, Serving, Share, Summary, Unfinished};
 
 /// How a check or an observation ended. There is no default: nothing is a pass unless it was seen to be one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -21,6 +21,8 @@ pub(crate) struct Observation {
     /// Where the checks file (or a rules file) asks for it.
     pub(crate) place: Option<Source>,
     pub(crate) seen: Seen,
+    /// The command that shows the same, for what is not good; secrets are references in it.
+    pub(crate) reproduce: Option<String>,
     /// Whether the check's own line says it already: a check of one request.
     pub(crate) is_quoted: bool,
 }
@@ -43,7 +45,17 @@ impl Observation {
     /// Something seen that ended in a status.
     pub(crate) fn new(seen: Seen, name: impl Into<String>, status: Status, detail: impl Into<String>) -> Self {
         let (name, detail) = (name.into(), detail.into());
-        Self { name, status, detail, expected: None, actual: None, place: None, seen, is_quoted: false }
+        Self {
+            name,
+            status,
+            detail,
+            expected: None,
+            actual: None,
+            place: None,
+            seen,
+            reproduce: None,
+            is_quoted: false,
+        }
     }
 
     /// Something that a person should know.
@@ -137,6 +149,8 @@ pub(crate) struct ThresholdSeen {
     pub(crate) expression: String,
     pub(crate) verdict: ThresholdVerdict,
     pub(crate) severity: Severity,
+    /// How many elements were compared.
+    pub(crate) compared: usize,
     /// The elements compared, the worst first; at most as many as a report keeps.
     pub(crate) elements: Vec<ElementSeen>,
 }

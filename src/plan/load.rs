@@ -108,6 +108,20 @@ impl PlanInput {
     }
 }
 
+/// The texts of a front matter, key by key: what stands between the first two lines of `---` of a document.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn front_matter(text: &str) -> Result<Vec<(String, String)>, String> {
+    let mut mistakes = Mistakes::default();
+    let texts = yaml::texts(text, &mut mistakes);
+    match (texts, mistakes.sorted().first()) {
+        (Some(texts), None) => Ok(texts),
+        (_, Some(mistake)) => Err(mistake.message.lines().next().unwrap_or_default().to_owned()),
+        (None, None) => Err("it is not a mapping of keys".into()),
+    }
+}
+
 /// A file of blanks and comments is null: with nothing to say it is a slip, not a plan.
 fn parse(text: &str, mistakes: &mut Mistakes<'_>) -> Option<File> {
     let empty = "the checks file is empty; `canary-gate checks` prints the default to start from";

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use json_path::{JsonPath, Step as JsonStep};
-pub(crate) use load::{MAX_FILE, MAX_RULES, PlanInput, read_file, text_of};
+pub(crate) use load::{MAX_FILE, MAX_RULES, PlanInput, front_matter, read_file, text_of};
 pub(crate) use meaning::duration;
 use promeval::Pattern;
 use promeval::promql::ast::ExprKind;

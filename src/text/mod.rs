@@ -1,12 +1,14 @@
 //! Text for people: cutting, joining, escaping. Pure.
 
 mod credentials;
+mod number;
 mod redact;
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 pub(crate) use credentials::{covered, shown_url};
+pub(crate) use number::{beside, number};
 pub(crate) use promeval::similar;
 pub(crate) use redact::Redactor;
 
@@ -78,7 +80,7 @@ pub(crate) fn escaped_json(json: &str) -> String {
 
 fn is_unsafe(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}')
 }
 
 /// `1 request`, `2 requests`.

@@ -18,6 +18,7 @@ mod bounds;
 mod cloud;
 mod evidence;
 mod faults;
+mod formats;
 mod front_end;
 mod front_end_bounds;
 mod front_end_skew;

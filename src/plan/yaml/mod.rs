@@ -55,5 +55,16 @@ pub(super) fn read<T: DeserializeOwned>(
     T::deserialize(Here::new(&root, &Step::Root, &reader)).ok()
 }
 
+/// The scalars of a mapping as texts, key by key; lists and mappings in it are left out. Nothing where it is not a mapping.
+pub(super) fn texts(text: &str, mistakes: &mut Mistakes<'_>) -> Option<Vec<(String, String)>> {
+    let tree::Built::Tree(root) = tree::build(text, Bounds::PLAN.nodes, mistakes)? else { return None };
+    let tree::Value::Mapping(entries) = &root.node.value else { return None };
+    let scalar = |entry: &tree::Entry| match &entry.value.node.value {
+        tree::Value::Scalar(scalar) => Some((entry.key.clone(), scalar.text.clone())),
+        tree::Value::List(_) | tree::Value::Mapping(_) => None,
+    };
+    Some(entries.iter().filter_map(scalar).collect())
+}
+
 #[cfg(test)]
 mod tests;
