@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::context::{Context, Finding};
 use super::locate::{Canary, Route, locate, prove_again};
-use super::{Ledger, http, identity, metrics, ready, smoke};
+use super::{Ledger, http, identity, metrics, ready, reproduce, smoke};
 use crate::http::Credentials;
 use crate::outcome::{CheckId, Event, Observer, Status, bounds, effect};
 use crate::plan::{CheckSpec, Identity, Kind, Plan, Stage, reserve};
@@ -153,7 +153,7 @@ impl<'r> Runner<'r> {
                 Ok(canary) => {
                     // Where the address has to be located, that is a part of being ready, and cannot be switched off.
                     let finding = if spec.policy.enabled {
-                        kind(&running.context, &canary, &spec.kind).await
+                        self.kind(&running.context, &canary, spec).await
                     } else {
                         ready::located(&running.context, &canary, identity_of(spec)).await
                     };
@@ -173,10 +173,17 @@ impl<'r> Runner<'r> {
         }
         let running = self.start(id, spec);
         let finding = match self.in_time() {
-            Ok(()) => kind(&running.context, canary, &spec.kind).await,
+            Ok(()) => self.kind(&running.context, canary, spec).await,
             Err(late) => late,
         };
         self.end(&running, finding)
+    }
+
+    /// What a check finds, with the commands that show it.
+    async fn kind(&self, context: &Context<'_>, canary: &Canary, spec: &CheckSpec) -> Finding {
+        let mut finding = kind(context, canary, &spec.kind).await;
+        reproduce::add(&mut finding, self.plan, spec, &canary.client);
+        finding
     }
 
     fn start(&self, id: CheckId, spec: &'r CheckSpec) -> Running<'r> {

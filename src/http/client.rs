@@ -115,6 +115,12 @@ impl Client {
         format!("{} {}{query}", request.method, url.path())
     }
 
+    /// Whether the next request carries credentials.
+    pub(crate) fn signs(&self) -> bool {
+        let first = self.credentials.as_ref().and_then(|credentials| credentials.rounds().first().copied());
+        first.is_some_and(|round| round.key.is_some())
+    }
+
     pub(crate) fn address(&self) -> &Address {
         &self.address
     }

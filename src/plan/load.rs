@@ -19,6 +19,9 @@ pub(crate) const MAX_FILE: u64 = 1024 * 1024;
 /// The largest rules file that is read: those of a whole company may be in one.
 pub(crate) const MAX_RULES: u64 = 4 * MAX_FILE;
 
+/// What a checks file is called that comes from standard input.
+pub(crate) const STANDARD_INPUT: &str = "standard input";
+
 /// What a plan is made of, besides the embedded default.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PlanInput {

@@ -61,6 +61,7 @@ pub(crate) fn render(summary: &Summary, style: Style) -> String {
         text.push('\n');
     }
     observations(&mut text, summary, style);
+    links(&mut text, summary, style);
     text.push('\n');
     text.push_str(&verdict(summary, style));
     text
@@ -71,11 +72,6 @@ fn field(text: &str) -> String {
     const SHOWN: usize = 600;
     let line = text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
     text::escaped(&text::cut(&line, SHOWN)).into_owned()
-}
-
-/// A command, on one line and whole: cut, it would do something else.
-fn whole(command: &str) -> String {
-    text::escaped(&text::one_line(command)).into_owned()
 }
 
 /// Every threshold, whatever its answer, and everything else that is not good. A sentence that the check's own line says
@@ -109,9 +105,21 @@ fn observations(text: &mut String, summary: &Summary, style: Style) {
                 let _ = writeln!(text, "        {}", style.paint(FAINT, &field(&seen.expression)));
             }
             if let Some(command) = &observation.reproduce {
-                let _ = writeln!(text, "        $ {}", whole(command));
+                let _ = writeln!(text, "        $ {}", text::escaped(command));
             }
         }
+    }
+}
+
+/// The pages of the Cloud Console.
+fn links(text: &mut String, summary: &Summary, style: Style) {
+    let links = summary.links();
+    let width = links.iter().map(|link| link.name.len()).max().unwrap_or(0);
+    if !links.is_empty() {
+        text.push('\n');
+    }
+    for link in links {
+        let _ = writeln!(text, "{:width$}  {}", link.name, style.paint(FAINT, &link.url));
     }
 }
 

@@ -152,3 +152,22 @@ fn a_folder_takes_records_only() {
     let names = records(&folder);
     assert!(names.len() == 1 && read(&folder, &names[0]).contains("interrupted by SIGTERM"), "{names:?}");
 }
+
+#[test]
+fn the_summary_and_the_reports_link_to_the_console() {
+    let canary = Fault::named("failures-3").unwrap().start();
+    let google = World::of(&canary).serve();
+    let mut gate = Gate::new().args(["verify", "--checks", "checks.yaml", "--report", "json=report.json"]);
+    gate.file("checks.yaml", Checks::fast().to_string());
+    gate.command().args(["--report", "markdown=r.md"]);
+    let folder = gate.folder().to_owned();
+    gate = environment(&google).into_iter().fold(gate, |gate, (name, value)| gate.env(name, &value));
+    let output = gate.command().output().unwrap();
+    let ran = gate.ran(&output);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    let logs = ran.report["links"].as_array().unwrap().iter().find(|link| link["name"] == "logs").unwrap();
+    let url = logs["url"].as_str().unwrap();
+    assert!(url.starts_with("https://console.cloud.google.com/logs/query;query="), "{url}");
+    assert!(ran.stdout.contains(&format!("logs      {url}\n")), "{}", ran.stdout);
+    assert!(read(&folder, "r.md").contains(&format!("- [logs]({url})\n")));
+}

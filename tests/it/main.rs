@@ -34,6 +34,7 @@ mod protocol;
 mod query;
 mod report;
 mod report_file;
+mod reproduce;
 mod schema;
 mod unread;
 mod window;

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
 
 pub(crate) use api::ask_prometheus;
+pub(super) use rules::is_made_by_a_rule;
 pub(crate) use scrape::{now, scrape_once};
 use source::{Missed, Source};
 
