@@ -110,7 +110,9 @@ pub(super) fn split_lines(command: &mut Command, matches: &ArgMatches) {
             ("warn", &mut verify.plan.warn),
         ],
         Command::Query(query) => vec![("header", &mut query.header)],
-        Command::Checks(_) | Command::History(_) | Command::Schema(_) => Vec::new(),
+        Command::Checks(_) | Command::History(_) | Command::Schema(_) | Command::Completions(_) | Command::Man(_) => {
+            Vec::new()
+        }
     };
     for (name, list) in lists {
         if matches.value_source(name) == Some(ValueSource::EnvVariable) {

@@ -1,10 +1,13 @@
 //! The command line, as types: one file a command. Every flag has an environment twin; a flag beats its twin.
 
 mod checks;
+mod documents;
 mod environment;
 mod groups;
 mod history;
 mod query;
+#[cfg(test)]
+mod reference;
 mod verify;
 
 use std::ffi::OsString;
@@ -12,6 +15,7 @@ use std::ffi::OsString;
 use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use checks::{Checks, Schema, SchemaOf};
+pub use documents::{Completions, Man};
 pub use groups::{ColorWhen, GoogleArgs, NetworkArgs, OutputArgs, PlanArgs, ReportArgs};
 pub use history::History;
 pub use query::{Query, QueryFormat};
@@ -74,6 +78,10 @@ pub enum Command {
     History(History),
     /// Print the JSON Schema of the checks file or of the JSON report
     Schema(Schema),
+    /// Print the completions of a shell
+    Completions(Completions),
+    /// Print the manual page, or that of a command
+    Man(Man),
 }
 
 impl Cli {

@@ -16,6 +16,7 @@ mod bad_input;
 mod bounded;
 mod bounds;
 mod cloud;
+mod documents;
 mod evidence;
 mod faults;
 mod formats;
