@@ -33,16 +33,17 @@ impl Observer for Silence {
 }
 
 /// Runs the plan. `observer` hears what happens, and so does the ledger through it: what was found stands there also if this
-/// future is dropped before its end.
+/// future is dropped before its end. `courses` says whether somebody wants to see how thresholds went over a window.
 pub(crate) async fn run(
     plan: &Plan,
     route: &Route,
     access: &Rc<dyn Credentials>,
     ledger: &Ledger,
     observer: &dyn Observer,
+    courses: bool,
 ) {
     let deadline = Instant::now() + plan.timeout.saturating_sub(reserve(plan.timeout));
-    Runner { plan, access, ledger, observer, deadline }.run(route).await;
+    Runner { plan, access, ledger, observer, courses, deadline }.run(route).await;
 }
 
 struct Runner<'r> {
@@ -50,6 +51,7 @@ struct Runner<'r> {
     access: &'r Rc<dyn Credentials>,
     ledger: &'r Ledger,
     observer: &'r dyn Observer,
+    courses: bool,
     deadline: Instant,
 }
 
@@ -132,7 +134,15 @@ impl<'r> Runner<'r> {
     fn last_look(&self, id: CheckId, spec: &'r CheckSpec) -> Context<'r> {
         let own = Instant::now() + spec.policy.limit;
         let (deadline, run_ends) = (own.min(self.deadline), self.deadline < own);
-        Context { observer: &Silence, check: id, policy: &spec.policy, access: self.access, deadline, run_ends }
+        Context {
+            observer: &Silence,
+            check: id,
+            policy: &spec.policy,
+            access: self.access,
+            courses: false,
+            deadline,
+            run_ends,
+        }
     }
 
     fn checks(&self, stage: Stage) -> impl Iterator<Item = (CheckId, &'r CheckSpec)> {
@@ -195,6 +205,7 @@ impl<'r> Runner<'r> {
             check: id,
             policy: &spec.policy,
             access: self.access,
+            courses: self.courses,
             deadline,
             run_ends,
         };

@@ -89,8 +89,8 @@ pub struct PlanArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Reports")]
 pub struct ReportArgs {
-    /// Write a report: FORMAT=PATH, - for standard output; json, junit, markdown (a folder takes a new record each run), tap,
-    /// github; may be repeated (the environment twin takes one a line)
+    /// Write a report: FORMAT=PATH, - for standard output; json, junit, markdown (a folder takes a new record each run), html,
+    /// tap, github; may be repeated (the environment twin takes one a line)
     #[arg(long, env = "CANARY_GATE_REPORT", value_name = "FORMAT=PATH")]
     pub(crate) report: Vec<String>,
 }

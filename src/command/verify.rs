@@ -43,7 +43,8 @@ pub(crate) fn run(session: &Session, args: &Verify) -> Result<Exit, CommandError
             return Err(failed.into_iter().fold(error, |first, then| first.and(&then)));
         }
     };
-    let summary = runtime.block_on(summarize(session, &prepared, started_at, &mut signals));
+    let courses = reports.iter().any(|report| report.format().draws_courses());
+    let summary = runtime.block_on(summarize(session, &prepared, started_at, &mut signals, courses));
     // What was still being computed is of no use any more, and need not be waited for.
     runtime.shutdown_background();
     publish(session, &summary.redacted(&session.redactor), reports)
@@ -262,7 +263,13 @@ impl Signals {
 }
 
 /// Runs the checks until they end or a signal comes.
-async fn summarize(session: &Session, prepared: &Prepared, started_at: SystemTime, signals: &mut Signals) -> Summary {
+async fn summarize(
+    session: &Session,
+    prepared: &Prepared,
+    started_at: SystemTime,
+    signals: &mut Signals,
+    courses: bool,
+) -> Summary {
     let names: Vec<String> = prepared.plan.checks.iter().map(|check| check.name.clone()).collect();
     let ledger = Ledger::new(&prepared.plan);
     let log = observe::Log::new(&names, &session.redactor);
@@ -281,7 +288,7 @@ async fn summarize(session: &Session, prepared: &Prepared, started_at: SystemTim
         signal = signals.next() => {
             Some(Unfinished { cause: format!("interrupted by {signal}"), exit: Exit::NoVerdict })
         }
-        () = check::run(&prepared.plan, &prepared.route, &prepared.access, &ledger, &everyone) => None,
+        () = check::run(&prepared.plan, &prepared.route, &prepared.access, &ledger, &everyone, courses) => None,
     };
     Summary {
         url: prepared.url.clone().or_else(|| ledger.address()),

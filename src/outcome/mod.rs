@@ -14,7 +14,9 @@ pub(crate) use diagnostic::{Diagnostic, Place, Source};
 pub(crate) use event::{CheckId, Event, Observer};
 pub use exit::Exit;
 pub(crate) use links::Link;
-pub(crate) use observation::{Cause, ElementSeen, Observation, Seen, ThresholdSeen, ThresholdVerdict, worst};
+pub(crate) use observation::{
+    Cause, Course, CoursePoint, ElementSeen, Observation, Seen, ThresholdSeen, ThresholdVerdict, worst,
+};
 pub(crate) use summary::{DeploymentFacts, Outcome, Retry, Serving, Share, Summary, Unfinished};
 
 /// How a check or an observation ended. There is no default: nothing is a pass unless it was seen to be one.

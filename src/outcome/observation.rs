@@ -153,6 +153,28 @@ pub(crate) struct ThresholdSeen {
     pub(crate) compared: usize,
     /// The elements compared, the worst first; at most as many as a report keeps.
     pub(crate) elements: Vec<ElementSeen>,
+    /// How the elements went over the window, where somebody asked for that; at most as many as a report keeps.
+    pub(crate) courses: Vec<Course>,
+}
+
+/// How one element of a threshold went over a window.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Course {
+    /// Names and values.
+    pub(crate) labels: Vec<(String, String)>,
+    /// In the order of their times.
+    pub(crate) points: Vec<CoursePoint>,
+}
+
+/// What a threshold compared at one time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct CoursePoint {
+    /// In milliseconds since the Unix epoch.
+    pub(crate) at: i64,
+    pub(crate) value: f64,
+    pub(crate) limit: f64,
+    /// Whether the threshold would not have failed with it: of an alert, whether it is not active.
+    pub(crate) holds: bool,
 }
 
 /// One element that a threshold compared.

@@ -236,7 +236,9 @@ impl Summary {
                 place.iter_mut().map(|place| &mut place.file).for_each(&mut *edit);
                 if let Seen::Threshold(seen) = seen {
                     edit(&mut seen.expression);
-                    for (name, value) in seen.elements.iter_mut().flat_map(|element| &mut element.labels) {
+                    let courses = seen.courses.iter_mut().flat_map(|course| &mut course.labels);
+                    for (name, value) in seen.elements.iter_mut().flat_map(|element| &mut element.labels).chain(courses)
+                    {
                         edit(name);
                         edit(value);
                     }

@@ -204,6 +204,7 @@ mod tests {
             severity: Severity::Block,
             compared: 0,
             elements: Vec::new(),
+            courses: Vec::new(),
         };
         let failed = Observation::new(Seen::Threshold(seen), "failures", Status::Fail, "3, want <= 2");
         let command = "canary-gate query '(sum(f) or vector(0))' --url https://canary.example.com/metrics";

@@ -37,7 +37,7 @@ pub(super) fn render(summary: &Summary) -> String {
     text
 }
 
-fn verdict_word(verdict: Verdict) -> &'static str {
+pub(super) fn verdict_word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "pass",
         Verdict::Fail => "fail",
@@ -81,7 +81,7 @@ fn description(summary: &Summary) -> String {
 }
 
 /// What is known of the deployment, by the names that the front matter has.
-fn facts(summary: &Summary) -> Vec<(&'static str, &str)> {
+pub(super) fn facts(summary: &Summary) -> Vec<(&'static str, &str)> {
     let Some(facts) = &summary.deployment else {
         return summary.url.iter().map(|url| ("url", &**url)).collect();
     };

@@ -6,9 +6,11 @@ mod file;
 mod format;
 mod github;
 mod history;
+mod html;
 mod json;
 mod junit;
 mod markdown;
+mod plot;
 #[cfg(test)]
 mod samples;
 mod tap;
@@ -48,9 +50,13 @@ fn compared(element: Option<&ElementSeen>) -> (String, String) {
 
 /// The labels of what a threshold compared, as PromQL writes them; nothing where there are none.
 fn labels(element: &ElementSeen) -> String {
-    if element.labels.is_empty() {
+    labels_of(&element.labels)
+}
+
+fn labels_of(labels: &[(String, String)]) -> String {
+    if labels.is_empty() {
         return String::new();
     }
-    let pairs = element.labels.iter().map(|(name, value)| format!("{name}={value:?}"));
+    let pairs = labels.iter().map(|(name, value)| format!("{name}={value:?}"));
     format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))
 }

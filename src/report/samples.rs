@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use super::Format;
 use crate::outcome::{
-    DeploymentFacts, ElementSeen, Exit, Observation, Outcome, Place, Retry, Seen, Serving, Severity, Share, Source,
-    Status, Summary, ThresholdSeen, ThresholdVerdict, Unfinished,
+    Course, CoursePoint, DeploymentFacts, ElementSeen, Exit, Observation, Outcome, Place, Retry, Seen, Serving,
+    Severity, Share, Source, Status, Summary, ThresholdSeen, ThresholdVerdict, Unfinished,
 };
 
 /// Control characters, the ends of CDATA and comments, markup, Markdown, directives of TAP and of workflows, YAML.
@@ -42,7 +42,8 @@ fn threshold(name: &str, expression: &str, status: Status, elements: &[(&str, f6
     };
     let severity = if status == Status::Warn { Severity::Warn } else { Severity::Block };
     let (compared, elements) = (elements.len(), elements.iter().map(element).collect());
-    let seen = ThresholdSeen { expression: expression.into(), verdict, severity, compared, elements };
+    let seen =
+        ThresholdSeen { expression: expression.into(), verdict, severity, compared, elements, courses: Vec::new() };
     let place = Some(Source { file: "checks.yaml".into(), place: Place { line: 12, column: 9 } });
     let side = expression.split(" <").next().unwrap_or_default();
     let reproduce = (status != Status::Pass)
@@ -124,6 +125,27 @@ fn warn() -> Summary {
     summary(vec![check("ready", Status::Pass, "GET /: 200"), health, metrics])
 }
 
+/// Two sides over a window, of which one passes its limit.
+fn courses() -> Vec<Course> {
+    let side = |target: &str, step: f64| {
+        let point = |number: i32| {
+            let value = if number == 7 { f64::NAN } else { 0.1 + step * f64::from(number) };
+            CoursePoint { at: i64::from(number) * 5_000, value, limit: 0.5, holds: value.is_nan() || value < 0.5 }
+        };
+        Course { labels: vec![("target".into(), target.into())], points: (0..25).map(point).collect() }
+    };
+    vec![side("canary", 0.02), side("stable", 0.001)]
+}
+
+/// A threshold with courses: two minutes, a sample every five seconds.
+fn watched(name: &str) -> Observation {
+    let mut latency = threshold(name, "latency < 0.5", Status::Fail, &[("", 0.58, 0.5)], "0.58, want < 0.5");
+    if let Seen::Threshold(seen) = &mut latency.seen {
+        seen.courses = courses();
+    }
+    latency
+}
+
 fn fail() -> Summary {
     let mut metrics = check("metrics", Status::Fail, "failures: {provider=\"a\"} 3, want <= 2 (and 1 more)");
     metrics.observations = vec![
@@ -136,6 +158,7 @@ fn fail() -> Summary {
         ),
         threshold("lost < 1", "lost < 1", Status::Fail, &[], "no data: there is no metric lost"),
         hit_rate(Status::Pass, 0.9, "0.9, want > 0.8"),
+        watched("latency"),
     ];
     let mut readiness = check("readiness", Status::Fail, "GET /health/readiness: 404, want 200");
     readiness.observations = vec![request("GET /health/readiness", Status::Fail, "404, want 200")];
@@ -193,6 +216,13 @@ pub(super) fn all() -> [(&'static str, Summary); 7] {
     ]
 }
 
+/// 20 thresholds over two minutes.
+pub(super) fn large() -> Summary {
+    let mut metrics = check("metrics", Status::Fail, "latency 0: 0.58, want < 0.5 (and 19 more)");
+    metrics.observations = (0..20).map(|number| watched(&format!("latency {number}"))).collect();
+    Summary { deployment: Some(facts()), ..summary(vec![metrics]) }
+}
+
 /// 10 KB of it in every text.
 pub(super) fn endless() -> Summary {
     saying(&HOSTILE.repeat(10_240 / HOSTILE.len() + 1))
@@ -232,7 +262,7 @@ fn no_format_lets_a_canary_draw_or_break_out() {
             }
             // The commands stand in a block of code.
             let text = text.split("\n## To see the same").next().unwrap();
-            let is_markup = matches!(format, Format::Junit | Format::Markdown);
+            let is_markup = matches!(format, Format::Junit | Format::Markdown | Format::Html);
             assert!(!is_markup || !text.contains("<script>alert"), "{format:?}");
         }
     }

@@ -171,3 +171,24 @@ fn the_summary_and_the_reports_link_to_the_console() {
     assert!(ran.stdout.contains(&format!("logs      {url}\n")), "{}", ran.stdout);
     assert!(read(&folder, "r.md").contains(&format!("- [logs]({url})\n")));
 }
+
+#[test]
+fn a_window_is_drawn_for_whoever_asks_for_the_page() {
+    let canary = Fault::named("failures-split").unwrap().start();
+    let checks = Checks::watching()
+        .set("metrics.window", "900ms")
+        .threshold("sum(memory_analysis_failure_total) <= 2")
+        .threshold("memory_analysis_cache_size >= 0")
+        .threshold("lost_total < 1");
+    let mut gate = Gate::verify(&canary.url(), checks);
+    gate.command().args(["--report", "html=r.html"]);
+    let folder = gate.folder().to_owned();
+    let output = gate.command().output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let page = read(&folder, "r.html");
+    // What has no data has no curve.
+    assert_eq!(page.matches("<figure>").count(), 2, "{page}");
+    // Four scrapes, and each of them over the limit.
+    assert_eq!(page.matches("<circle").count(), 4, "{page}");
+    assert!(page.contains("default-src 'none'") && !page.contains("<script"), "{page}");
+}

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod api;
+mod courses;
 #[cfg(test)]
 mod replay;
 mod rules;
@@ -140,6 +141,9 @@ impl Sampling<'_> {
 
     async fn finding(&mut self, said: Option<String>) -> Result<Finding, AskError> {
         let (mut observations, seen) = self.source.observations(self.context, self.time).await?;
+        if self.context.courses {
+            self.source.add_courses(self.context, &mut observations).await;
+        }
         observations.extend(said.map(|said| Observation::note("window", Status::Pass, said)));
         let (status, detail) = worst(&observations).unwrap_or_else(|| (Status::Pass, held(&observations, &seen)));
         Ok(Finding::new(status, self.attempts, detail).seeing(observations))

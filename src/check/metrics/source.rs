@@ -15,7 +15,7 @@ use super::window::{Side, WindowState};
 use crate::check::context::{AskError, Context};
 use crate::check::locate::Canary;
 use crate::http::Client;
-use crate::outcome::{Cause, Observation};
+use crate::outcome::{Cause, Observation, Seen};
 use crate::plan::{ApiToken, Baseline, Metrics, MetricsSource};
 
 /// What it takes to tell of scrapes that failed.
@@ -194,6 +194,24 @@ impl<'p> Source<'p> {
                 observations.extend(api.notes());
                 Ok((observations, format!("asked of {}", api.address())))
             }
+        }
+    }
+}
+
+impl Source<'_> {
+    /// Adds to the thresholds how they went over the window. They are for drawing: what takes too long is left out.
+    pub(super) async fn add_courses(&mut self, context: &Context<'_>, observations: &mut [Observation]) {
+        const LONGEST: Duration = Duration::from_secs(1);
+        // What a server is asked was asked at the end only.
+        let Self::Scrape { state, .. } = self else { return };
+        let deadline = context.deadline.min(Instant::now() + LONGEST);
+        let Ok(courses) = state.compute(deadline, |state| state.courses()).await else { return };
+        let seen = observations.iter_mut().filter_map(|observation| match &mut observation.seen {
+            Seen::Threshold(seen) => Some(seen),
+            _ => None,
+        });
+        for (seen, courses) in seen.zip(courses) {
+            seen.courses = courses;
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::plan::{Alert, Metrics, Threshold, ThresholdExpr, template};
 use crate::text;
 
 /// How many elements of one threshold the reports keep.
-const KEPT: usize = 20;
+pub(super) const KEPT: usize = 20;
 
 /// How many elements a sentence shows.
 const SHOWN: usize = 3;
@@ -45,7 +45,8 @@ fn observation(
     };
     let actual = elements.first().map(|worst| format_value(worst.value));
     let expression = threshold.rule.source().to_owned();
-    let seen = ThresholdSeen { expression, verdict, severity: threshold.severity, compared, elements };
+    let seen =
+        ThresholdSeen { expression, verdict, severity: threshold.severity, compared, elements, courses: Vec::new() };
     let mut observation = Observation::new(Seen::Threshold(seen), threshold.label(), status, detail);
     observation.actual = actual;
     observation.place.clone_from(&threshold.place);
@@ -138,6 +139,6 @@ fn firing_sentence(alert: &Alert, firing: &[Firing]) -> String {
     format!("fires: {values}{capped}{summary}")
 }
 
-fn pairs(labels: &Labels) -> Vec<(String, String)> {
+pub(super) fn pairs(labels: &Labels) -> Vec<(String, String)> {
     labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }

@@ -13,12 +13,13 @@ use promeval::series::{RuleSeries, Storage, Target};
 use super::alerts::Activity;
 #[cfg(test)]
 use super::alerts::{ALERTS, ALERTS_FOR_STATE};
+use super::courses;
 use super::rules::{Makers, elements, exprs, recorded};
 use super::scrape::Scraped;
 use super::stamps::Stamps;
 use super::thresholds::{alerted, compared, missing_families};
 use crate::judge::{Evidence, Inventory, decide_over};
-use crate::outcome::{Observation, Status, ThresholdVerdict};
+use crate::outcome::{Course, Observation, Status, ThresholdVerdict};
 use crate::plan::{Metrics, Rule, RuleStep, Threshold};
 use crate::text;
 
@@ -88,6 +89,8 @@ pub(super) struct WindowState {
     /// Whether a counter went down from one scrape of an instance to the next.
     fell: Option<String>,
     counters: BTreeMap<(Side, Option<u64>, String), f64>,
+    /// When rules and thresholds could be evaluated: the times of the scrapes.
+    times: Vec<i64>,
 }
 
 impl WindowState {
@@ -111,6 +114,7 @@ impl WindowState {
             untyped: false,
             fell: None,
             counters: BTreeMap::new(),
+            times: Vec::new(),
             metrics,
             labels,
         }
@@ -215,6 +219,7 @@ impl WindowState {
     /// Series of rules that are more than can be kept.
     pub(super) fn evaluate(&mut self, time: i64) -> Result<(), String> {
         let metrics = Arc::clone(&self.metrics);
+        self.times.push(time);
         // Of two rules that give the same series at one time, the first is what counts.
         let mut given = HashSet::new();
         for (index, step) in metrics.rules.iter().enumerate() {
@@ -318,6 +323,15 @@ impl WindowState {
             }
         };
         self.metrics.thresholds.iter().zip(&self.activities).map(observe).collect()
+    }
+
+    /// How each threshold went over the window.
+    pub(super) fn courses(&self) -> Vec<Vec<Course>> {
+        let course = |threshold: &Threshold| {
+            let times = self.times.iter().map(|time| self.stamps.now(threshold.rule.expr(), *time));
+            courses::of(&threshold.rule, &self.storage, times)
+        };
+        self.metrics.thresholds.iter().map(course).collect()
     }
 
     /// All observations at the end.
