@@ -93,6 +93,22 @@ pub struct ReportArgs {
     /// tap, github; may be repeated (the environment twin takes one a line)
     #[arg(long, env = "CANARY_GATE_REPORT", value_name = "FORMAT=PATH")]
     pub(crate) report: Vec<String>,
+    /// A reference to a chat's webhook.
+    #[arg(
+        long,
+        help = "Tell a chat of the outcome by its webhook (Slack, Google Chat), whose URL is a secret: env:NAME or file:/path",
+        env = "CANARY_GATE_NOTIFY",
+        value_name = "REFERENCE"
+    )]
+    pub(crate) notify: Option<String>,
+    /// Cloud Storage, for private access: Cloud Deploy takes a job's results there
+    #[arg(
+        long,
+        env = "CANARY_GATE_STORAGE_ENDPOINT",
+        value_name = "URL",
+        default_value = "https://storage.googleapis.com"
+    )]
+    pub(crate) storage_endpoint: String,
 }
 
 /// How the gate speaks while it runs.

@@ -1,5 +1,6 @@
 //! The commands: one file each, over one [`Session`].
 
+mod afterwards;
 pub(crate) mod checks;
 pub(crate) mod documents;
 pub(crate) mod history;

@@ -11,6 +11,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
+use super::afterwards::Afterwards;
 use super::process::checks_file;
 use super::session::Google;
 use super::{CommandError, Session};
@@ -45,9 +46,29 @@ pub(crate) fn run(session: &Session, args: &Verify) -> Result<Exit, CommandError
     };
     let courses = reports.iter().any(|report| report.format().draws_courses());
     let summary = runtime.block_on(summarize(session, &prepared, started_at, &mut signals, courses));
+    let summary = summary.redacted(&session.redactor);
+    let failed = publish(session, &summary, reports);
+    tell(session, &runtime, &prepared.afterwards, &summary, &mut signals);
     // What was still being computed is of no use any more, and need not be waited for.
     runtime.shutdown_background();
-    publish(session, &summary.redacted(&session.redactor), reports)
+    observe::Log::verdict(&summary);
+    match failed.into_iter().reduce(|first, then| first.and(&then)) {
+        None => Ok(summary.exit()),
+        Some(error) => Err(CommandError { exit: error.exit.max(summary.exit()), ..error }),
+    }
+}
+
+/// Tells whoever wants to know, when all is written: whatever becomes of that, the verdict stands.
+fn tell(session: &Session, runtime: &Runtime, afterwards: &Afterwards, summary: &Summary, signals: &mut Signals) {
+    let failed = runtime.block_on(async {
+        tokio::select! {
+            failed = afterwards.tell(summary) => failed,
+            signal = signals.next() => vec![format!("interrupted by {signal} while others were told of the outcome")],
+        }
+    });
+    for why in &failed {
+        session.complain(why);
+    }
 }
 
 /// Reads the run's input, which may never come: from a pipe that nobody writes into, a terminal, a file system that hangs. A
@@ -128,6 +149,7 @@ struct Prepared {
     /// The address, where it was given.
     url: Option<String>,
     deployment: Option<DeploymentFacts>,
+    afterwards: Afterwards,
 }
 
 impl Prepared {
@@ -154,6 +176,7 @@ impl Prepared {
             _ => {}
         }
         let transport = session.transport(args.network.ca_file.as_deref())?;
+        let afterwards = Afterwards::new(session, &args.reports, &transport)?;
         let Google { run, identity, access } = session.google(&args.google, &transport)?;
         let (shown, facts) =
             (url.as_ref().map(|url| url.shown().to_owned()), deployment.as_ref().map(Deployment::facts));
@@ -172,7 +195,7 @@ impl Prepared {
                 ));
             }
         };
-        Ok(Self { plan, route, access, url: shown, deployment: facts })
+        Ok(Self { plan, route, access, url: shown, deployment: facts, afterwards })
     }
 }
 
@@ -300,8 +323,8 @@ async fn summarize(
     }
 }
 
-/// Prints the summary (it is redacted), writes the reports, and answers with the exit code.
-fn publish(session: &Session, summary: &Summary, reports: Vec<ReportFile>) -> Result<Exit, CommandError> {
+/// Prints the summary (it is redacted) and writes the reports; with what went wrong.
+fn publish(session: &Session, summary: &Summary, reports: Vec<ReportFile>) -> Vec<CommandError> {
     // Where a report takes standard output, the summary for the person moves to standard error.
     let to_stdout = reports.iter().all(ReportFile::is_file);
     let text = report::console(summary, session.style(to_stdout));
@@ -313,11 +336,7 @@ fn publish(session: &Session, summary: &Summary, reports: Vec<ReportFile>) -> Re
         let _ = writeln!(std::io::stderr(), "{text}");
     }
     failed.extend(write_reports(summary, reports));
-    observe::Log::verdict(summary);
-    match failed.into_iter().reduce(|first, then| first.and(&then)) {
-        None => Ok(summary.exit()),
-        Some(error) => Err(CommandError { exit: error.exit.max(summary.exit()), ..error }),
-    }
+    failed
 }
 
 /// Writes the reports; with what went wrong. Whoever reads one must not take an old one for this run's.

@@ -82,6 +82,17 @@ pub(crate) enum Verdict {
     Error,
 }
 
+impl Verdict {
+    /// As it stands in the reports.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Error => "error",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +120,9 @@ mod tests {
     fn the_words_are_those_of_the_reports() {
         for status in [Status::Pass, Status::Warn, Status::Fail, Status::Skipped, Status::Error] {
             assert_eq!(serde_json::to_value(status).unwrap(), status.word());
+        }
+        for verdict in [Verdict::Pass, Verdict::Fail, Verdict::Error] {
+            assert_eq!(serde_json::to_value(verdict).unwrap(), verdict.word());
         }
     }
 }

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::markdown::{facts, verdict_word};
+use super::markdown::facts;
 use super::{compared, headline, labels, next, plot, time};
 use crate::outcome::{Observation, Outcome, Share, Status, Summary};
 use crate::text;
@@ -13,7 +13,7 @@ use crate::text;
 const STYLE: &str = include_str!("html.css");
 
 pub(super) fn render(summary: &Summary) -> String {
-    let verdict = verdict_word(summary.verdict());
+    let verdict = summary.verdict().word();
     let known = summary.deployment.as_ref().and_then(|facts| facts.release.as_deref().or(facts.revision.as_deref()));
     let title = known.or(summary.url.as_deref()).unwrap_or("a canary");
     let page = html! {

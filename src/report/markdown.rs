@@ -25,7 +25,7 @@ pub(super) fn render(summary: &Summary) -> String {
     let mut text = front_matter(summary);
     let title = summary.deployment.as_ref().and_then(|facts| facts.release.as_deref().or(facts.revision.as_deref()));
     let title = title.or(summary.url.as_deref()).unwrap_or("a canary");
-    let _ = writeln!(text, "\n# {}: {}", inline(title), verdict_word(summary.verdict()));
+    let _ = writeln!(text, "\n# {}: {}", inline(title), summary.verdict().word());
     let _ = writeln!(text, "\n**{}**  \nNext: {}", inline(&headline(summary)), inline(&next(summary, "below")));
     deployment(&mut text, summary);
     traffic(&mut text, summary);
@@ -37,19 +37,11 @@ pub(super) fn render(summary: &Summary) -> String {
     text
 }
 
-pub(super) fn verdict_word(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Pass => "pass",
-        Verdict::Fail => "fail",
-        Verdict::Error => "error",
-    }
-}
-
 /// What `canary-gate history` lists. Texts are written as JSON writes them, which is YAML too.
 fn front_matter(summary: &Summary) -> String {
     let mut text = String::from("---\n");
     let _ = writeln!(text, "date: {}", humantime::format_rfc3339_seconds(summary.started_at));
-    let _ = writeln!(text, "verdict: {}", verdict_word(summary.verdict()));
+    let _ = writeln!(text, "verdict: {}", summary.verdict().word());
     // A reader that knows no front matter takes it for text.
     let quoted = |said: &str| serde_json::Value::from(&*text::escaped(said)).to_string().replace('<', "\\u003c");
     let _ = writeln!(text, "description: {}", quoted(&description(summary)));

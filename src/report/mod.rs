@@ -10,6 +10,7 @@ mod html;
 mod json;
 mod junit;
 mod markdown;
+mod message;
 mod plot;
 #[cfg(test)]
 mod samples;
@@ -21,6 +22,7 @@ pub(crate) use file::{ReportFile, ReportSpec, replace};
 pub(crate) use format::Format;
 pub(crate) use history::{Entry, History, Unreadable};
 pub(crate) use markdown::record_name;
+pub(crate) use message::render as message;
 
 use crate::outcome::{ElementSeen, Observation, Outcome, Status};
 use crate::text;

@@ -11,6 +11,7 @@ mod forward;
 mod gate;
 mod raw;
 
+mod afterwards;
 mod alerts;
 mod bad_input;
 mod bounded;
