@@ -9,4 +9,4 @@ mod reads;
 pub(crate) use blind::{Evidence, Made};
 pub(crate) use decision::{Decision, decide, decide_over, limit_on_left};
 pub(crate) use inventory::Inventory;
-pub(crate) use labels::Shown;
+pub(crate) use labels::{Shown, order};
