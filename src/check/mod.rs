@@ -10,6 +10,7 @@ mod ledger;
 mod locate;
 mod metrics;
 mod ready;
+mod reproduce;
 mod runner;
 mod side;
 mod smoke;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::context::{Context, Finding};
 use super::locate::{Canary, Route, locate, prove_again};
-use super::{Ledger, http, identity, metrics, ready, smoke, traffic};
+use super::{Ledger, http, identity, metrics, ready, reproduce, smoke, traffic};
 use crate::http::Credentials;
 use crate::outcome::{CheckId, Event, Observer, Status, bounds, effect};
 use crate::plan::{CheckSpec, Identity, Kind, Plan, Stage, reserve};
@@ -32,8 +32,8 @@ impl Observer for Silence {
     fn hear(&self, _: &Event) {}
 }
 
-/// Runs the plan, in its time from `began` on. `observer` hears what happens, and so does the ledger through it: what was found stands there also if this
-/// future is dropped before its end.
+/// Runs the plan, in its time from `began` on. `observer` hears what happens, and so does the ledger through it: what was found stands
+/// there also if this future is dropped before its end. `courses` says whether somebody wants to see how thresholds went over a window.
 pub(crate) async fn run(
     plan: &Plan,
     route: &Route,
@@ -41,9 +41,10 @@ pub(crate) async fn run(
     ledger: &Ledger,
     observer: &dyn Observer,
     began: Instant,
+    courses: bool,
 ) {
     let deadline = began + plan.timeout.saturating_sub(reserve(plan.timeout));
-    Runner { plan, access, ledger, observer, deadline }.run(route).await;
+    Runner { plan, access, ledger, observer, courses, deadline }.run(route).await;
 }
 
 struct Runner<'r> {
@@ -51,6 +52,7 @@ struct Runner<'r> {
     access: &'r Rc<dyn Credentials>,
     ledger: &'r Ledger,
     observer: &'r dyn Observer,
+    courses: bool,
     deadline: Instant,
 }
 
@@ -137,7 +139,15 @@ impl<'r> Runner<'r> {
     fn last_look(&self, id: CheckId, spec: &'r CheckSpec) -> Context<'r> {
         let own = Instant::now() + spec.policy.limit;
         let (deadline, run_ends) = (own.min(self.deadline), self.deadline < own);
-        Context { observer: &Silence, check: id, policy: &spec.policy, access: self.access, deadline, run_ends }
+        Context {
+            observer: &Silence,
+            check: id,
+            policy: &spec.policy,
+            access: self.access,
+            courses: false,
+            deadline,
+            run_ends,
+        }
     }
 
     fn checks(&self, stage: Stage) -> impl Iterator<Item = (CheckId, &'r CheckSpec)> {
@@ -158,7 +168,7 @@ impl<'r> Runner<'r> {
                 Ok(canary) => {
                     // Where the address has to be located, that is a part of being ready, and cannot be switched off.
                     let finding = if spec.policy.enabled {
-                        kind(&running.context, &canary, &spec.kind).await
+                        self.kind(&running.context, &canary, spec).await
                     } else {
                         ready::located(&running.context, &canary, identity_of(spec)).await
                     };
@@ -178,10 +188,17 @@ impl<'r> Runner<'r> {
         }
         let running = self.start(id, spec);
         let finding = match self.in_time() {
-            Ok(()) => kind(&running.context, canary, &spec.kind).await,
+            Ok(()) => self.kind(&running.context, canary, spec).await,
             Err(late) => late,
         };
         self.end(&running, finding)
+    }
+
+    /// What a check finds, with the commands that show it.
+    async fn kind(&self, context: &Context<'_>, canary: &Canary, spec: &CheckSpec) -> Finding {
+        let mut finding = kind(context, canary, &spec.kind).await;
+        reproduce::add(&mut finding, self.plan, spec, &canary.client);
+        finding
     }
 
     fn start(&self, id: CheckId, spec: &'r CheckSpec) -> Running<'r> {
@@ -193,6 +210,7 @@ impl<'r> Runner<'r> {
             check: id,
             policy: &spec.policy,
             access: self.access,
+            courses: self.courses,
             deadline,
             run_ends,
         };

@@ -92,9 +92,26 @@ pub struct PlanArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Reports")]
 pub struct ReportArgs {
-    /// Write a report: json=PATH, or json=- for standard output; may be repeated (the environment twin takes one a line)
+    /// Write a report: FORMAT=PATH, - for standard output; json, junit, markdown (a folder takes a new record each run), html,
+    /// tap, github; may be repeated (the environment twin takes one a line)
     #[arg(long, env = "CANARY_GATE_REPORT", value_name = "FORMAT=PATH")]
     pub(crate) report: Vec<String>,
+    /// A reference to a chat's webhook.
+    #[arg(
+        long,
+        help = "Tell a chat of the outcome by its webhook (Slack, Google Chat), whose URL is a secret: env:NAME or file:/path",
+        env = "CANARY_GATE_NOTIFY",
+        value_name = "REFERENCE"
+    )]
+    pub(crate) notify: Option<String>,
+    /// Cloud Storage, for private access: Cloud Deploy takes a job's results there
+    #[arg(
+        long,
+        env = "CANARY_GATE_STORAGE_ENDPOINT",
+        value_name = "URL",
+        default_value = "https://storage.googleapis.com"
+    )]
+    pub(crate) storage_endpoint: String,
 }
 
 /// How the gate speaks while it runs.

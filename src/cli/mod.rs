@@ -1,10 +1,14 @@
 //! The command line, as types: one file a command. Every flag has an environment twin; a flag beats its twin.
 
 mod checks;
+mod documents;
 mod environment;
 mod groups;
+mod history;
 mod lint;
 mod query;
+#[cfg(test)]
+mod reference;
 mod verify;
 
 use std::ffi::OsString;
@@ -12,7 +16,9 @@ use std::ffi::OsString;
 use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use checks::{Checks, Schema, SchemaOf};
+pub use documents::{Completions, Man};
 pub use groups::{ColorWhen, GoogleArgs, NetworkArgs, OutputArgs, PlanArgs, ReportArgs};
+pub use history::History;
 pub use lint::{Lint, LintCommand, LintFormat};
 pub use query::{Query, QueryFormat};
 pub use verify::Verify;
@@ -70,10 +76,16 @@ pub enum Command {
     Query(Query),
     /// Print the embedded default plan as a checks file to start from, or validate one
     Checks(Checks),
+    /// Write the table of a folder of deployment records into its README.md
+    History(History),
     /// Print the JSON Schema of the checks file or of the JSON report
     Schema(Schema),
     /// Name every mistake in a pipeline's files, each by itself and against the others
     Lint(Lint),
+    /// Print the completions of a shell
+    Completions(Completions),
+    /// Print the manual page, or that of a command
+    Man(Man),
 }
 
 /// The arguments of a run of the gate that is written down somewhere, read whatever this process's environment is.

@@ -8,7 +8,7 @@ use std::path::Path;
 use bytesize::ByteSize;
 
 use crate::outcome::Diagnostic;
-use crate::plan::{Lookup, MAX_FILE, MAX_RULES, code, read_file, text_of};
+use crate::plan::{Lookup, MAX_FILE, MAX_RULES, STANDARD_INPUT, code, read_file, text_of};
 use crate::text::Redactor;
 
 /// The largest file that a secret is read from.
@@ -121,7 +121,7 @@ pub(super) fn checks_file(path: &Path) -> Result<(String, String), Diagnostic> {
     if path.as_os_str() != "-" {
         return Ok((path.display().to_string(), read_file(path, MAX_FILE)?));
     }
-    let name = "standard input";
+    let name = STANDARD_INPUT;
     let mut bytes = Vec::new();
     let read = stdin().take(MAX_FILE + 1).read_to_end(&mut bytes);
     read.map_err(|error| Diagnostic::new(code::FILE, None, format!("it cannot be read: {error}")).in_file(name))?;

@@ -11,6 +11,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
+use super::afterwards::Afterwards;
 use super::process::checks_file;
 use super::session::Google;
 use super::{CommandError, Session};
@@ -43,10 +44,31 @@ pub(crate) fn run(session: &Session, args: &Verify) -> Result<Exit, CommandError
             return Err(failed.into_iter().fold(error, |first, then| first.and(&then)));
         }
     };
-    let summary = runtime.block_on(summarize(session, &prepared, (started_at, began), &mut signals));
+    let courses = reports.iter().any(|report| report.format().draws_courses());
+    let summary = runtime.block_on(summarize(session, &prepared, (started_at, began), &mut signals, courses));
+    let mut summary = summary.redacted(&session.redactor);
+    let failed = publish(session, &mut summary, reports);
+    tell(session, &runtime, &prepared.afterwards, &summary, &mut signals);
     // What was still being computed is of no use any more, and need not be waited for.
     runtime.shutdown_background();
-    publish(session, summary.redacted(&session.redactor), reports)
+    observe::Log::verdict(&summary);
+    match failed.into_iter().reduce(|first, then| first.and(&then)) {
+        None => Ok(summary.exit()),
+        Some(error) => Err(CommandError { exit: error.exit.max(summary.exit()), ..error }),
+    }
+}
+
+/// Tells whoever wants to know, when all is written: whatever becomes of that, the verdict stands.
+fn tell(session: &Session, runtime: &Runtime, afterwards: &Afterwards, summary: &Summary, signals: &mut Signals) {
+    let failed = runtime.block_on(async {
+        tokio::select! {
+            failed = afterwards.tell(summary) => failed,
+            signal = signals.next() => vec![format!("interrupted by {signal} while others were told of the outcome")],
+        }
+    });
+    for why in &failed {
+        session.complain(why);
+    }
 }
 
 /// Reads the run's input, which may never come: from a pipe that nobody writes into, a terminal, a file system that hangs. A
@@ -109,11 +131,20 @@ fn open_reports(args: &Verify, started_at: SystemTime) -> Result<Vec<ReportFile>
         ("--id-token-file", args.google.id_token_file.as_deref()),
     ];
     specs.iter().try_for_each(|spec| spec.spares(&inputs)).map_err(CommandError::usage)?;
+    let record = record(args, started_at);
     let open = |spec: ReportSpec| {
         let text = spec.format().render(&summary)?;
-        ReportFile::open(spec, &text)
+        ReportFile::open(spec, &text, &record)
     };
     specs.into_iter().map(open).collect::<Result<_, _>>().map_err(CommandError::usage)
+}
+
+/// What the record of this run is called in a folder of records. What is wrong with the arguments is told later.
+fn record(args: &Verify, started_at: SystemTime) -> String {
+    let variable = |name: &str| std::env::var(name).ok();
+    let deployment = Deployment::read(&given(&args.google), &variable).ok().flatten();
+    let host = args.url.as_deref().and_then(|url| Address::parse(url).ok()).map(|url| url.host().to_owned());
+    report::record_name(started_at, deployment.map(|deployment| deployment.facts()).as_ref(), host.as_deref())
 }
 
 /// Everything that can be wrong before a request is made, done and found good.
@@ -124,6 +155,7 @@ struct Prepared {
     /// The address, where it was given.
     url: Option<String>,
     deployment: Option<DeploymentFacts>,
+    afterwards: Afterwards,
 }
 
 impl Prepared {
@@ -153,6 +185,7 @@ impl Prepared {
             needs_a_stable_address(&plan)?;
         }
         let transport = session.transport(args.network.ca_file.as_deref())?;
+        let afterwards = Afterwards::new(session, &args.reports, &transport)?;
         let Google { run, identity, access } = session.google(&args.google, &transport)?;
         let (shown, facts) =
             (url.as_ref().map(|url| url.shown().to_owned()), deployment.as_ref().map(Deployment::facts));
@@ -171,7 +204,7 @@ impl Prepared {
                 ));
             }
         };
-        Ok(Self { plan, route, access, url: shown, deployment: facts })
+        Ok(Self { plan, route, access, url: shown, deployment: facts, afterwards })
     }
 }
 
@@ -287,6 +320,7 @@ async fn summarize(
     prepared: &Prepared,
     (started_at, began): (SystemTime, Instant),
     signals: &mut Signals,
+    courses: bool,
 ) -> Summary {
     let names: Vec<String> = prepared.plan.checks.iter().map(|check| check.name.clone()).collect();
     let ledger = Ledger::new(&prepared.plan);
@@ -306,11 +340,11 @@ async fn summarize(
         signal = signals.next() => {
             Some(Unfinished { cause: format!("interrupted by {signal}"), exit: Exit::NoVerdict })
         }
-        () = check::run(plan, route, access, &ledger, &everyone, began.into()) => None,
+        () = check::run(plan, route, access, &ledger, &everyone, began.into(), courses) => None,
     };
     Summary {
         url: prepared.url.clone().or_else(|| ledger.address()),
-        deployment: prepared.deployment.clone(),
+        deployment: prepared.deployment.clone().map(|facts| DeploymentFacts { serving: ledger.serving(), ..facts }),
         started_at,
         duration: began.elapsed(),
         checks: ledger.outcomes(),
@@ -318,29 +352,25 @@ async fn summarize(
     }
 }
 
-/// Prints the summary (it is redacted), writes the reports, and answers with the exit code.
-fn publish(session: &Session, mut summary: Summary, reports: Vec<ReportFile>) -> Result<Exit, CommandError> {
+/// Prints the summary (it is redacted) and writes the reports; with what went wrong.
+fn publish(session: &Session, summary: &mut Summary, reports: Vec<ReportFile>) -> Vec<CommandError> {
     // Files first: what is printed must not say that all is well where a report is missing.
     let (files, streams): (Vec<_>, Vec<_>) = reports.into_iter().partition(ReportFile::is_file);
-    let mut failed = write_reports(&summary, files);
+    let mut failed = write_reports(summary, files);
     if let (Some(error), None, Exit::Pass) = (failed.first(), &summary.unfinished, summary.exit()) {
         summary.unfinished = Some(Unfinished { cause: session.redactor.clean(&error.message), exit: error.exit });
     }
     // Where a report takes standard output, the summary for the person moves to standard error.
     let to_stdout = streams.is_empty();
-    let text = report::console(&summary, session.style(to_stdout));
+    let text = report::console(summary, session.style(to_stdout));
     if to_stdout {
         failed.extend(session.print(&text).err());
     } else if !session.logs_json {
         // Between the entries of a log that a machine reads, it would be none.
         let _ = writeln!(std::io::stderr(), "{text}");
     }
-    failed.extend(write_reports(&summary, streams));
-    observe::Log::verdict(&summary);
-    match failed.into_iter().reduce(|first, then| first.and(&then)) {
-        None => Ok(summary.exit()),
-        Some(error) => Err(CommandError { exit: error.exit.max(summary.exit()), ..error }),
-    }
+    failed.extend(write_reports(summary, streams));
+    failed
 }
 
 /// Writes the reports; with what went wrong. Whoever reads one must not take an old one for this run's.

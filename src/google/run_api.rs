@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::deployment::short;
 use crate::http::Address;
+use crate::outcome::Share;
 
 /// A service.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -85,6 +86,21 @@ pub(super) struct Revision {
     pub(super) observed_generation: String,
     pub(super) reconciling: bool,
     pub(super) delete_time: String,
+    /// Its containers, and its labels: only told of, so that whatever is there is taken.
+    pub(super) containers: serde_json::Value,
+    pub(super) labels: serde_json::Value,
+}
+
+impl Revision {
+    /// The image of its first container, which is the one that is asked.
+    pub(super) fn image(&self) -> Option<String> {
+        self.containers.pointer("/0/image")?.as_str().map(str::to_owned)
+    }
+
+    /// The commit that it was built of, where whoever deployed it said so.
+    pub(super) fn commit(&self) -> Option<String> {
+        self.labels.get("commit-sha")?.as_str().map(str::to_owned)
+    }
 }
 
 impl Service {
@@ -103,6 +119,16 @@ impl Service {
     /// The addresses that answer from every revision with traffic.
     pub(super) fn shared(&self) -> Vec<Address> {
         self.urls.iter().chain([&self.uri]).filter_map(|url| Address::parse(url).ok()).collect()
+    }
+
+    /// Which revisions have which share of the traffic, or at least a tag.
+    pub(super) fn shares(&self) -> Vec<Share> {
+        let share = |status: &TrafficStatus| Share {
+            revision: self.revision_of(status),
+            percent: status.percent,
+            tag: Some(status.tag.clone()).filter(|tag| !tag.is_empty()),
+        };
+        self.traffic_statuses.iter().map(share).collect()
     }
 
     /// What serves, in one line.

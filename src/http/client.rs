@@ -121,6 +121,12 @@ impl Client {
         self.headers.contains_key(name)
     }
 
+    /// Whether the next request carries credentials.
+    pub(crate) fn signs(&self) -> bool {
+        let first = self.credentials.as_ref().and_then(|credentials| credentials.rounds().first().copied());
+        first.is_some_and(|round| round.key.is_some())
+    }
+
     pub(crate) fn address(&self) -> &Address {
         &self.address
     }

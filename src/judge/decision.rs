@@ -6,7 +6,6 @@ use super::reads::unread;
 use super::{Inventory, Shown};
 use crate::outcome::ThresholdVerdict;
 use crate::text;
-use promeval::number::format_value;
 use promeval::promql::ast::{Binary, Expr, ExprKind, Type};
 use promeval::promql::{Compared, Comparison, Evaluator, compare, holds};
 use promeval::series::Storage;
@@ -121,7 +120,7 @@ fn values(parts: &Binary, elements: &[Compared]) -> String {
     let shown = Shown::of(elements.iter().map(|element| &element.labels));
     let one = |element: &Compared| {
         let labels = shown.prefix(&element.labels);
-        let (left, right) = (format_value(element.left), format_value(element.right));
+        let (left, right) = text::beside(element.left, element.right);
         if limit_on_left(parts) {
             format!("{labels}{right}, want {left} {} it", parts.op.symbol())
         } else {

@@ -7,6 +7,8 @@ use promeval::labels::METRIC_NAME;
 use promeval::promql::ast::{Matcher, Selector};
 use promeval::series::Storage;
 
+use super::labels::by_number;
+
 /// The ending of a counter's samples.
 const TOTAL: &str = "_total";
 
@@ -221,6 +223,9 @@ fn counts_failures(name: &str) -> bool {
 /// The first few values in quotes.
 fn listed(values: &BTreeSet<&str>) -> String {
     const SHOWN: usize = 8;
+    let mut values: Vec<&str> = values.iter().copied().collect();
+    // The bounds of buckets are numbers.
+    values.sort_by(|a, b| by_number(a, b));
     let mut text: Vec<String> = values.iter().take(SHOWN).map(|value| format!("{value:?}")).collect();
     if values.len() > SHOWN {
         text.push(format!("… ({} in all)", values.len()));

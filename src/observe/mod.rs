@@ -18,7 +18,7 @@ fn sentence(event: &Event, names: &[String], redactor: &Redactor) -> String {
     match event {
         Event::Started { check } => format!("{}: started", name(check)),
         Event::Skipped { check, why } => ended(check, Status::Skipped.word(), why),
-        Event::Located { address } => format!("the canary is at {}", clean(address)),
+        Event::Located { address, .. } => format!("the canary is at {}", clean(address)),
         Event::Retrying { check, attempt, of, cause, next_in } => {
             let of = of.map_or(String::new(), |of| format!(" of {of}"));
             let (cause, next) = (clean(cause), text::duration(*next_in));

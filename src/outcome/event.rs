@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Observation, Status};
+use super::{Observation, Serving, Status};
 
 /// A check of the running plan: its position in the plan's list. Only the ledger hands these out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +26,8 @@ pub(crate) enum Event {
     /// The canary's address is known.
     Located {
         address: String,
+        /// What the Admin API says of the service; nothing where it was not asked, or did not answer.
+        serving: Option<Serving>,
     },
     Started {
         check: CheckId,

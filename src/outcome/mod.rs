@@ -4,6 +4,7 @@ pub(crate) mod bounds;
 mod diagnostic;
 mod event;
 mod exit;
+mod links;
 mod observation;
 mod summary;
 
@@ -12,8 +13,11 @@ use serde::{Deserialize, Serialize};
 pub(crate) use diagnostic::{Diagnostic, Place, Source};
 pub(crate) use event::{CheckId, Event, Observer};
 pub use exit::Exit;
-pub(crate) use observation::{Cause, ElementSeen, Observation, Seen, ThresholdSeen, ThresholdVerdict, worst};
-pub(crate) use summary::{DeploymentFacts, Outcome, Summary, Unfinished};
+pub(crate) use links::Link;
+pub(crate) use observation::{
+    Cause, Course, CoursePoint, ElementSeen, Observation, Seen, ThresholdSeen, ThresholdVerdict, worst,
+};
+pub(crate) use summary::{DeploymentFacts, Outcome, Retry, Serving, Share, Summary, Unfinished};
 
 /// How a check or an observation ended. There is no default: nothing is a pass unless it was seen to be one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -78,6 +82,17 @@ pub(crate) enum Verdict {
     Error,
 }
 
+impl Verdict {
+    /// As it stands in the reports.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Error => "error",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,6 +120,9 @@ mod tests {
     fn the_words_are_those_of_the_reports() {
         for status in [Status::Pass, Status::Warn, Status::Fail, Status::Skipped, Status::Error] {
             assert_eq!(serde_json::to_value(status).unwrap(), status.word());
+        }
+        for verdict in [Verdict::Pass, Verdict::Fail, Verdict::Error] {
+            assert_eq!(serde_json::to_value(verdict).unwrap(), verdict.word());
         }
     }
 }

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 pub(crate) use glob::fits;
 pub(crate) use json_path::{JsonPath, Step as JsonStep};
-pub(crate) use load::{MAX_FILE, MAX_RULES, PlanInput, read_file, text_of};
+pub(crate) use load::{MAX_FILE, MAX_RULES, PlanInput, STANDARD_INPUT, front_matter, read_file, text_of};
 pub(crate) use meaning::duration;
 use promeval::Pattern;
 use promeval::promql::ast::ExprKind;
@@ -51,6 +51,8 @@ pub(crate) const CHECK_NAMES: [&str; 6] = ["ready", "health", "readiness", "metr
 pub(crate) struct Plan {
     /// The limit for the whole run, reports included.
     pub(crate) timeout: Duration,
+    /// The checks file, by a path that it can be read at again; nothing where there was none, or standard input.
+    pub(crate) file: Option<String>,
     /// Sent with every request to the canary.
     pub(crate) headers: Vec<Header>,
     /// In the order of the report; no name twice.

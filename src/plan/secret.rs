@@ -132,7 +132,7 @@ pub(crate) fn header(name: &str, written: &str, lookup: &dyn Lookup) -> Result<H
     if value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
         return fail(code::HEADER, format!("the value of the header {name} holds a control character"));
     }
-    Ok(if secret { Header::secret(name, &value) } else { Header::plain(name, &value) })
+    Ok(if secret { Header::secret(name, &value).written_as(written) } else { Header::plain(name, &value) })
 }
 
 #[cfg(test)]

@@ -138,11 +138,21 @@ struct Replaced {
 const O_NONBLOCK: i32 = 0o4000;
 
 impl ReportFile {
-    /// Proves that the report can be written, by writing what stands until there is a verdict.
+    /// Proves that the report can be written, by writing what stands until there is a verdict. Where the path is a folder, a
+    /// record takes a new file in it, named by `record`.
     ///
     /// # Errors
     /// Why it cannot. An older report is then removed where that is possible: it must not be taken for this run's.
-    pub(crate) fn open(spec: ReportSpec, unfinished: &str) -> Result<Self, String> {
+    pub(crate) fn open(mut spec: ReportSpec, unfinished: &str, record: &str) -> Result<Self, String> {
+        if let (Format::Markdown, Some(path)) = (spec.format, &mut spec.path)
+            && (path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/"))
+        {
+            let new = new_file(path, record);
+            *path = new.map_err(|error| cannot(path, &error.to_string()))?;
+            let place = Place::File(Replaced { path: path.clone(), existed: false });
+            replace(path, unfinished).map_err(|error| cannot(path, &error.to_string()))?;
+            return Ok(Self { spec, place });
+        }
         let Some(path) = &spec.path else {
             return Ok(Self { spec, place: Place::Stdout });
         };
@@ -242,6 +252,20 @@ impl Place {
     }
 }
 
+/// A file in a folder that no other run has, also not one of this moment: `NAME.md`, else `NAME-2.md` and so on.
+fn new_file(folder: &Path, name: &str) -> io::Result<PathBuf> {
+    let mut number = 1_u64;
+    loop {
+        let suffix = if number == 1 { String::new() } else { format!("-{number}") };
+        let path = folder.join(format!("{name}{suffix}.md"));
+        match OpenOptions::new().write(true).create_new(true).open(&path) {
+            Ok(_) => return Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// The path with symbolic links followed, also to a file that does not exist yet.
 fn followed(path: &Path) -> Result<PathBuf, String> {
     const MOST: usize = 40;
@@ -254,7 +278,7 @@ fn followed(path: &Path) -> Result<PathBuf, String> {
 }
 
 /// Writes a file beside another and gives it that one's name.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
     let beside = partial(path);
     let before = fs::metadata(path).ok().map(|metadata| metadata.permissions());
     let written = write_new(&beside, text, before).and_then(|()| fs::rename(&beside, path));

@@ -1,6 +1,6 @@
 //! The formats of reports.
 
-use super::json;
+use super::{github, html, json, junit, markdown, tap};
 use crate::outcome::Summary;
 
 /// A format that a report can be written in.
@@ -8,20 +8,43 @@ use crate::outcome::Summary;
 pub(crate) enum Format {
     /// JSON, by `report.schema.json`.
     Json,
+    /// The XML of `JUnit`, for the test reports of CI systems.
+    Junit,
+    /// Markdown: a record of the deployment.
+    Markdown,
+    /// One page that needs nothing else.
+    Html,
+    /// The Test Anything Protocol.
+    Tap,
+    /// Annotations of GitHub Actions.
+    Github,
 }
 
 impl Format {
-    pub(crate) const ALL: [Self; 1] = [Self::Json];
+    pub(crate) const ALL: [Self; 6] = [Self::Json, Self::Junit, Self::Markdown, Self::Html, Self::Tap, Self::Github];
 
     /// As `--report NAME=PATH` names it.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Json => "json",
+            Self::Junit => "junit",
+            Self::Markdown => "markdown",
+            Self::Html => "html",
+            Self::Tap => "tap",
+            Self::Github => "github",
         }
     }
 
     pub(super) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.name() == name)
+    }
+
+    /// Whether it shows how thresholds went over a window: it costs evaluations that nothing else needs.
+    pub(crate) fn draws_courses(self) -> bool {
+        match self {
+            Self::Html => true,
+            Self::Json | Self::Junit | Self::Markdown | Self::Tap | Self::Github => false,
+        }
     }
 
     /// The report of a run.
@@ -31,6 +54,11 @@ impl Format {
     pub(crate) fn render(self, summary: &Summary) -> Result<String, String> {
         match self {
             Self::Json => json::render(summary),
+            Self::Junit => junit::render(summary),
+            Self::Markdown => Ok(markdown::render(summary)),
+            Self::Html => Ok(html::render(summary)),
+            Self::Tap => Ok(tap::render(summary)),
+            Self::Github => Ok(github::render(summary)),
         }
     }
 }

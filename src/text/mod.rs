@@ -1,12 +1,14 @@
 //! Text for people: cutting, joining, escaping. Pure.
 
 mod credentials;
+mod number;
 mod redact;
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 pub(crate) use credentials::{covered, shown_url};
+pub(crate) use number::{beside, number};
 pub(crate) use promeval::similar;
 pub(crate) use redact::Redactor;
 
@@ -76,9 +78,19 @@ pub(crate) fn escaped_json(json: &str) -> String {
     safe
 }
 
+/// A word of the shell that means this text.
+pub(crate) fn shell(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./:@%+=,-".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
 fn is_unsafe(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}')
         // What else shows nothing: joiners, fillers of Hangul and Khmer, selectors, tags.
         || matches!(c, '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{3164}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
 }
@@ -140,6 +152,19 @@ mod tests {
             let json = escaped_json(&written);
             assert!(!json.chars().any(|c| is_unsafe(c) && c != '\n'), "{json}");
             assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap(), value, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_word_of_the_shell_means_what_it_says() {
+        for (text, wanted) in [
+            ("https://h/a?b=1", "'https://h/a?b=1'"),
+            ("a-b_c.d/e:f", "a-b_c.d/e:f"),
+            ("it's", "'it'\\''s'"),
+            ("$(id) `id` \"x\"", "'$(id) `id` \"x\"'"),
+            ("", "''"),
+        ] {
+            assert_eq!(shell(text), wanted);
         }
     }
 

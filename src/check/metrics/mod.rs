@@ -2,6 +2,7 @@
 
 mod alerts;
 mod api;
+mod courses;
 mod instances;
 mod presence;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
 
 pub(crate) use api::ask_prometheus;
+pub(super) use rules::is_made_by_a_rule;
 pub(super) use scrape::{Scraped, Scraper};
 pub(crate) use scrape::{now, scrape_once};
 pub(super) use source::baseline_client;
@@ -163,6 +165,9 @@ impl Sampling<'_> {
         let (mut observations, seen) = self.source.observations(self.context, self.time).await?;
         if let Some(error) = &self.unseen_end {
             observations.push(Observation::note("the end", error.status(), error.clone().cause().text));
+        }
+        if self.context.courses {
+            self.source.add_courses(self.context, &mut observations).await;
         }
         observations.extend(said.map(|said| Observation::note("window", Status::Pass, said)));
         let (status, detail) = worst(&observations).unwrap_or_else(|| (Status::Pass, held(&observations, &seen)));

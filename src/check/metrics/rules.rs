@@ -47,6 +47,15 @@ pub(super) fn recorded(record: &Record, elements: Vec<Element>) -> Result<Vec<(L
     Ok(named)
 }
 
+/// Whether a rule may make the series that a selector asks for.
+pub(crate) fn is_made_by_a_rule(metrics: &Metrics, selector: &Selector) -> bool {
+    let Some(name) = selector.metric_name() else { return !metrics.rules.is_empty() };
+    metrics.rules.iter().any(|rule| match rule {
+        RuleStep::Record(record) => record.name == name,
+        RuleStep::Alert(_) => name == ALERTS || name == ALERTS_FOR_STATE,
+    })
+}
+
 /// The rules by what they make: a rules file may have tens of thousands.
 pub(super) struct Makers<'m> {
     metrics: &'m Metrics,

@@ -16,7 +16,7 @@ use crate::check::context::{AskError, Context};
 use crate::check::locate::Canary;
 use crate::check::side::Side;
 use crate::http::Client;
-use crate::outcome::{Cause, Observation};
+use crate::outcome::{Cause, Observation, Seen};
 use crate::plan::{ApiToken, Baseline, Metrics, MetricsSource};
 use crate::text;
 
@@ -226,6 +226,28 @@ impl<'p> Source<'p> {
                 let observations = api.observations(context, time).await?;
                 Ok((observations, format!("asked of {}", api.address())))
             }
+        }
+    }
+}
+
+impl Source<'_> {
+    /// Adds to the thresholds how they went over the window. They are for drawing: what takes too long is left out.
+    pub(super) async fn add_courses(&mut self, context: &Context<'_>, observations: &mut [Observation]) {
+        const LONGEST: Duration = Duration::from_secs(1);
+        // What a server is asked was asked at the end only.
+        let Self::Scrape { state, .. } = self else { return };
+        // A check that ends late does not pass: there must be time to spare.
+        let deadline = Instant::now() + LONGEST;
+        if deadline + MOMENT >= context.deadline {
+            return;
+        }
+        let Ok(courses) = state.compute(deadline, |state| state.courses()).await else { return };
+        let seen = observations.iter_mut().filter_map(|observation| match &mut observation.seen {
+            Seen::Threshold(seen) => Some(seen),
+            _ => None,
+        });
+        for (seen, courses) in seen.zip(courses) {
+            seen.courses = courses;
         }
     }
 }

@@ -12,6 +12,7 @@ use promeval::series::{RuleSeries, Storage, StoredSeries, Target};
 use super::alerts::Activity;
 #[cfg(test)]
 use super::alerts::{ALERTS, ALERTS_FOR_STATE};
+use super::courses;
 use super::instances::Instances;
 use super::rules::{Makers, elements, exprs, recorded};
 use super::scrape::Scraped;
@@ -19,7 +20,7 @@ use super::stamps::{Stamps, Stored};
 use super::thresholds::{alerted, compared, missing_families};
 use crate::check::side::Side;
 use crate::judge::{Evidence, Inventory, decide_over};
-use crate::outcome::{Observation, Status, ThresholdVerdict};
+use crate::outcome::{Course, Observation, Status, ThresholdVerdict};
 use crate::plan::{Metrics, Rule, RuleStep, Threshold};
 use crate::text;
 
@@ -60,6 +61,8 @@ pub(in crate::check) struct WindowState {
     stamps: Stamps,
     /// Whether a scrape came without a content type.
     untyped: bool,
+    /// When rules and thresholds could be evaluated: the times of the scrapes.
+    times: Vec<i64>,
 }
 
 impl WindowState {
@@ -83,6 +86,7 @@ impl WindowState {
             activities: vec![Activity::new(metrics.window); metrics.thresholds.len()],
             stamps: Stamps::default(),
             untyped: false,
+            times: Vec::new(),
             metrics,
             labels,
         }
@@ -137,6 +141,7 @@ impl WindowState {
     /// Series of rules that are more than can be kept.
     pub(super) fn evaluate(&mut self, time: i64) -> Result<(), String> {
         let metrics = Arc::clone(&self.metrics);
+        self.times.push(time);
         // Of two rules that give the same series at one time, the first is what counts.
         let mut given = HashSet::new();
         for position in 0..self.order.len() {
@@ -246,6 +251,15 @@ impl WindowState {
             }
         };
         self.metrics.thresholds.iter().zip(&self.activities).map(observe).collect()
+    }
+
+    /// How each threshold went over the window.
+    pub(super) fn courses(&self) -> Vec<Vec<Course>> {
+        let course = |threshold: &Threshold| {
+            let times = self.times.iter().map(|time| self.stamps.now(threshold.rule.expr(), *time));
+            courses::of(&threshold.rule, &self.storage, times)
+        };
+        self.metrics.thresholds.iter().map(course).collect()
     }
 
     /// All observations at the end.

@@ -15,7 +15,7 @@ use super::file::{self, File};
 use super::meaning::duration;
 use super::mistakes::Mistakes;
 use super::written::{At, Key};
-use super::{CheckSpec, Identity, Kind, Lookup, Plan, PlanInput, Ready, Stage, ToldBy, code, reserve};
+use super::{CheckSpec, Identity, Kind, Lookup, Plan, PlanInput, Ready, STANDARD_INPUT, Stage, ToldBy, code, reserve};
 use crate::outcome::{Place, Severity};
 
 /// What validation works with.
@@ -55,7 +55,8 @@ pub(super) fn plan(file: File, spare: file::Http, context: &mut Context<'_, '_>)
     }
     let timeout = timeout?;
     windows_fit(timeout, &checks, context);
-    Some(Plan { timeout, headers: headers?, checks })
+    let file = context.input.file.as_ref().map(|(name, _)| name.clone()).filter(|name| name != STANDARD_INPUT);
+    Some(Plan { timeout, file, headers: headers?, checks })
 }
 
 /// What the limit of the whole run would cut cannot pass: that is said before any request.

@@ -15,7 +15,7 @@ pub(super) use deserializer::{KEY, LIST, LIST_OR_ONE, MUST, ONE_OF};
 
 use super::code;
 use super::mistakes::Mistakes;
-use crate::yaml::{Limits, build};
+use crate::yaml::{Entry, Limits, Value, build};
 use deserializer::{Here, Reader, Step};
 
 /// What a file may hold: what is over it is a bomb or another file.
@@ -54,6 +54,22 @@ pub(super) fn read<T: DeserializeOwned>(
     let places = mistakes.has_file();
     let reader = Reader { places, most: bounds.visits, visits: Cell::new(0), mistakes: RefCell::new(mistakes) };
     T::deserialize(Here::new(&root, &Step::Root, &reader)).ok()
+}
+
+/// The scalars of a mapping as texts, key by key; lists and mappings in it are left out. Nothing where it is not a mapping.
+pub(super) fn texts(text: &str, mistakes: &mut Mistakes<'_>) -> Option<Vec<(String, String)>> {
+    let mut found = Vec::new();
+    let built = build(text, Limits { nodes: Bounds::PLAN.nodes, several: false, noun: "record" }, &mut found);
+    for mistake in found {
+        mistakes.push(mistake);
+    }
+    let root = built?.roots.into_iter().next()?;
+    let Value::Mapping(entries) = &root.node.value else { return None };
+    let scalar = |entry: &Entry| match &entry.value.node.value {
+        Value::Scalar(scalar) => Some((entry.key.clone(), scalar.text.clone())),
+        Value::List(_) | Value::Mapping(_) => None,
+    };
+    Some(entries.iter().filter_map(scalar).collect())
 }
 
 #[cfg(test)]
