@@ -1,7 +1,7 @@
 //! From the command line to the exit code.
 
 use crate::cli::{Cli, Command};
-use crate::command::{CommandError, Session, checks, lint, query, schema, verify};
+use crate::command::{CommandError, Session, checks, init, lint, query, schema, verify};
 use crate::outcome::Exit;
 
 /// Runs a command.
@@ -13,6 +13,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Query(args) => query::run(&session, &args),
         Command::Checks(args) => checks::run(&session, &args),
         Command::Schema(args) => schema::run(&session, args.of),
+        Command::Init(args) => init::run(&session, &args),
         Command::Lint(args) => lint::run(&session, &args),
     });
     ended.unwrap_or_else(|CommandError { exit, message }| {

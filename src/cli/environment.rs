@@ -115,7 +115,7 @@ pub(super) fn split_lines(command: &mut Command, matches: &ArgMatches) {
             ("warn", &mut verify.plan.warn),
         ],
         Command::Query(query) => vec![("header", &mut query.header)],
-        Command::Checks(_) | Command::Schema(_) | Command::Lint(_) => Vec::new(),
+        Command::Checks(_) | Command::Schema(_) | Command::Init(_) | Command::Lint(_) => Vec::new(),
     };
     for (name, list) in lists {
         if matches.value_source(name) == Some(ValueSource::EnvVariable) {

@@ -3,6 +3,7 @@
 mod checks;
 mod environment;
 mod groups;
+mod init;
 mod lint;
 mod query;
 mod verify;
@@ -13,6 +14,7 @@ use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use checks::{Checks, Schema, SchemaOf};
 pub use groups::{ColorWhen, GoogleArgs, NetworkArgs, OutputArgs, PlanArgs, ReportArgs};
+pub use init::Init;
 pub use lint::{Lint, LintCommand, LintFormat};
 pub use query::{Query, QueryFormat};
 pub use verify::Verify;
@@ -72,6 +74,8 @@ pub enum Command {
     Checks(Checks),
     /// Print the JSON Schema of the checks file or of the JSON report
     Schema(Schema),
+    /// Write a pipeline's files from a few names
+    Init(Init),
     /// Name every mistake in a pipeline's files, each by itself and against the others
     Lint(Lint),
 }

@@ -1,6 +1,7 @@
 //! The commands: one file each, over one [`Session`].
 
 pub(crate) mod checks;
+pub(crate) mod init;
 pub(crate) mod lint;
 mod process;
 pub(crate) mod query;

@@ -29,6 +29,7 @@ pub(crate) use gate::GateArgs;
 use gate::ReadArgs;
 use project::{Coordinate, Project};
 pub(crate) use render::{Format, Report};
+pub(crate) use rules::{is_account_id, is_name};
 use schema::Tables;
 
 /// Reads a checks file as the gate does.
