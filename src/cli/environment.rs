@@ -154,6 +154,7 @@ pub(super) fn split_lines(command: &mut Command, matches: &ArgMatches) {
         Command::Checks(_)
         | Command::Completions(_)
         | Command::History(_)
+        | Command::Init(_)
         | Command::Lint(_)
         | Command::Man(_)
         | Command::Schema(_) => Vec::new(),

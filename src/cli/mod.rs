@@ -5,6 +5,7 @@ mod documents;
 mod environment;
 mod groups;
 mod history;
+mod init;
 mod lint;
 mod query;
 #[cfg(test)]
@@ -19,6 +20,7 @@ pub use checks::{Checks, Schema, SchemaOf};
 pub use documents::{Completions, Man};
 pub use groups::{ColorWhen, GoogleArgs, NetworkArgs, OutputArgs, PlanArgs, ReportArgs};
 pub use history::History;
+pub use init::Init;
 pub use lint::{Lint, LintCommand, LintFormat};
 pub use query::{Query, QueryFormat};
 pub use verify::Verify;
@@ -80,6 +82,8 @@ pub enum Command {
     History(History),
     /// Print the JSON Schema of the checks file or of the JSON report
     Schema(Schema),
+    /// Write a pipeline's files from a few names
+    Init(Init),
     /// Name every mistake in a pipeline's files, each by itself and against the others
     Lint(Lint),
     /// Print the completions of a shell

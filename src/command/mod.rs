@@ -4,6 +4,7 @@ mod afterwards;
 pub(crate) mod checks;
 pub(crate) mod documents;
 pub(crate) mod history;
+pub(crate) mod init;
 pub(crate) mod lint;
 mod process;
 pub(crate) mod query;

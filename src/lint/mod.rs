@@ -1,6 +1,6 @@
 //! What is wrong in a pipeline's files, each by itself and together: pure, from their texts.
 //!
-//! The files become documents with places ([`file`]), the documents are held to their schemas ([`schema`]) and then to each
+//! The files become documents with places ([`file`]); these are held to their schemas ([`schema`]) and then to each
 //! other ([`rules`], over what they say together: [`project`]).
 
 mod at;
@@ -29,6 +29,7 @@ pub(crate) use gate::GateArgs;
 use gate::ReadArgs;
 use project::{Coordinate, Project};
 pub(crate) use render::{Format, Report};
+pub(crate) use rules::{is_account_id, is_name};
 use schema::Tables;
 
 /// Reads a checks file as the gate does.
@@ -99,7 +100,7 @@ pub(crate) fn lint(input: &Input<'_>) -> Result<Vec<Finding>, Diagnostic> {
         }
         known += kinds.iter().filter(|(_, kind)| !matches!(kind, Kind::Other)).count();
         for (at, kind) in kinds {
-            if let Some(table) = kind.table() {
+            if let Some(table) = kind.table().filter(|_| is_in_tables(at, kind)) {
                 tables.check(at, table, &mut found);
             }
             rules::documents::check(at, kind, belongs, &mut found);
@@ -131,6 +132,11 @@ pub(crate) fn lint(input: &Input<'_>) -> Result<Vec<Finding>, Diagnostic> {
     });
     findings.dedup_by(|a, b| a.at == b.at && a.rule.id == b.rule.id && a.message == b.message);
     Ok(findings)
+}
+
+/// Whether the tables speak of a document's version: Skaffold's older configurations have other keys.
+fn is_in_tables(at: At<'_>, kind: Kind) -> bool {
+    kind != Kind::Skaffold || at.text_at(&["apiVersion"]).is_some_and(|version| version.starts_with("skaffold/v4beta"))
 }
 
 /// The first place of a file.

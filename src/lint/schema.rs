@@ -101,6 +101,10 @@ impl Tables {
     fn value(&self, at: At<'_>, of: &str, reader: Reader, found: &mut Found) {
         let inside = |open: char, close: char| of.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
         if let Some(item) = inside('[', ']') {
+            if reader == Reader::Skaffold && at.meaning() == Some(Meaning::Null) {
+                // Its reader takes nothing for an empty list.
+                return;
+            }
             if !at.is_list() {
                 return wrong(at, "a list", found);
             }

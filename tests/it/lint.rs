@@ -12,8 +12,15 @@ use serde_json::Value;
 use crate::gate::{Gate, Ran, each};
 
 /// The repository's own pipeline.
-const OWN: [&str; 6] =
-    ["clouddeploy.yaml", "targets.yaml", "skaffold.yaml", "verify.yaml", "manifests/service.yaml", "pipeline.env"];
+const OWN: [&str; 7] = [
+    "clouddeploy.yaml",
+    "targets.yaml",
+    "skaffold.yaml",
+    "verify.yaml",
+    "iam.yaml",
+    "manifests/service.yaml",
+    "pipeline.env",
+];
 
 /// A pipeline's files by their names.
 pub type Files = BTreeMap<String, String>;

@@ -26,6 +26,7 @@ mod front_end_bounds;
 mod front_end_skew;
 mod front_end_wild;
 mod identity;
+mod init;
 mod layers;
 mod lint;
 mod mistakes;

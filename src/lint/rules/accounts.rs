@@ -253,7 +253,8 @@ fn lacks(
     }
 }
 
-fn is_id(id: &str) -> bool {
+/// Whether a service account, or a project, may have this id.
+pub(crate) fn is_id(id: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (6..=30).contains(&id.len()) && id.bytes().all(plain) && id.starts_with(|c: char| c.is_ascii_lowercase()) && !id.ends_with('-')
         // The accounts that Google makes begin with the project's number.

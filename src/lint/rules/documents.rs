@@ -41,7 +41,7 @@ pub(in crate::lint) fn empty(file: &str, named: bool, found: &mut Found) {
 /// Whether a file is one of the pipeline's by its name.
 pub(in crate::lint) fn belongs(name: &str) -> bool {
     let stem = base(name).rsplit_once('.').map_or(name, |(stem, _)| stem);
-    ["clouddeploy", "targets", "skaffold", "verify", "cloudbuild"].contains(&stem)
+    ["clouddeploy", "targets", "skaffold", "verify", "cloudbuild", "iam"].contains(&stem)
 }
 
 /// `belongs`: whether the file has other documents of the tools, or a name that says so.

@@ -101,6 +101,11 @@ fn provided<'a>(project: &Project<'a>) -> Option<(Vec<&'a str>, Source)> {
     Some((names, place))
 }
 
+/// Whether an image that another is built from is the gate's: by its name, or by that of the argument that names it.
+fn is_base(image: &str) -> bool {
+    is_gate(image) || image.starts_with('$') && image.contains("GATE")
+}
+
 fn dockerfiles(project: &Project<'_>, found: &mut Found) {
     for file in &project.dockerfiles {
         let mut of_gate = false;
@@ -108,7 +113,7 @@ fn dockerfiles(project: &Project<'_>, found: &mut Found) {
             let mut words = line.split_whitespace();
             let word = words.next().unwrap_or_default().to_ascii_uppercase();
             match &*word {
-                "FROM" => of_gate = words.find(|word| !word.starts_with("--")).is_some_and(is_gate),
+                "FROM" => of_gate = words.find(|word| !word.starts_with("--")).is_some_and(is_base),
                 "ENV" | "CMD" if of_gate => {
                     let at = Source { file: file.name.clone(), place: Place { line: number, column: 1 } };
                     found.add(

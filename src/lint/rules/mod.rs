@@ -13,6 +13,9 @@ mod profiles;
 mod service;
 mod targets;
 
+pub(crate) use accounts::is_id as is_account_id;
+pub(crate) use names::is_name;
+
 use super::finding::{Found, Rule};
 use super::project::Project;
 

@@ -72,8 +72,18 @@ rule!(
     "Let `timeoutSeconds` be at most `periodSeconds`, and `failureThreshold` times `periodSeconds` at most 240 for startup."
 );
 
+rule!(
+    RESOURCE_LIMITS,
+    "resource-limits",
+    Error,
+    High,
+    "a limit of a resource that Cloud Run does not have",
+    "Cloud Run refuses the service, or the container gets the default of what was meant.",
+    "Limit `cpu`, `memory` and `nvidia.com/gpu`."
+);
+
 pub(super) const RULES: &[&Rule] =
-    &[&PROBE_ACTION, &PROBE_TIMES, &PROBE_PATH, &PROBE_TCP, &PROBE_PORT, &UNKNOWN_ANNOTATION, &SCALE];
+    &[&RESOURCE_LIMITS, &PROBE_ACTION, &PROBE_TIMES, &PROBE_PATH, &PROBE_TCP, &PROBE_PORT, &UNKNOWN_ANNOTATION, &SCALE];
 
 /// Annotations of Cloud Run, by its reference of the service's YAML.
 const ANNOTATIONS: [&str; 39] = [
@@ -138,7 +148,17 @@ pub(super) fn check(project: &Project<'_>, found: &mut Found) {
         }) else {
             continue;
         };
+        resources(container, found);
         probes(project, container, found);
+    }
+}
+
+fn resources(container: At<'_>, found: &mut Found) {
+    const KNOWN: [&str; 3] = ["cpu", "memory", "nvidia.com/gpu"];
+    let limits = container.path(&["resources", "limits"]).into_iter();
+    for pair in limits.flat_map(At::pairs).filter(|pair| !KNOWN.contains(&pair.key)) {
+        let message = format!("{:?} is not one of {}", cut(pair.key, 40), KNOWN.join(", "));
+        found.add(&RESOURCE_LIMITS, pair.value.key_source(), message);
     }
 }
 

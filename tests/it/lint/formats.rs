@@ -15,7 +15,7 @@ fn every_format_tells_both_places_and_what_is_ignored() {
     for piece in [
         "skaffold.yaml:24:15: error: the gate expects 25 %, and the phase \"canary\" has 20 % [expected-percent]\n  clouddeploy.yaml:22:29: the phase\n  why: ",
         "clouddeploy.yaml:46:13: ignored [automation-wait]: another client reads it\n",
-        "6 files, 1 finding, 1 ignored\n",
+        "7 files, 1 finding, 1 ignored\n",
     ] {
         assert!(ran.stdout.contains(piece), "{piece}\n{}", ran.stdout);
     }
@@ -35,7 +35,7 @@ fn every_format_tells_both_places_and_what_is_ignored() {
     }
 
     let json: Value = serde_json::from_str(&lint(&files, &["--format", "json"]).stdout).unwrap();
-    assert_eq!((&json["open"], &json["files"]), (&1.into(), &6.into()));
+    assert_eq!((&json["open"], &json["files"]), (&1.into(), &7.into()));
     assert_eq!(json["findings"][0]["ignored"]["reason"], "another client reads it");
     assert_eq!(json["findings"][1]["beside"][0]["file"], "clouddeploy.yaml");
 
