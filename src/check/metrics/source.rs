@@ -295,7 +295,7 @@ fn labels(canary: &Canary, client: &Client, planned: &[(String, String)]) -> Vec
 /// Why there is none.
 pub(in crate::check) fn baseline_client(canary: &Canary, baseline: &Baseline) -> Result<Client, String> {
     let tag = match baseline {
-        Baseline::Address(address) if address.same_origin(canary.client.address()) => {
+        Baseline::Address(address) if address.is_same_place(canary.client.address()) => {
             return Err(format!(
                 "the baseline {} is the canary's own address: it cannot be compared with itself",
                 address.shown()

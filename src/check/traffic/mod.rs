@@ -26,7 +26,7 @@ use super::metrics::{Scraped, WindowState, baseline_client, now};
 use super::side::Side;
 use crate::http::Client;
 use crate::outcome::{Event, Observation, Status, worst};
-use crate::plan::{Baseline, Compare, Traffic};
+use crate::plan::{Baseline, Compare, ToldBy, Traffic};
 
 /// How often a person hears how far it is, and what was measured becomes a sample of its series.
 const TOLD: Duration = Duration::from_secs(5);
@@ -34,7 +34,13 @@ const TOLD: Duration = Duration::from_secs(5);
 /// How often it is looked at, past its time, whether enough is proven.
 const LOOK: Duration = Duration::from_secs(1);
 
-pub(super) async fn check(context: &Context<'_>, canary: &Canary, traffic: &Traffic) -> Finding {
+/// `told_by` says what tells in an answer which revision gave it, where the plan does.
+pub(super) async fn check(
+    context: &Context<'_>,
+    canary: &Canary,
+    traffic: &Traffic,
+    told_by: Option<&ToldBy>,
+) -> Finding {
     let (stable, note) = match stable(canary, &traffic.compare) {
         Ok(found) => found,
         Err(why) => return Finding::new(Status::Error, 0, why),
@@ -45,7 +51,12 @@ pub(super) async fn check(context: &Context<'_>, canary: &Canary, traffic: &Traf
     let seed = traffic.seed.unwrap_or_else(|| drawn(canary));
     let is_paired = stable.is_some();
     let compared = is_paired.then(|| Compared::new(traffic, seed));
-    let drive = Drive::new(context, traffic, canary.client.clone(), stable, seed);
+    let revision = canary.deployed.as_ref().map(|(_, revision)| revision.as_str());
+    let told = match (told_by, revision) {
+        (Some(ToldBy::Header(header)), Some(revision)) => Some((header.as_str(), revision)),
+        _ => None,
+    };
+    let drive = Drive::new(context, traffic, (canary.client.clone(), stable), seed, told);
     let series = (!traffic.judged.thresholds.is_empty())
         .then(|| Box::new(WindowState::new(traffic.judged.clone(), BTreeMap::new())));
     let mut run = Run {
@@ -218,7 +229,8 @@ impl Run<'_> {
                 ))
             }
             Ended::Unkept(why) => Some(why.clone()),
-            Ended::InTime { .. } | Ended::Proven => limits::lag(&self.measured, self.traffic.max_lag),
+            Ended::InTime { .. } | Ended::Proven => limits::lag(&self.measured, self.traffic.max_lag)
+                .or_else(|| limits::crowded(&self.measured, self.traffic.max_in_flight)),
         };
         let notes = limits::notes(&self.measured, ended, seed);
         if let Some(why) = stopped {
@@ -232,6 +244,10 @@ impl Run<'_> {
         observations.extend(users);
         if let Some(series) = &self.series {
             observations.extend(series.thresholds(self.seen_at));
+        }
+        if observations.is_empty() {
+            let why = "nothing was judged: there is no limit, no threshold, and no stable revision to compare with";
+            return Finding::new(Status::Error, attempts, why).seeing(notes);
         }
         observations.extend(notes);
         let (status, detail) = worst(&observations).unwrap_or_else(|| (Status::Pass, limits::held(&observations)));
