@@ -34,6 +34,9 @@ impl Stamps {
     /// Takes in the timestamps of a scrape.
     pub(super) fn add(&mut self, stamper: Stamper, exposition: &Exposition<'_>, at: i64, honored: bool) {
         self.hidden.retain(|(other, _), _| *other != stamper);
+        if !exposition.has_timestamps() {
+            return;
+        }
         let stamped = exposition.samples().filter_map(|sample| Some((sample.timestamp().map(milliseconds)?, sample)));
         for (stamp, sample) in stamped {
             self.any = true;

@@ -1,6 +1,7 @@
 //! What the scrapes of a window add up to: series, instances, alerts, and what a person should know of them. Pure.
 
-use std::collections::{BTreeMap, HashSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use promeval::exposition::{Exposition, Format, Kind, Warning};
@@ -87,7 +88,8 @@ pub(super) struct WindowState {
     untyped: bool,
     /// Whether a counter went down from one scrape of an instance to the next.
     fell: Option<String>,
-    counters: BTreeMap<(Side, Option<u64>, String), f64>,
+    /// The sum of each counter in the newest scrape of an instance.
+    counters: BTreeMap<(Side, Option<u64>), HashMap<String, f64>>,
 }
 
 impl WindowState {
@@ -95,8 +97,14 @@ impl WindowState {
         let makers = Makers::new(&metrics);
         let (needed, shared_names) = (makers.needed(), makers.shared_names());
         let selectors: Vec<Selector> = once(exprs(&metrics, &needed).flat_map(|expr| expr.selectors()).map(by_name));
+        let mut storage = Storage::default().keeping(&selectors);
+        // Beside a baseline, and with rules, scrapes and evaluations may follow on the one that counts in the end.
+        let is_alone = metrics.baseline.is_none() && metrics.rules.is_empty();
+        if is_alone && !exprs(&metrics, &needed).any(Expr::reads_past) {
+            storage = storage.newest_two();
+        }
         Self {
-            storage: Storage::default().keeping(&selectors),
+            storage,
             inventory: Inventory::default(),
             stable: Inventory::default(),
             warnings: Vec::new(),
@@ -171,9 +179,8 @@ impl WindowState {
 
     /// The number of the instance that answered.
     fn met(&mut self, side: Side, exposition: &Exposition<'_>, at: i64) -> usize {
-        let mut samples = exposition.samples();
-        let key =
-            samples.find(|sample| sample.name() == self.metrics.instance).map(|sample| format_value(sample.value()));
+        let mut samples = exposition.samples_of(&self.metrics.instance);
+        let key = samples.next().map(|sample| format_value(sample.value()));
         let known = self.instances.entry(side).or_default();
         // What stands for scrapes that failed before anybody answered is whoever answers first.
         known.retain(|instance| instance.scrapes > 0);
@@ -190,22 +197,27 @@ impl WindowState {
     /// A counter that falls is a sign of a second instance, where nothing or too little tells instances apart.
     fn watch_counters(&mut self, side: Side, exposition: &Exposition<'_>) {
         let key = exposition.samples_of(&self.metrics.instance).next().map(|sample| sample.value().to_bits());
-        let counters = exposition.families().iter().filter(|family| family.kind == Some(Kind::Counter));
-        let names: HashSet<String> = counters
-            .flat_map(|family| {
-                Kind::Counter.suffixes(exposition.format()).iter().map(|suffix| format!("{}{suffix}", family.name))
-            })
-            .filter(|name| !name.ends_with("_created"))
-            .collect();
-        let mut sums: BTreeMap<String, f64> = BTreeMap::new();
-        for sample in exposition.samples().filter(|sample| names.contains(&*sample.name())) {
-            *sums.entry(sample.name().into_owned()).or_default() += sample.value();
+        let is_counter = |name: &str| {
+            let family =
+                if exposition.format() == Format::OpenMetrics { name.strip_suffix("_total") } else { Some(name) };
+            let kind = family.and_then(|family| exposition.kind_of(family));
+            kind == Some(Kind::Counter) && !name.ends_with("_created")
+        };
+        let before = self.counters.entry((side, key)).or_default();
+        let mut sums: HashMap<Cow<'_, str>, f64> = HashMap::with_capacity(before.len());
+        for (name, samples) in exposition.runs().filter(|(name, _)| is_counter(name)) {
+            *sums.entry(name).or_default() += samples.map(|sample| sample.value()).sum::<f64>();
         }
         for (name, sum) in sums {
-            let before = self.counters.insert((side, key, name.clone()), sum);
-            if before.is_some_and(|before| sum < before) {
-                self.fell.get_or_insert(name);
+            let Some(before) = before.get_mut(&*name) else {
+                before.insert(name.into_owned(), sum);
+                continue;
+            };
+            // Of several, the first by name is told.
+            if sum < *before && self.fell.as_ref().is_none_or(|fell| *name < **fell) {
+                self.fell = Some(name.into_owned());
             }
+            *before = sum;
         }
     }
 
