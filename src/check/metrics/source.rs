@@ -118,7 +118,11 @@ impl<'p> Source<'p> {
                     }
                 }
                 let reads = metrics.reads();
-                let state = State { kept: Some(Box::new(WindowState::new(metrics.clone(), labels))), bytes: 0, reads };
+                let state = State {
+                    kept: Some(Box::new(WindowState::new(metrics.clone(), labels, context.courses))),
+                    bytes: 0,
+                    reads,
+                };
                 let what = canary.client.shown(&metrics.request);
                 Ok(Self::Scrape { sides, what, state })
             }

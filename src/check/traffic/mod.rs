@@ -58,7 +58,7 @@ pub(super) async fn check(
     };
     let drive = Drive::new(context, traffic, (canary.client.clone(), stable), seed, told);
     let series = (!traffic.judged.thresholds.is_empty())
-        .then(|| Box::new(WindowState::new(traffic.judged.clone(), BTreeMap::new())));
+        .then(|| Box::new(WindowState::new(traffic.judged.clone(), BTreeMap::new(), false)));
     let mut run = Run {
         context,
         traffic,
@@ -239,7 +239,10 @@ impl Run<'_> {
         }
         let mut observations = limits::observations(&self.measured, &self.traffic.limits);
         if let Some(compared) = &self.compared {
-            observations.extend(compared.observations(self.client, self.traffic));
+            let compared = compared.observations(self.client, self.traffic);
+            // What ended it is told first: the limits had no time to be proven.
+            let at = if *ended == Ended::Proven { 0 } else { observations.len() };
+            observations.splice(at..at, compared);
         }
         observations.extend(users);
         if let Some(series) = &self.series {
