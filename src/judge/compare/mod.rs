@@ -218,4 +218,6 @@ fn scaled(n: usize, estimate: f64, high: f64, bound: f64) -> Option<usize> {
 }
 
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
