@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::check::context::Context;
 use crate::check::metrics::{Scraped, Scraper};
 use crate::http::Client;
-use crate::judge::compare::{Counted, Interval, compare_counters};
+use crate::judge::compare::counters::{Counted, Interval, compare_counters};
 use crate::judge::{Inventory, unread};
 use crate::outcome::{Observation, Seen, Status};
 use crate::plan::{Traffic, TrafficCounters};
