@@ -9,5 +9,5 @@ export JUDGE_RUNS=200
 [ "${1:-}" = --full ] && export JUDGE_RUNS=2000
 # The tests need the optimiser, not the smallest binary.
 export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
-cargo test --quiet --release --package canary-gate --lib judge::compare::simulation::a_judgement -- --ignored --nocapture
+JUDGE_COST=1 cargo test --quiet --release --package canary-gate --lib judge::compare::simulation::a_judgement -- --nocapture
 cargo test --quiet --release --package canary-gate --lib judge::compare::simulation -- --nocapture
