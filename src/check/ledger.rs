@@ -70,7 +70,7 @@ impl Observer for Ledger {
         };
         match event {
             Event::Located { address } => drop(self.address.replace(Some(address.clone()))),
-            Event::Started { check } => {
+            Event::Started { check, .. } => {
                 edit(*check, &mut |entry| entry.state = State::Running { since: Instant::now(), last: None });
             }
             Event::Retrying { check, attempt, cause, .. } => edit(*check, &mut |entry| {

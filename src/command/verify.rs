@@ -1,5 +1,6 @@
 //! `canary-gate verify`: the gate.
 
+use std::convert::Infallible;
 use std::io::Write as _;
 use std::rc::Rc;
 use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
@@ -18,7 +19,7 @@ use crate::check::{self, Everyone, Ledger, MakeClient, Route};
 use crate::cli::{GoogleArgs, PlanArgs, ReportArgs, Verify};
 use crate::google::{Auth, CloudRun, Deployment, Given, IdentityTokens, ServiceFacts};
 use crate::http::{Address, Credentials, Transport};
-use crate::observe::{self, Lines};
+use crate::observe::{self, Progress};
 use crate::outcome::{DeploymentFacts, Exit, Observer, Summary, Unfinished};
 use crate::plan::{CheckSpec, Kind, Plan, PlanInput};
 use crate::report::{self, ReportFile, ReportSpec};
@@ -257,13 +258,13 @@ async fn summarize(session: &Session, prepared: &Prepared, started_at: SystemTim
     let names: Vec<String> = prepared.plan.checks.iter().map(|check| check.name.clone()).collect();
     let ledger = Ledger::new(&prepared.plan);
     let log = observe::Log::new(&names, &session.redactor);
-    let lines = Lines::new(&names, &session.redactor);
+    let progress = (!session.quiet && !observe::Log::is_on())
+        .then(|| Progress::new(&names, &session.redactor, Session::can_draw()));
     let mut observers: Vec<&dyn Observer> = vec![&ledger];
     if observe::Log::is_on() {
         observers.push(&log);
-    } else if !session.quiet {
-        observers.push(&lines);
     }
+    observers.extend(progress.iter().map(|progress| progress as &dyn Observer));
     let everyone = Everyone(observers);
     let began = Instant::now();
     let unfinished = tokio::select! {
@@ -273,6 +274,7 @@ async fn summarize(session: &Session, prepared: &Prepared, started_at: SystemTim
             Some(Unfinished { cause: format!("interrupted by {signal}"), exit: Exit::NoVerdict })
         }
         () = check::run(&prepared.plan, &prepared.route, &prepared.access, &ledger, &everyone) => None,
+        never = pulse(progress.as_ref()) => match never {},
     };
     Summary {
         url: prepared.url.clone().or_else(|| ledger.address()),
@@ -284,11 +286,19 @@ async fn summarize(session: &Session, prepared: &Prepared, started_at: SystemTim
     }
 }
 
+/// Keeps the progress going, where there is one.
+async fn pulse(progress: Option<&Progress>) -> Infallible {
+    match progress {
+        Some(progress) => progress.pulse().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Prints the summary (it is redacted), writes the reports, and answers with the exit code.
 fn publish(session: &Session, summary: &Summary, reports: Vec<ReportFile>) -> Result<Exit, CommandError> {
     // Where a report takes standard output, the summary for the person moves to standard error.
     let to_stdout = reports.iter().all(ReportFile::is_file);
-    let text = report::console(summary, session.style(to_stdout));
+    let text = report::console(summary, session.style(to_stdout), Session::columns(to_stdout));
     let mut failed = Vec::new();
     if to_stdout {
         failed.extend(session.print(&text).err());

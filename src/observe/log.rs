@@ -140,7 +140,7 @@ impl Observer for Log {
         let sentence = super::sentence(event, &self.names, &self.redactor);
         let (check, status) = match event {
             Event::Located { .. } => (None, None),
-            Event::Started { check }
+            Event::Started { check, .. }
             | Event::Retrying { check, .. }
             | Event::Sampled { check, .. }
             | Event::Skipped { check, .. } => (Some(check), None),

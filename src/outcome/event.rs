@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Observation, Status};
+use super::{Observation, Status, ThresholdVerdict};
 
 /// A check of the running plan: its position in the plan's list. Only the ledger hands these out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,11 +24,11 @@ impl CheckId {
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
     /// The canary's address is known.
-    Located {
-        address: String,
-    },
+    Located { address: String },
     Started {
         check: CheckId,
+        /// How long it may take.
+        limit: Duration,
     },
     /// An attempt brought nothing final and is going to be repeated.
     Retrying {
@@ -37,6 +37,8 @@ pub(crate) enum Event {
         /// The most attempts, where the plan limits them.
         of: Option<u32>,
         cause: String,
+        /// The same in a word or two: `503`.
+        brief: String,
         next_in: Duration,
     },
     /// One scrape of a window is in.
@@ -44,6 +46,8 @@ pub(crate) enum Event {
         check: CheckId,
         scrape: u32,
         of: u32,
+        /// What the thresholds say by now; nothing where nobody follows them, or where asking takes too long.
+        values: Vec<ValueNow>,
     },
     Ended {
         check: CheckId,
@@ -54,19 +58,41 @@ pub(crate) enum Event {
         observations: Vec<Observation>,
     },
     /// Not looked at.
-    Skipped {
-        check: CheckId,
-        why: String,
-    },
+    Skipped { check: CheckId, why: String },
     /// A check that had ended ends differently by what was seen later.
-    Overturned {
-        check: CheckId,
-        status: Status,
-        why: String,
-    },
+    Overturned { check: CheckId, status: Status, why: String },
+}
+
+/// What a threshold says in the middle of a window.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ValueNow {
+    pub(crate) name: String,
+    pub(crate) verdict: ThresholdVerdict,
+    /// The worst element's.
+    pub(crate) value: Option<f64>,
+    /// What is wanted of it: `<= 2`.
+    pub(crate) wanted: Option<String>,
+}
+
+impl ValueNow {
+    /// What an observation says of a threshold; nothing where it is of something else.
+    pub(crate) fn of(observation: &Observation) -> Option<Self> {
+        let seen = observation.threshold()?;
+        Some(Self {
+            name: observation.name.clone(),
+            verdict: seen.verdict,
+            value: seen.elements.first().map(|worst| worst.value),
+            wanted: observation.expected.clone(),
+        })
+    }
 }
 
 /// Hears what happens.
 pub(crate) trait Observer {
     fn hear(&self, event: &Event);
+
+    /// Whether it shows values as they change: they are not computed for nobody.
+    fn follows(&self) -> bool {
+        false
+    }
 }

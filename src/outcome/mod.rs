@@ -10,7 +10,7 @@ mod summary;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use diagnostic::{Diagnostic, Place, Source};
-pub(crate) use event::{CheckId, Event, Observer};
+pub(crate) use event::{CheckId, Event, Observer, ValueNow};
 pub use exit::Exit;
 pub(crate) use observation::{Cause, ElementSeen, Observation, Seen, ThresholdSeen, ThresholdVerdict, worst};
 pub(crate) use summary::{DeploymentFacts, Outcome, Summary, Unfinished};

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod redact;
+mod width;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 pub(crate) use credentials::{covered, shown_url};
 pub(crate) use promeval::similar;
 pub(crate) use redact::Redactor;
+pub(crate) use width::{columns, cut_to, hanging};
 
 /// What stands for a secret.
 const MASK: &str = "***";

@@ -21,7 +21,7 @@ use source::{Missed, Source};
 
 use super::context::{AskError, Context, Finding};
 use super::locate::Canary;
-use crate::outcome::{Event, Observation, Status, ThresholdVerdict, worst};
+use crate::outcome::{Event, Observation, Status, ThresholdVerdict, ValueNow, worst};
 use crate::plan::{Metrics, Window};
 use crate::text;
 
@@ -30,7 +30,7 @@ pub(super) async fn check(context: &Context<'_>, canary: &Canary, metrics: &Arc<
         Ok(source) => source,
         Err(cause) => return Finding::new(Status::Error, 0, cause),
     };
-    let mut sampling = Sampling { context, source, attempts: 0, failed: 0, time: now() };
+    let mut sampling = Sampling { context, source, attempts: 0, failed: 0, time: now(), too_slow: false };
     let said = match metrics.window {
         None => sampling.once().await,
         Some(window) => sampling.watch(window).await,
@@ -51,6 +51,8 @@ struct Sampling<'c> {
     failed: u32,
     /// The time of the newest sample, in milliseconds since the epoch.
     time: i64,
+    /// Whether what the thresholds say by now takes too long to be computed only to be shown.
+    too_slow: bool,
 }
 
 impl Sampling<'_> {
@@ -97,8 +99,16 @@ impl Sampling<'_> {
                 }
                 Err(missed) => return Err(missed.into_error()),
             }
-            self.context.observer.hear(&Event::Sampled { check: self.context.check, scrape: tick + 1, of: ticks });
-            if tick + 1 < ticks && window.fail_fast && self.fails().await? {
+            // What they say after the last one is told at the end.
+            let seen = if tick + 1 < ticks { self.by_now(window).await? } else { Vec::new() };
+            let values = seen.iter().filter_map(ValueNow::of).collect();
+            self.context.observer.hear(&Event::Sampled {
+                check: self.context.check,
+                scrape: tick + 1,
+                of: ticks,
+                values,
+            });
+            if window.fail_fast && seen.iter().any(fails) {
                 return Ok(Some(format!("stopped after {} of {ticks} scrapes (fail_fast)", tick + 1)));
             }
         }
@@ -127,14 +137,17 @@ impl Sampling<'_> {
         result
     }
 
-    /// Whether a blocking threshold fails already. Too early in a window there is no data yet, which fails at its end only.
-    async fn fails(&mut self) -> Result<bool, AskError> {
-        let observations = self.source.thresholds(self.context, self.time).await?;
-        let failed = |observation: &Observation| {
-            observation.status == Status::Fail
-                && observation.threshold().is_some_and(|seen| seen.verdict == ThresholdVerdict::Fail)
-        };
-        Ok(observations.iter().any(failed))
+    /// What the thresholds say in the middle of a window, where somebody wants to know it. What takes much of the time
+    /// between two scrapes is not computed only to be shown, and a server is not asked for that.
+    async fn by_now(&mut self, window: Window) -> Result<Vec<Observation>, AskError> {
+        let shown = !self.too_slow && self.source.is_local() && self.context.observer.follows();
+        if !shown && !window.fail_fast {
+            return Ok(Vec::new());
+        }
+        let began = Instant::now();
+        let seen = self.source.thresholds(self.context, self.time).await;
+        self.too_slow |= began.elapsed() > window.interval / 10;
+        seen
     }
 
     async fn finding(&mut self, said: Option<String>) -> Result<Finding, AskError> {
@@ -143,6 +156,12 @@ impl Sampling<'_> {
         let (status, detail) = worst(&observations).unwrap_or_else(|| (Status::Pass, held(&observations, &seen)));
         Ok(Finding::new(status, self.attempts, detail).seeing(observations))
     }
+}
+
+/// Whether a blocking threshold fails already. Too early in a window there is no data yet, which fails at its end only.
+fn fails(observation: &Observation) -> bool {
+    observation.status == Status::Fail
+        && observation.threshold().is_some_and(|seen| seen.verdict == ThresholdVerdict::Fail)
 }
 
 /// What was seen where all is well.

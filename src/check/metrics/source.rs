@@ -160,6 +160,11 @@ impl<'p> Source<'p> {
         (taken.map_err(Missed::from).and_then(|taken| taken), attempts)
     }
 
+    /// Whether the values are computed here, and not asked of a server.
+    pub(super) fn is_local(&self) -> bool {
+        matches!(self, Self::Scrape { .. })
+    }
+
     /// What the thresholds say at a time.
     ///
     /// # Errors
