@@ -1,7 +1,7 @@
 //! From the command line to the exit code.
 
 use crate::cli::{Cli, Command};
-use crate::command::{CommandError, Session, checks, query, schema, verify};
+use crate::command::{CommandError, Session, checks, query, replay, schema, verify};
 use crate::outcome::Exit;
 
 /// Runs a command.
@@ -12,6 +12,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Verify(args) => verify::run(&session, &args),
         Command::Query(args) => query::run(&session, &args),
         Command::Checks(args) => checks::run(&session, &args),
+        Command::Replay(args) => replay::run(&session, &args),
         Command::Schema(args) => schema::run(&session, args.of),
     });
     ended.unwrap_or_else(|CommandError { exit, message }| {

@@ -79,7 +79,7 @@ impl Observer for Ledger {
                     *last = Some(cause.clone());
                 }
             }),
-            Event::Sampled { .. } => {}
+            Event::Sampled { .. } | Event::Scraped { .. } | Event::Judged { .. } => {}
             Event::Ended { check, status, attempts, detail, observations } => edit(*check, &mut |entry| {
                 if let State::Running { since, .. } = entry.state {
                     entry.outcome.duration = since.elapsed();

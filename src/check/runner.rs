@@ -27,6 +27,10 @@ impl Observer for Everyone<'_> {
     fn follows(&self) -> bool {
         self.0.iter().any(|observer| observer.follows())
     }
+
+    fn records(&self) -> bool {
+        self.0.iter().any(|observer| observer.records())
+    }
 }
 
 /// Hears nothing: attempts that are made once more are not those of the check.

@@ -89,7 +89,7 @@ pub struct PlanArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Reports")]
 pub struct ReportArgs {
-    /// Write a report: json=PATH, or json=- for standard output; may be repeated (the environment twin takes one a line)
+    /// Write a report: json=PATH (- for standard output), or evidence=PATH for `replay`; may be repeated (the environment twin takes one a line)
     #[arg(long, env = "CANARY_GATE_REPORT", value_name = "FORMAT=PATH")]
     pub(crate) report: Vec<String>,
 }

@@ -4,6 +4,7 @@ mod checks;
 mod environment;
 mod groups;
 mod query;
+mod replay;
 mod verify;
 
 use std::ffi::OsString;
@@ -13,6 +14,7 @@ use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 pub use checks::{Checks, Schema, SchemaOf};
 pub use groups::{ColorWhen, GoogleArgs, NetworkArgs, OutputArgs, PlanArgs, ReportArgs};
 pub use query::{Query, QueryFormat};
+pub use replay::Replay;
 pub use verify::Verify;
 
 /// What stands below the flags of every command: examples, and the exit codes; those of the gate where none are given.
@@ -68,6 +70,8 @@ pub enum Command {
     Query(Query),
     /// Print the embedded default plan as a checks file to start from, or validate one
     Checks(Checks),
+    /// Judge recorded runs again, without a network, by the same or by other thresholds
+    Replay(Replay),
     /// Print the JSON Schema of the checks file or of the JSON report
     Schema(Schema),
 }

@@ -3,6 +3,7 @@
 pub(crate) mod checks;
 mod process;
 pub(crate) mod query;
+pub(crate) mod replay;
 pub(crate) mod schema;
 mod session;
 pub(crate) mod verify;

@@ -17,12 +17,13 @@ use super::session::Google;
 use super::{CommandError, Session};
 use crate::check::{self, Everyone, Ledger, MakeClient, Route};
 use crate::cli::{GoogleArgs, PlanArgs, ReportArgs, Verify};
+use crate::evidence::{Noting, Recorder, Written, bare};
 use crate::google::{Auth, CloudRun, Deployment, Given, IdentityTokens, ServiceFacts};
-use crate::http::{Address, Credentials, Transport};
+use crate::http::{Address, Credentials, Transport, Witness};
 use crate::observe::{self, Progress};
 use crate::outcome::{DeploymentFacts, Exit, Observer, Summary, Unfinished};
 use crate::plan::{CheckSpec, Kind, Plan, PlanInput};
-use crate::report::{self, ReportFile, ReportSpec};
+use crate::report::{self, Format, ReportFile, ReportSpec};
 use crate::text;
 
 pub(crate) fn run(session: &Session, args: &Verify) -> Result<Exit, CommandError> {
@@ -40,14 +41,14 @@ pub(crate) fn run(session: &Session, args: &Verify) -> Result<Exit, CommandError
             let kept: Vec<ReportFile> = reports.into_iter().filter_map(ReportFile::withdraw).collect();
             let unfinished = Unfinished { cause: error.message.clone(), exit: error.exit };
             let summary = Summary::unseen(started_at, unfinished).redacted(&session.redactor);
-            let failed = write_reports(&summary, kept);
+            let failed = write_reports(&summary, kept, None);
             return Err(failed.into_iter().fold(error, |first, then| first.and(&then)));
         }
     };
     let summary = runtime.block_on(summarize(session, &prepared, started_at, &mut signals));
     // What was still being computed is of no use any more, and need not be waited for.
     runtime.shutdown_background();
-    publish(session, &summary.redacted(&session.redactor), reports)
+    publish(session, &summary.redacted(&session.redactor), reports, prepared.recorder.as_deref())
 }
 
 /// Reads the run's input, which may never come: from a pipe that nobody writes into, a terminal, a file system that hangs. A
@@ -105,10 +106,21 @@ fn open_reports(args: &ReportArgs, started_at: SystemTime) -> Result<Vec<ReportF
     let summary = Summary::unseen(started_at, unfinished);
     let specs = ReportSpec::all(&args.report).map_err(CommandError::usage)?;
     let open = |spec: ReportSpec| {
-        let text = spec.format().render(&summary)?;
-        ReportFile::open(spec, &text)
+        let bytes = rendered(spec.format(), &summary, None)?;
+        ReportFile::open(spec, bytes)
     };
     specs.into_iter().map(open).collect::<Result<_, _>>().map_err(CommandError::usage)
+}
+
+/// A report; of evidence what was recorded, where anything was.
+///
+/// # Errors
+/// Why it cannot be made.
+fn rendered(format: Format, summary: &Summary, recorder: Option<&Recorder>) -> Result<Vec<u8>, String> {
+    if format == Format::Evidence {
+        return Ok(recorder.map_or_else(|| bare(summary), |recorder| recorder.end(summary)));
+    }
+    format.render(summary).map(String::into_bytes)
 }
 
 /// Everything that can be wrong before a request is made, done and found good.
@@ -119,6 +131,8 @@ struct Prepared {
     /// The address, where it was given.
     url: Option<String>,
     deployment: Option<DeploymentFacts>,
+    /// Where evidence is asked for.
+    recorder: Option<Rc<Recorder>>,
 }
 
 impl Prepared {
@@ -132,7 +146,10 @@ impl Prepared {
             Some(_) if Deployment::is_elsewhere(&variable) => None,
             _ => Deployment::read(&given(&args.google), &variable).map_err(usage)?,
         };
-        let plan = plan(session, &args.plan)?;
+        let (plan, written) = plan(session, &args.plan)?;
+        let is_recorded = ReportSpec::all(&args.reports.report).map_err(usage)?;
+        let is_recorded = is_recorded.iter().any(|spec| spec.format() == Format::Evidence);
+        let recorder = is_recorded.then(|| Rc::new(Recorder::new(written, &session.redactor)));
         match (&url, &deployment) {
             (Some(_), None) => needs_no_deployment(&args.google, &plan)?,
             (Some(_), Some(_)) if args.url_from_environment => {
@@ -144,7 +161,8 @@ impl Prepared {
             }
             _ => {}
         }
-        let transport = session.transport(args.network.ca_file.as_deref())?;
+        let witness = recorder.clone().map(|recorder| recorder as Rc<dyn Witness>);
+        let transport = session.transport(args.network.ca_file.as_deref())?.witnessed(witness);
         let Google { run, identity, access } = session.google(&args.google, &transport)?;
         let (shown, facts) =
             (url.as_ref().map(|url| url.shown().to_owned()), deployment.as_ref().map(Deployment::facts));
@@ -163,7 +181,7 @@ impl Prepared {
                 ));
             }
         };
-        Ok(Self { plan, route, access, url: shown, deployment: facts })
+        Ok(Self { plan, route, access, url: shown, deployment: facts, recorder })
     }
 }
 
@@ -195,7 +213,8 @@ fn given(args: &GoogleArgs) -> Given {
     }
 }
 
-fn plan(session: &Session, args: &PlanArgs) -> Result<Plan, CommandError> {
+/// The plan as it is meant, and as it is written.
+fn plan(session: &Session, args: &PlanArgs) -> Result<(Plan, Written), CommandError> {
     let input = PlanInput {
         file: args.checks.as_deref().map(checks_file).transpose()?,
         timeout: args.timeout.clone(),
@@ -203,7 +222,11 @@ fn plan(session: &Session, args: &PlanArgs) -> Result<Plan, CommandError> {
         thresholds: args.threshold.clone(),
         warnings: args.warn.clone(),
     };
-    Ok(input.plan(&session.lookup())?)
+    let lookup = session.lookup();
+    let noting = Noting::new(&lookup);
+    let plan = input.plan(&noting)?;
+    let written = noting.written(input, &plan);
+    Ok((plan, written))
 }
 
 /// Makes the client of an address, with tokens for the audience: that of the flag, of the service, or the address itself.
@@ -264,6 +287,7 @@ async fn summarize(session: &Session, prepared: &Prepared, started_at: SystemTim
     if observe::Log::is_on() {
         observers.push(&log);
     }
+    observers.extend(prepared.recorder.as_deref().map(|recorder| recorder as &dyn Observer));
     observers.extend(progress.iter().map(|progress| progress as &dyn Observer));
     let everyone = Everyone(observers);
     let began = Instant::now();
@@ -295,7 +319,12 @@ async fn pulse(progress: Option<&Progress>) -> Infallible {
 }
 
 /// Prints the summary (it is redacted), writes the reports, and answers with the exit code.
-fn publish(session: &Session, summary: &Summary, reports: Vec<ReportFile>) -> Result<Exit, CommandError> {
+pub(super) fn publish(
+    session: &Session,
+    summary: &Summary,
+    reports: Vec<ReportFile>,
+    recorder: Option<&Recorder>,
+) -> Result<Exit, CommandError> {
     // Where a report takes standard output, the summary for the person moves to standard error.
     let to_stdout = reports.iter().all(ReportFile::is_file);
     let text = report::console(summary, session.style(to_stdout), Session::columns(to_stdout));
@@ -306,7 +335,7 @@ fn publish(session: &Session, summary: &Summary, reports: Vec<ReportFile>) -> Re
         // Between the entries of a log that a machine reads, it would be none.
         let _ = writeln!(std::io::stderr(), "{text}");
     }
-    failed.extend(write_reports(summary, reports));
+    failed.extend(write_reports(summary, reports, recorder));
     observe::Log::verdict(summary);
     match failed.into_iter().reduce(|first, then| first.and(&then)) {
         None => Ok(summary.exit()),
@@ -315,10 +344,10 @@ fn publish(session: &Session, summary: &Summary, reports: Vec<ReportFile>) -> Re
 }
 
 /// Writes the reports; with what went wrong. Whoever reads one must not take an old one for this run's.
-fn write_reports(summary: &Summary, reports: Vec<ReportFile>) -> Vec<CommandError> {
+fn write_reports(summary: &Summary, reports: Vec<ReportFile>, recorder: Option<&Recorder>) -> Vec<CommandError> {
     let write = |file: ReportFile| {
-        let text = file.format().render(summary)?;
-        file.write(&text)
+        let bytes = rendered(file.format(), summary, recorder)?;
+        file.write(bytes)
     };
     reports.into_iter().filter_map(|file| write(file).map_err(CommandError::no_verdict).err()).collect()
 }

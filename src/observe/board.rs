@@ -132,6 +132,7 @@ impl Board {
                 running.window = Some(Window { scrape: *scrape, of: *of, values });
                 if is_told || !news.is_empty() { News::Values(news) } else { News::Nothing }
             }
+            Event::Scraped { .. } | Event::Judged { .. } => News::Nothing,
             Event::Ended { check, status, detail, .. } => {
                 let (took, repeated) = self.running(*check).map_or((Duration::ZERO, String::new()), |running| {
                     (at.saturating_sub(running.since), running.repeated())

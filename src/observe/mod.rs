@@ -70,6 +70,8 @@ fn sentence(event: &Event, names: &[String], redactor: &Redactor) -> String {
             let (cause, next) = (clean(cause), text::duration(*next_in));
             format!("{}: attempt {attempt}{of}: {cause}; next in {next}", name(check))
         }
+        Event::Scraped { check, .. } => format!("{}: scraped", name(check)),
+        Event::Judged { check, .. } => format!("{}: judged", name(check)),
         Event::Sampled { check, scrape, of, .. } => format!("{}: scrape {scrape} of {of}", name(check)),
         Event::Ended { check, status, detail, .. } => ended(check, status.word(), detail),
         Event::Overturned { check, status, why } => ended(check, status.word(), why),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Observation, Status, ThresholdVerdict};
+use super::{Judged, Observation, Round, Status, ThresholdVerdict};
 
 /// A check of the running plan: its position in the plan's list. Only the ledger hands these out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,6 +49,10 @@ pub(crate) enum Event {
         /// What the thresholds say by now; nothing where nobody follows them, or where asking takes too long.
         values: Vec<ValueNow>,
     },
+    /// What one round of scrapes brought, as text; only where somebody records it.
+    Scraped { check: CheckId, round: Round },
+    /// When thresholds were judged over the scrapes, and with what; only where somebody records it.
+    Judged { check: CheckId, judged: Judged },
     Ended {
         check: CheckId,
         status: Status,
@@ -93,6 +97,11 @@ pub(crate) trait Observer {
 
     /// Whether it shows values as they change: they are not computed for nobody.
     fn follows(&self) -> bool {
+        false
+    }
+
+    /// Whether it records what was scraped, as text.
+    fn records(&self) -> bool {
         false
     }
 }

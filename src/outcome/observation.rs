@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Severity, Source, Status, effect};
 
 /// One thing that a check saw.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Observation {
     /// A path, a family, a threshold.
     pub(crate) name: String,
@@ -26,7 +26,8 @@ pub(crate) struct Observation {
 }
 
 /// What was looked at.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Seen {
     /// A request and its answer.
     Request,
@@ -107,7 +108,7 @@ impl fmt::Display for Cause {
 }
 
 /// The three answers of a threshold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ThresholdVerdict {
@@ -131,7 +132,7 @@ impl ThresholdVerdict {
 }
 
 /// What a threshold saw.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ThresholdSeen {
     /// The PromQL expression as written.
     pub(crate) expression: String,
@@ -142,12 +143,14 @@ pub(crate) struct ThresholdSeen {
 }
 
 /// One element that a threshold compared.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ElementSeen {
     /// Names and values.
     pub(crate) labels: Vec<(String, String)>,
+    #[serde(with = "super::evidence::exact")]
     pub(crate) value: f64,
     /// What it was compared with; nothing for an alert, whose expression holds its limit.
+    #[serde(with = "super::evidence::exact_option")]
     pub(crate) limit: Option<f64>,
 }
 

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Exit, Observation, Seen, Severity, Source, Status, Verdict};
 use crate::text::Redactor;
 
 /// What one check came to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Outcome {
     pub(crate) name: String,
     pub(crate) status: Status,
@@ -27,7 +27,7 @@ pub(crate) struct Outcome {
 }
 
 /// What is known of the deployment, by short names. A member is left out where it is not known.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeploymentFacts {
@@ -72,7 +72,7 @@ impl DeploymentFacts {
 }
 
 /// What a whole run came to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Summary {
     /// The canary's address; nothing where it was not found.
     pub(crate) url: Option<String>,
@@ -89,7 +89,7 @@ pub(crate) struct Summary {
 }
 
 /// What kept a run from its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Unfinished {
     /// `interrupted by SIGTERM`, `not finished`, an error of usage.
     pub(crate) cause: String,

@@ -108,7 +108,8 @@ impl ReportFile {
     ///
     /// # Errors
     /// Why it cannot. An older report is then removed where that is possible: it must not be taken for this run's.
-    pub(crate) fn open(spec: ReportSpec, unfinished: &str) -> Result<Self, String> {
+    pub(crate) fn open(spec: ReportSpec, unfinished: impl AsRef<[u8]>) -> Result<Self, String> {
+        let unfinished = unfinished.as_ref();
         let Some(path) = &spec.path else {
             return Ok(Self { spec, place: Place::Stdout });
         };
@@ -141,18 +142,17 @@ impl ReportFile {
     ///
     /// # Errors
     /// Why it could not be written. The file then holds what was written at first.
-    pub(crate) fn write(self, text: &str) -> Result<(), String> {
+    pub(crate) fn write(self, text: impl AsRef<[u8]>) -> Result<(), String> {
+        let bytes = text.as_ref();
         match self.place {
             Place::Stdout => {
                 let mut out = io::stdout();
-                let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+                let written = out.write_all(bytes).and_then(|()| out.flush());
                 written.map_err(|error| format!("standard output cannot be written: {error}"))
             }
-            Place::File(Replaced { path, .. }) => replace(&path, text).map_err(|error| could_not(&path, &error)),
-            Place::Over(path) => fs::write(&path, text).map_err(|error| could_not(&path, &error)),
-            Place::Stream(mut stream, path) => {
-                stream.write_all(text.as_bytes()).map_err(|error| could_not(&path, &error))
-            }
+            Place::File(Replaced { path, .. }) => replace(&path, bytes).map_err(|error| could_not(&path, &error)),
+            Place::Over(path) => fs::write(&path, bytes).map_err(|error| could_not(&path, &error)),
+            Place::Stream(mut stream, path) => stream.write_all(bytes).map_err(|error| could_not(&path, &error)),
         }
     }
 
@@ -220,18 +220,18 @@ fn followed(path: &Path) -> Result<PathBuf, String> {
 }
 
 /// Writes a file beside another and gives it that one's name.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = partial(path);
-    let written = write_new(&beside, text).and_then(|()| fs::rename(&beside, path));
+    let written = write_new(&beside, bytes).and_then(|()| fs::rename(&beside, path));
     if written.is_err() {
         let _ = fs::remove_file(&beside);
     }
     written
 }
 
-fn write_new(path: &Path, text: &str) -> io::Result<()> {
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(bytes)?;
     file.sync_all()
 }
 

@@ -8,15 +8,18 @@ use crate::outcome::Summary;
 pub(crate) enum Format {
     /// JSON, by `report.schema.json`.
     Json,
+    /// What the verdict rests on, for `replay`.
+    Evidence,
 }
 
 impl Format {
-    pub(crate) const ALL: [Self; 1] = [Self::Json];
+    pub(crate) const ALL: [Self; 2] = [Self::Json, Self::Evidence];
 
     /// As `--report NAME=PATH` names it.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Json => "json",
+            Self::Evidence => "evidence",
         }
     }
 
@@ -31,6 +34,7 @@ impl Format {
     pub(crate) fn render(self, summary: &Summary) -> Result<String, String> {
         match self {
             Self::Json => json::render(summary),
+            Self::Evidence => Err("evidence is recorded while a run goes on, and not made of its summary".into()),
         }
     }
 }

@@ -31,6 +31,7 @@ mod pipeline;
 mod plan;
 mod protocol;
 mod query;
+mod replay;
 mod report;
 mod report_file;
 mod schema;

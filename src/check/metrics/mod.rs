@@ -1,7 +1,9 @@
 //! `metrics`: the scrape is well-formed, the families are declared, the thresholds hold, at once or over a window.
 
+mod again;
 mod alerts;
 mod api;
+mod record;
 #[cfg(test)]
 mod replay;
 mod rules;
@@ -17,6 +19,8 @@ use tokio::time::{Instant, sleep_until};
 
 pub(crate) use api::ask_prometheus;
 pub(crate) use scrape::{now, scrape_once};
+
+pub(super) use again::{conclusion, judge_again};
 use source::{Missed, Source};
 
 use super::context::{AskError, Context, Finding};
@@ -153,7 +157,7 @@ impl Sampling<'_> {
     async fn finding(&mut self, said: Option<String>) -> Result<Finding, AskError> {
         let (mut observations, seen) = self.source.observations(self.context, self.time).await?;
         observations.extend(said.map(|said| Observation::note("window", Status::Pass, said)));
-        let (status, detail) = worst(&observations).unwrap_or_else(|| (Status::Pass, held(&observations, &seen)));
+        let (status, detail) = concluded(&observations, &seen);
         Ok(Finding::new(status, self.attempts, detail).seeing(observations))
     }
 }
@@ -162,6 +166,11 @@ impl Sampling<'_> {
 fn fails(observation: &Observation) -> bool {
     observation.status == Status::Fail
         && observation.threshold().is_some_and(|seen| seen.verdict == ThresholdVerdict::Fail)
+}
+
+/// What observations come to, and why in one line.
+fn concluded(observations: &[Observation], seen: &str) -> (Status, String) {
+    worst(observations).unwrap_or_else(|| (Status::Pass, held(observations, seen)))
 }
 
 /// What was seen where all is well.

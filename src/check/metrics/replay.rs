@@ -10,8 +10,8 @@ use std::sync::Arc;
 use promeval::exposition::Format;
 
 use super::scrape::Scraped;
-use super::window::{Side, WindowState};
-use crate::outcome::{Diagnostic, ThresholdVerdict};
+use super::window::WindowState;
+use crate::outcome::{Diagnostic, Side, ThresholdVerdict};
 use crate::plan::{Kind, Lookup, Metrics, PlanInput};
 
 /// One target and its rules. Times are milliseconds.

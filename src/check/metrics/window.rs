@@ -18,29 +18,13 @@ use super::scrape::Scraped;
 use super::stamps::Stamps;
 use super::thresholds::{alerted, compared, missing_families};
 use crate::judge::{Evidence, Inventory, decide_over};
-use crate::outcome::{Observation, Status, ThresholdVerdict};
+use crate::outcome::{Observation, Side, Status, ThresholdVerdict};
 use crate::plan::{Metrics, Rule, RuleStep, Threshold};
 use crate::text;
 
 /// An instance that was not met for so long, in milliseconds, is taken to be gone: its series end. It is less than the five
 /// minutes after which its samples would be too old to be seen.
 const GONE: i64 = 240_000;
-
-/// Whose scrape it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Side {
-    Canary,
-    Stable,
-}
-
-impl Side {
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Canary => "canary",
-            Self::Stable => "stable",
-        }
-    }
-}
 
 /// One instance that answers at an address.
 struct Instance {
@@ -320,9 +304,19 @@ impl WindowState {
         self.metrics.thresholds.iter().zip(&self.activities).map(observe).collect()
     }
 
+    /// The families that are missing in the newest scrape.
+    pub(super) fn families(&self) -> Vec<Observation> {
+        missing_families(&self.metrics, &self.inventory)
+    }
+
+    /// The labels that a scrape configuration would give each side's series.
+    pub(super) fn labels(&self) -> Vec<(Side, Vec<(String, String)>)> {
+        self.labels.iter().map(|(side, labels)| (*side, labels.clone())).collect()
+    }
+
     /// All observations at the end.
     pub(super) fn observations(&self, time: i64) -> Vec<Observation> {
-        let mut observations = missing_families(&self.metrics, &self.inventory);
+        let mut observations = self.families();
         observations.extend(self.thresholds(time));
         if self.untyped {
             let detail = "the answer has no Content-Type; Prometheus 3 refuses such a scrape";
