@@ -306,6 +306,10 @@ fn rank(verdict: ThresholdVerdict) -> u8 {
 fn told(ValueNow { name, verdict, value, wanted }: &ValueNow) -> String {
     match (verdict, value, wanted) {
         (ThresholdVerdict::NoData, ..) => format!("{name}: no data yet"),
+        // The name is the expression: it says what is wanted.
+        (ThresholdVerdict::Pass, Some(value), Some(wanted)) if name.ends_with(&**wanted) => {
+            format!("{name}: {}", short(*value))
+        }
         (ThresholdVerdict::Pass, Some(value), Some(wanted)) if !wanted.ends_with(" it") => {
             format!("{name} {} {wanted}", short(*value))
         }
@@ -444,6 +448,14 @@ mod tests {
         };
         assert_eq!(board.hear(&ended, SECOND), News::Ended("503, 3 times; other causes, 89 times".into()));
         assert_eq!(board.waits_for(SECOND), None);
+    }
+
+    #[test]
+    fn what_is_wanted_is_told_once() {
+        assert_eq!(told(&value("failures", ThresholdVerdict::Pass, 1.0)), "failures 1 <= 2");
+        assert_eq!(told(&value("sum(f) <= 2", ThresholdVerdict::Pass, 1.0)), "sum(f) <= 2: 1");
+        assert_eq!(told(&value("failures", ThresholdVerdict::Fail, 3.0)), "failures 3, want <= 2");
+        assert_eq!(told(&value("failures", ThresholdVerdict::NoData, 3.0)), "failures: no data yet");
     }
 
     #[test]
