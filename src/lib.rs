@@ -9,12 +9,14 @@ mod evidence;
 mod google;
 mod http;
 mod judge;
+mod lint;
 mod observe;
 mod outcome;
 mod plan;
 mod report;
 pub mod run;
 mod text;
+mod yaml;
 
 pub use outcome::Exit;
 pub use plan::DEFAULT as DEFAULT_PLAN;

@@ -1,7 +1,7 @@
 //! From the command line to the exit code.
 
 use crate::cli::{Cli, Command};
-use crate::command::{CommandError, Session, checks, query, replay, schema, verify};
+use crate::command::{CommandError, Session, checks, documents, history, init, lint, query, replay, schema, verify};
 use crate::outcome::Exit;
 
 /// Runs a command.
@@ -13,7 +13,12 @@ pub fn run(cli: Cli) -> Exit {
         Command::Query(args) => query::run(&session, &args),
         Command::Checks(args) => checks::run(&session, &args),
         Command::Replay(args) => replay::run(&session, &args),
+        Command::History(args) => history::run(&session, &args),
+        Command::Completions(args) => documents::completions(&session, &args),
+        Command::Man(args) => documents::man(&session, &args),
         Command::Schema(args) => schema::run(&session, args.of),
+        Command::Init(args) => init::run(&session, &args),
+        Command::Lint(args) => lint::run(&session, &args),
     });
     ended.unwrap_or_else(|CommandError { exit, message }| {
         session.complain(&message);

@@ -14,6 +14,7 @@ use super::server::{Reply, Request};
 pub const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+pub const ITEMS: &str = "/api/items";
 pub const SCRIPT: &str = "/assets/index-4f2a91c7.js";
 pub const VENDOR: &str = "/assets/vendor-77d0c1be.js";
 pub const STYLE: &str = "/assets/index-9bd03e11.css";
@@ -50,10 +51,15 @@ pub fn answer_with(request: &Request, traffic: &Traffic) -> Reply {
         "/api/health" => {
             Reply::json(200, r#"{"status":"ok","version":"2026.11.1","checks":{"database":{"status":"ok"}}}"#)
         }
+        ITEMS => Reply::json(200, &items()),
         "/health/readiness" => Reply::json(200, r#"{"ready":true}"#),
         "/api/metrics" => Reply::new(200, TEXT, metrics(traffic)),
         _ => Reply::json(404, r#"{"detail":"Not Found"}"#),
     }
+}
+
+pub fn items() -> String {
+    r#"{"items":[{"id":1,"name":"lamp","price":9.5,"tags":["new"]},{"id":2,"name":"desk","price":120,"tags":[]}],"next":null}"#.into()
 }
 
 /// The entry: a module that imports another.

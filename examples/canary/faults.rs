@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::app::{self, Traffic, answer, answer_with, gzip};
+use super::latency::{delayed, drawn};
 use super::server::{Body, Canary, Reply, Request, Start};
 
 pub struct Fault {
@@ -364,5 +365,38 @@ pub static FAULTS: &[Fault] = &[
     }),
     fault("csp-blocks", "sends a Content-Security-Policy under which its own scripts cannot run", |request| {
         at("/", request, || html(app::page()).header("Content-Security-Policy", "script-src 'strict-dynamic'"))
+    }),
+    // traffic: what is only seen beside a stable revision, or by many requests
+    fault("steady", "takes some milliseconds for each answer, some more and some less", |request| {
+        delayed(request, 1.0)
+    }),
+    fault("slower-by-third", "takes 1.3 times as long as the steady one", |request| delayed(request, 1.3)),
+    fault("twice-as-slow", "takes twice as long as the steady one", |request| delayed(request, 2.0)),
+    fault("slow-tail", "takes six times as long as the steady one for one in eight requests", |request| {
+        delayed(request, if drawn(request, "tail", 8) { 6.0 } else { 1.0 })
+    }),
+    fault("cold-start", "is five times slower in its first requests, then as the steady one", |request| {
+        delayed(request, if request.before < 8 { 5.0 } else { 1.0 })
+    }),
+    fault("some-errors", "answers 500 for one in eight items, and the steady one's answers else", |request| {
+        if request.path == app::ITEMS && drawn(request, "error", 8) {
+            return Reply::json(500, r#"{"detail":"no connection left in the pool"}"#);
+        }
+        delayed(request, 1.0)
+    }),
+    fault("type-changed", "gives the price of an item as a text", |request| match &*request.path {
+        app::ITEMS => Reply::json(200, &app::items().replace("9.5", "\"9.5\"")),
+        _ => answer(request),
+    }),
+    fault("route-removed", "does not know the items any more", |request| {
+        at(app::ITEMS, request, || Reply::json(404, r#"{"detail":"Not Found"}"#))
+    }),
+    fault("items-hang", "never answers for one in eight items", |request| match &*request.path {
+        app::ITEMS if drawn(request, "hang", 8) => Reply::new(200, "", "").body(Body::Hang),
+        _ => delayed(request, 1.0),
+    }),
+    fault("items-rate-limited", "answers 429 for every other of the items", |request| match &*request.path {
+        app::ITEMS if request.before % 2 == 1 => Reply::json(429, r#"{"detail":"Rate exceeded."}"#),
+        _ => delayed(request, 1.0),
     }),
 ];

@@ -6,6 +6,7 @@
 pub mod app;
 pub mod faults;
 pub mod google;
+pub mod latency;
 pub mod server;
 
 pub use faults::{FAULTS, Fault};

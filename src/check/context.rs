@@ -123,6 +123,8 @@ pub(super) struct Context<'r> {
     pub(super) policy: &'r CheckPolicy,
     /// The access tokens of the machine's service account.
     pub(super) access: &'r Rc<dyn Credentials>,
+    /// Whether somebody wants to see how thresholds went over a window.
+    pub(super) courses: bool,
     /// When the check's time is up.
     pub(super) deadline: Instant,
     /// Whether that is when the time of the whole run is up, before the check's own is.

@@ -5,14 +5,20 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::outcome::{CheckId, Event, Observer, Outcome, Status};
+use crate::outcome::{CheckId, Event, Observer, Outcome, Retry, Serving, Status};
 use crate::plan::{CheckSpec, Plan};
 
 /// The state of every check, folded from what is heard while they run.
 pub(crate) struct Ledger {
     entries: RefCell<Vec<Entry>>,
     address: RefCell<Option<String>>,
+    serving: RefCell<Option<Serving>>,
+    /// When the run began.
+    began: Instant,
 }
+
+/// The most attempts of a check that are kept with their causes: a window may have thousands.
+const RETRIES: usize = 100;
 
 struct Entry {
     outcome: Outcome,
@@ -28,7 +34,12 @@ enum State {
 impl Ledger {
     /// Every check of the plan, waiting.
     pub(crate) fn new(plan: &Plan) -> Self {
-        Self { entries: RefCell::new(plan.checks.iter().map(Entry::new).collect()), address: RefCell::default() }
+        Self {
+            entries: RefCell::new(plan.checks.iter().map(Entry::new).collect()),
+            address: RefCell::default(),
+            serving: RefCell::default(),
+            began: Instant::now(),
+        }
     }
 
     /// The ids of the checks, in the plan's order.
@@ -55,6 +66,11 @@ impl Ledger {
         self.address.borrow().clone()
     }
 
+    /// What the Admin API said of the service, if it did.
+    pub(crate) fn serving(&self) -> Option<Serving> {
+        self.serving.borrow().clone()
+    }
+
     /// The outcomes so far. What still ran or waited is an error: it was not seen.
     pub(crate) fn outcomes(&self) -> Vec<Outcome> {
         self.entries.borrow().iter().map(Entry::outcome).collect()
@@ -69,17 +85,25 @@ impl Observer for Ledger {
             }
         };
         match event {
-            Event::Located { address } => drop(self.address.replace(Some(address.clone()))),
-            Event::Started { check, .. } => {
-                edit(*check, &mut |entry| entry.state = State::Running { since: Instant::now(), last: None });
+            Event::Located { address, serving } => {
+                self.address.replace(Some(address.clone()));
+                self.serving.replace(serving.clone());
             }
+            Event::Started { check, .. } => edit(*check, &mut |entry| {
+                entry.state = State::Running { since: Instant::now(), last: None };
+                entry.outcome.started = Some(self.began.elapsed());
+            }),
             Event::Retrying { check, attempt, cause, .. } => edit(*check, &mut |entry| {
                 entry.outcome.attempts = *attempt;
+                if entry.outcome.retries.len() < RETRIES {
+                    let retry = Retry { attempt: *attempt, at: self.began.elapsed(), cause: cause.clone() };
+                    entry.outcome.retries.push(retry);
+                }
                 if let State::Running { last, .. } = &mut entry.state {
                     *last = Some(cause.clone());
                 }
             }),
-            Event::Sampled { .. } | Event::Scraped { .. } | Event::Judged { .. } => {}
+            Event::Sampled { .. } | Event::Measured { .. } | Event::Scraped { .. } | Event::Judged { .. } => {}
             Event::Ended { check, status, attempts, detail, observations } => edit(*check, &mut |entry| {
                 if let State::Running { since, .. } = entry.state {
                     entry.outcome.duration = since.elapsed();
@@ -111,6 +135,8 @@ impl Entry {
             status: Status::Error,
             severity: spec.policy.severity,
             attempts: 0,
+            started: None,
+            retries: Vec::new(),
             duration: Duration::ZERO,
             limit: spec.policy.limit,
             detail: String::new(),

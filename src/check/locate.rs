@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::context::{Context, Finding};
 use crate::google::{CloudRun, Located, Proof, ServiceFacts, Unproven};
 use crate::http::{Address, Client, RetryPolicy, Retrying};
-use crate::outcome::{Event, Observation, Status};
+use crate::outcome::{Event, Observation, Serving, Status};
 
 /// Makes a client for an address, with tokens for the service that is known behind it.
 pub(crate) type MakeClient = Box<dyn Fn(Address, &ServiceFacts) -> Result<Client, String>>;
@@ -39,6 +39,8 @@ pub(super) struct Canary {
     proven: Option<String>,
     /// How often the API was asked.
     pub(super) attempts: u32,
+    /// What the API says of the service, for the reports.
+    serving: Option<Serving>,
     /// What to say of the location; of a deployment, its identity first.
     pub(super) notes: Vec<Observation>,
 }
@@ -53,7 +55,16 @@ pub(super) struct Stable {
 
 impl Canary {
     pub(super) fn direct(client: Client) -> Self {
-        Self { client, stable: None, others: Vec::new(), deployed: None, proven: None, attempts: 0, notes: Vec::new() }
+        Self {
+            client,
+            stable: None,
+            others: Vec::new(),
+            deployed: None,
+            proven: None,
+            attempts: 0,
+            serving: None,
+            notes: Vec::new(),
+        }
     }
 
     /// Whether it is proven by the API which revision answers at the address.
@@ -87,7 +98,8 @@ pub(super) async fn locate(context: &Context<'_>, route: &Route, answers_tell: b
         Ok(canary) => Canary { attempts, ..canary },
         Err((status, why)) => return Err(Finding::new(status, attempts, why)),
     };
-    context.observer.hear(&Event::Located { address: canary.client.address().shown().to_owned() });
+    let address = canary.client.address().shown().to_owned();
+    context.observer.hear(&Event::Located { address, serving: canary.serving.clone() });
     Ok(canary)
 }
 
@@ -148,8 +160,8 @@ impl Locating<'_> {
         let others: Vec<(String, Client)> = proof.others.into_iter().filter_map(other).collect();
         let stable = ["prior", "stable"].into_iter().find_map(|tag| others.iter().find(|(known, _)| known == tag));
         let stable = stable.map(|(_, client)| Stable { client: client.clone(), sticky: proof.sticky });
-        let deployed = Some(self.deployed());
-        Ok(Canary { client, stable, others, deployed, proven, attempts: 0, notes })
+        let (deployed, serving) = (Some(self.deployed()), Some(proof.serving));
+        Ok(Canary { client, stable, others, deployed, proven, attempts: 0, serving, notes })
     }
 
     /// Whether the deployed revision alone answers at an address.

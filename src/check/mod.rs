@@ -11,8 +11,10 @@ mod locate;
 mod metrics;
 mod ready;
 mod replay;
+mod reproduce;
 mod runner;
 mod smoke;
+mod traffic;
 
 pub(crate) use ledger::Ledger;
 pub(crate) use locate::{MakeClient, Route};

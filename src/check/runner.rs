@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::context::{Context, Finding};
 use super::locate::{Canary, Route, locate, prove_again};
-use super::{Ledger, http, identity, metrics, ready, smoke};
+use super::{Ledger, http, identity, metrics, ready, reproduce, smoke, traffic};
 use crate::http::Credentials;
 use crate::outcome::{CheckId, Event, Observer, Status, bounds, effect};
 use crate::plan::{CheckSpec, Identity, Kind, Plan, Stage, reserve};
@@ -40,17 +40,19 @@ impl Observer for Silence {
     fn hear(&self, _: &Event) {}
 }
 
-/// Runs the plan. `observer` hears what happens, and so does the ledger through it: what was found stands there also if this
-/// future is dropped before its end.
+/// Runs the plan, in its time from `began` on. `observer` hears what happens, and so does the ledger through it: what was found stands
+/// there also if this future is dropped before its end. `courses` says whether somebody wants to see how thresholds went over a window.
 pub(crate) async fn run(
     plan: &Plan,
     route: &Route,
     access: &Rc<dyn Credentials>,
     ledger: &Ledger,
     observer: &dyn Observer,
+    began: Instant,
+    courses: bool,
 ) {
-    let deadline = Instant::now() + plan.timeout.saturating_sub(reserve(plan.timeout));
-    Runner { plan, access, ledger, observer, deadline }.run(route).await;
+    let deadline = began + plan.timeout.saturating_sub(reserve(plan.timeout));
+    Runner { plan, access, ledger, observer, courses, deadline }.run(route).await;
 }
 
 struct Runner<'r> {
@@ -58,6 +60,7 @@ struct Runner<'r> {
     access: &'r Rc<dyn Credentials>,
     ledger: &'r Ledger,
     observer: &'r dyn Observer,
+    courses: bool,
     deadline: Instant,
 }
 
@@ -73,12 +76,16 @@ impl<'r> Runner<'r> {
     async fn run(&self, route: &Route) {
         let Some((id, spec)) = self.checks(Stage::Serves).next() else { return };
         let Some(canary) = self.reach(id, spec, route).await else { return self.skip_waiting(&spec.name) };
-        for stage in [Stage::Healthy, Stage::SideBySide] {
+        for stage in [Stage::Healthy, Stage::SideBySide, Stage::Measured] {
             let checks = self.checks(stage).map(|(id, spec)| self.check(id, spec, &canary));
             let ended = join_all(checks).await;
             let failed = self.checks(stage).zip(ended).find(|(_, passed)| !passed);
-            if let Some(((_, failed), _)) = failed.filter(|_| stage == Stage::Healthy) {
-                return self.skip_waiting(&failed.name);
+            if let Some(((_, failed), _)) = failed {
+                self.skip_waiting(&failed.name);
+                if stage == Stage::Healthy {
+                    return;
+                }
+                break;
             }
         }
         // The last look has the patience of the first one.
@@ -140,7 +147,15 @@ impl<'r> Runner<'r> {
     fn last_look(&self, id: CheckId, spec: &'r CheckSpec) -> Context<'r> {
         let own = Instant::now() + spec.policy.limit;
         let (deadline, run_ends) = (own.min(self.deadline), self.deadline < own);
-        Context { observer: &Silence, check: id, policy: &spec.policy, access: self.access, deadline, run_ends }
+        Context {
+            observer: &Silence,
+            check: id,
+            policy: &spec.policy,
+            access: self.access,
+            courses: false,
+            deadline,
+            run_ends,
+        }
     }
 
     fn checks(&self, stage: Stage) -> impl Iterator<Item = (CheckId, &'r CheckSpec)> {
@@ -161,7 +176,7 @@ impl<'r> Runner<'r> {
                 Ok(canary) => {
                     // Where the address has to be located, that is a part of being ready, and cannot be switched off.
                     let finding = if spec.policy.enabled {
-                        kind(&running.context, &canary, &spec.kind).await
+                        self.kind(&running.context, &canary, spec).await
                     } else {
                         ready::located(&running.context, &canary, identity_of(spec)).await
                     };
@@ -181,10 +196,17 @@ impl<'r> Runner<'r> {
         }
         let running = self.start(id, spec);
         let finding = match self.in_time() {
-            Ok(()) => kind(&running.context, canary, &spec.kind).await,
+            Ok(()) => self.kind(&running.context, canary, spec).await,
             Err(late) => late,
         };
         self.end(&running, finding)
+    }
+
+    /// What a check finds, with the commands that show it.
+    async fn kind(&self, context: &Context<'_>, canary: &Canary, spec: &CheckSpec) -> Finding {
+        let mut finding = kind(context, canary, &spec.kind).await;
+        reproduce::add(&mut finding, self.plan, spec, &canary.client);
+        finding
     }
 
     fn start(&self, id: CheckId, spec: &'r CheckSpec) -> Running<'r> {
@@ -197,6 +219,7 @@ impl<'r> Runner<'r> {
             check: id,
             policy: &spec.policy,
             access: self.access,
+            courses: self.courses,
             deadline,
             run_ends,
         };
@@ -255,7 +278,7 @@ impl<'r> Runner<'r> {
 fn identity_of(spec: &CheckSpec) -> Option<&Identity> {
     match &spec.kind {
         Kind::Ready(ready) => ready.identity.as_ref(),
-        Kind::Http(_) | Kind::Metrics(_) | Kind::Smoke(_) => None,
+        Kind::Http(_) | Kind::Metrics(_) | Kind::Smoke(_) | Kind::Traffic(_) => None,
     }
 }
 
@@ -266,5 +289,6 @@ async fn kind(context: &Context<'_>, canary: &Canary, kind: &Kind) -> Finding {
         Kind::Http(check) => http::check(context, &canary.client, check).await,
         Kind::Metrics(metrics) => metrics::check(context, canary, metrics).await,
         Kind::Smoke(smoke) => smoke::check(context, canary, smoke).await,
+        Kind::Traffic(traffic) => Box::pin(traffic::check(context, canary, traffic)).await,
     }
 }

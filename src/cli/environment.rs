@@ -1,7 +1,7 @@
 //! The environment twins of the flags: empty ones count as not set, unknown ones are named, lists have one item a line.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 
 use clap::builder::Resettable;
 use clap::parser::ValueSource;
@@ -16,15 +16,34 @@ const PREFIX: &str = "CANARY_GATE_";
 /// Variables that are no flag's twin: a token is not passed as an argument, which others could see.
 const OTHERS: [&str; 1] = ["CANARY_GATE_ID_TOKEN"];
 
+/// Variables of others that the gate reads as text, and what the names of more of them begin with.
+const READ: [&str; 9] = [
+    "GCE_METADATA_HOST",
+    "HTTP_PROXY",
+    "http_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+];
+const READ_PREFIXES: [&str; 2] = ["CLOUD_RUN_", "CLOUD_DEPLOY_"];
+
 /// Takes the twins away whose variable is empty: a build's substitution that nobody set.
 pub(super) fn without_empty(command: Clap) -> Clap {
     let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| is_blank(&value));
     reset(command, &|arg| arg.get_env().is_some_and(is_empty))
 }
 
+/// Takes all twins away.
+pub(super) fn without_twins(command: Clap) -> Clap {
+    reset(command, &|_| true)
+}
+
 /// Flags, and the arguments that cannot stand beside one of them: given by a variable, these count for less.
 const RIVALS: [(&[&str], &[&str]); 3] = [
-    (&["-v", "-vv", "--verbose"], &["quiet"]),
+    (&["-v", "--verbose"], &["quiet"]),
     (&["--file"], &["url", "checks", "window", "header"]),
     (&["--url", "--checks", "--window", "--header"], &["file"]),
 ];
@@ -32,8 +51,10 @@ const RIVALS: [(&[&str], &[&str]); 3] = [
 /// Takes the twins away that a flag on the command line beats, and those of switches that are off.
 pub(super) fn without_beaten(command: Clap, args: &[String]) -> Clap {
     let is_given = |flag: &&str| {
-        let rest = args.iter().filter_map(|arg| arg.strip_prefix(*flag));
-        rest.into_iter().any(|rest| rest.is_empty() || flag.starts_with("--") && rest.starts_with('='))
+        args.iter().any(|arg| match flag.strip_prefix("--") {
+            Some(_) => arg.strip_prefix(*flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('=')),
+            None => is_among(arg, flag),
+        })
     };
     let rivals = RIVALS.iter().filter(|(flags, _)| flags.iter().any(is_given));
     let beaten: BTreeSet<&str> = rivals.flat_map(|(_, ids)| *ids).copied().collect();
@@ -44,6 +65,13 @@ pub(super) fn without_beaten(command: Clap, args: &[String]) -> Clap {
         };
         beaten.contains(arg.get_id().as_str()) || is_off()
     })
+}
+
+/// Whether a short switch is given, alone or together with others: `-v`, `-vvv`.
+fn is_among(arg: &str, switch: &str) -> bool {
+    let letters = arg.strip_prefix('-').unwrap_or_default();
+    letters.bytes().all(|letter| b"vq".contains(&letter))
+        && switch.bytes().skip(1).all(|one| letters.as_bytes().contains(&one))
 }
 
 /// What a variable says where its switch is off.
@@ -60,12 +88,25 @@ fn is_blank(value: &OsStr) -> bool {
 }
 
 /// # Errors
-/// Names the variables that look like twins and are none: what they ask for would be left undone without a word.
+/// Names the variables that look like twins and are none, and those that are not text: what they ask for would be left undone
+/// without a word.
 pub(super) fn known(command: &Clap) -> Result<(), String> {
     let mut names = BTreeSet::from(OTHERS.map(str::to_owned));
     collect(command, &mut names);
     let set = std::env::vars_os().filter(|(_, value)| !is_blank(value));
-    unknown(set.filter_map(|(name, _)| name.into_string().ok()), &names)
+    let (text, other): (Vec<_>, Vec<_>) = set.partition(|(_, value)| value.to_str().is_some());
+    let names_of = |set: Vec<(OsString, OsString)>| set.into_iter().filter_map(|(name, _)| name.into_string().ok());
+    let other: Vec<String> = names_of(other).collect();
+    if let Some(name) = other.iter().find(|name| is_read(name)) {
+        return Err(format!("the environment variable {name} is not UTF-8"));
+    }
+    unknown(names_of(text).chain(other), &names)
+}
+
+/// Whether a variable that is no flag's twin is read as text.
+fn is_read(name: &str) -> bool {
+    let mut known = OTHERS.iter().chain(&READ);
+    known.any(|known| *known == name) || READ_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn unknown(set: impl Iterator<Item = String>, names: &BTreeSet<String>) -> Result<(), String> {
@@ -109,9 +150,15 @@ pub(super) fn split_lines(command: &mut Command, matches: &ArgMatches) {
             ("threshold", &mut verify.plan.threshold),
             ("warn", &mut verify.plan.warn),
         ],
-        Command::Replay(replay) => vec![("report", &mut replay.reports.report)],
+        Command::Replay(replay) => vec![("report", &mut replay.report)],
         Command::Query(query) => vec![("header", &mut query.header)],
-        Command::Checks(_) | Command::Schema(_) => Vec::new(),
+        Command::Checks(_)
+        | Command::Completions(_)
+        | Command::History(_)
+        | Command::Init(_)
+        | Command::Lint(_)
+        | Command::Man(_)
+        | Command::Schema(_) => Vec::new(),
     };
     for (name, list) in lists {
         if matches.value_source(name) == Some(ValueSource::EnvVariable) {
@@ -124,6 +171,15 @@ pub(super) fn split_lines(command: &mut Command, matches: &ArgMatches) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn short_switches_are_found_together() {
+        for (arg, is_given) in
+            [("-v", true), ("-vvv", true), ("-qv", true), ("-q", false), ("-", false), ("-vx", false)]
+        {
+            assert_eq!(is_among(arg, "-v"), is_given, "{arg}");
+        }
+    }
 
     #[test]
     fn every_unknown_variable_is_named_and_only_near_names_are_offered() {

@@ -80,6 +80,9 @@ pub struct PlanArgs {
     /// One more warning threshold, a PromQL comparison; may be repeated (the environment twin takes one a line)
     #[arg(long, env = "CANARY_GATE_WARN", value_name = "EXPR")]
     pub(crate) warn: Vec<String>,
+    /// Send requests to the canary, and to the stable revision where its address is known, and judge the answers
+    #[arg(long, env = "CANARY_GATE_TRAFFIC", value_parser = BoolishValueParser::new())]
+    pub(crate) traffic: bool,
     /// Watch the metrics for so long instead of one scrape; the check's own limit grows with it
     #[arg(long, env = "CANARY_GATE_WINDOW", value_name = "DURATION", allow_hyphen_values = true)]
     pub window: Option<String>,
@@ -89,9 +92,26 @@ pub struct PlanArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Reports")]
 pub struct ReportArgs {
-    /// Write a report: json=PATH (- for standard output), or evidence=PATH for `replay`; may be repeated (the environment twin takes one a line)
+    /// Write a report: FORMAT=PATH, - for standard output; json, junit, markdown (a folder takes a new record each run), html,
+    /// tap, github, or evidence for `replay`; may be repeated (the environment twin takes one a line)
     #[arg(long, env = "CANARY_GATE_REPORT", value_name = "FORMAT=PATH")]
     pub(crate) report: Vec<String>,
+    /// A reference to a chat's webhook.
+    #[arg(
+        long,
+        help = "Tell a chat of the outcome by its webhook (Slack, Google Chat), whose URL is a secret: env:NAME or file:/path",
+        env = "CANARY_GATE_NOTIFY",
+        value_name = "REFERENCE"
+    )]
+    pub(crate) notify: Option<String>,
+    /// Cloud Storage, for private access: Cloud Deploy takes a job's results there
+    #[arg(
+        long,
+        env = "CANARY_GATE_STORAGE_ENDPOINT",
+        value_name = "URL",
+        default_value = "https://storage.googleapis.com"
+    )]
+    pub(crate) storage_endpoint: String,
 }
 
 /// How the gate speaks while it runs.

@@ -1,9 +1,15 @@
 //! The command line, as types: one file a command. Every flag has an environment twin; a flag beats its twin.
 
 mod checks;
+mod documents;
 mod environment;
 mod groups;
+mod history;
+mod init;
+mod lint;
 mod query;
+#[cfg(test)]
+mod reference;
 mod replay;
 mod verify;
 
@@ -12,7 +18,11 @@ use std::ffi::OsString;
 use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use checks::{Checks, Schema, SchemaOf};
+pub use documents::{Completions, Man};
 pub use groups::{ColorWhen, GoogleArgs, NetworkArgs, OutputArgs, PlanArgs, ReportArgs};
+pub use history::History;
+pub use init::Init;
+pub use lint::{Lint, LintCommand, LintFormat};
 pub use query::{Query, QueryFormat};
 pub use replay::Replay;
 pub use verify::Verify;
@@ -72,8 +82,37 @@ pub enum Command {
     Checks(Checks),
     /// Judge recorded runs again, without a network, by the same or by other thresholds
     Replay(Replay),
+    /// Write the table of a folder of deployment records into its README.md
+    History(History),
     /// Print the JSON Schema of the checks file or of the JSON report
     Schema(Schema),
+    /// Write a pipeline's files from a few names
+    Init(Init),
+    /// Name every mistake in a pipeline's files, each by itself and against the others
+    Lint(Lint),
+    /// Print the completions of a shell
+    Completions(Completions),
+    /// Print the manual page, or that of a command
+    Man(Man),
+}
+
+/// The arguments of a run of the gate that is written down somewhere, read whatever this process's environment is.
+///
+/// # Errors
+/// What is wrong with them.
+pub(crate) fn gate_arguments(words: &[String]) -> Result<Verify, String> {
+    let command = environment::without_twins(Cli::command());
+    let words = std::iter::once("canary-gate").chain(words.iter().map(|word| &**word));
+    let first = |error: clap::Error| {
+        let text = error.to_string();
+        let sentence = text.lines().next().unwrap_or_default();
+        sentence.strip_prefix("error: ").unwrap_or(sentence).to_owned()
+    };
+    let cli = command.try_get_matches_from(words).and_then(|matches| Cli::from_arg_matches(&matches)).map_err(first)?;
+    match cli.command {
+        Command::Verify(verify) => Ok(*verify),
+        _ => Err("this is not the command verify".into()),
+    }
 }
 
 impl Cli {

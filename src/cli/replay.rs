@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::groups::ReportArgs;
-
 /// `canary-gate replay`
 #[derive(Args, Debug)]
 #[command(after_help = super::after_help!(
@@ -23,7 +21,7 @@ pub struct Replay {
     /// Judge by the metric thresholds of this checks file, `-` for standard input
     #[arg(long, env = "CANARY_GATE_REPLAY_CHECKS", value_name = "FILE")]
     pub(crate) checks: Option<PathBuf>,
-    /// What is written.
-    #[command(flatten)]
-    pub(crate) reports: ReportArgs,
+    /// Write a report of one run: FORMAT=PATH, as verify does; may be repeated (the environment twin takes one a line)
+    #[arg(long, env = "CANARY_GATE_REPORT", value_name = "FORMAT=PATH")]
+    pub(crate) report: Vec<String>,
 }

@@ -1,6 +1,11 @@
 //! The commands: one file each, over one [`Session`].
 
+mod afterwards;
 pub(crate) mod checks;
+pub(crate) mod documents;
+pub(crate) mod history;
+pub(crate) mod init;
+pub(crate) mod lint;
 mod process;
 pub(crate) mod query;
 pub(crate) mod replay;

@@ -1,12 +1,18 @@
 //! The process's environment and files, as plans look references up in them.
 
 use std::env::VarError;
-use std::io::Read as _;
+use std::fs::File;
+use std::io::{Read, stdin};
 use std::path::Path;
 
+use bytesize::ByteSize;
+
 use crate::outcome::Diagnostic;
-use crate::plan::{Lookup, MAX_FILE, MAX_RULES, code, read_file, text_of};
+use crate::plan::{Lookup, MAX_FILE, MAX_RULES, STANDARD_INPUT, code, read_file, text_of};
 use crate::text::Redactor;
+
+/// The largest file that a secret is read from.
+const MAX_SECRET: u64 = 64 * 1024;
 
 /// Looks references up. Whatever it finds behind one is a secret, and known to the redactor before anybody else.
 pub(super) struct Process<'s> {
@@ -26,7 +32,8 @@ impl Lookup for Process<'_> {
     }
 
     fn file(&self, path: &str) -> Result<String, String> {
-        let text = std::fs::read_to_string(path).map_err(|error| format!("the file {path} cannot be read: {error}"))?;
+        let bytes = whole_file(Path::new(path), MAX_SECRET)?;
+        let text = String::from_utf8(bytes).map_err(|_| format!("the file {path} is not UTF-8 text"))?;
         let text = text.trim_end_matches(['\n', '\r']);
         if text.is_empty() {
             return Err(format!("the file {path} is empty"));
@@ -79,6 +86,33 @@ fn names(folder: &Path) -> Vec<String> {
     entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
 
+/// A whole file of so many bytes at most.
+///
+/// # Errors
+/// A file that cannot be read, or has more.
+pub(super) fn whole_file(path: &Path, most: u64) -> Result<Vec<u8>, String> {
+    let fail = |error| format!("the file {} cannot be read: {error}", path.display());
+    whole(&mut File::open(path).map_err(fail)?, &path.display().to_string(), most)
+}
+
+/// As [`whole_file`], of standard input.
+///
+/// # Errors
+/// As there.
+pub(super) fn whole_input(most: u64) -> Result<Vec<u8>, String> {
+    whole(&mut stdin(), "-", most)
+}
+
+fn whole(source: &mut dyn Read, name: &str, most: u64) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let read = source.take(most + 1).read_to_end(&mut bytes);
+    read.map_err(|error| format!("the file {name} cannot be read: {error}"))?;
+    if bytes.len() as u64 > most {
+        return Err(format!("the file {name} is larger than the {} that are read", ByteSize(most)));
+    }
+    Ok(bytes)
+}
+
 /// The name and the text of a checks file; `-` is standard input.
 ///
 /// # Errors
@@ -87,9 +121,9 @@ pub(super) fn checks_file(path: &Path) -> Result<(String, String), Diagnostic> {
     if path.as_os_str() != "-" {
         return Ok((path.display().to_string(), read_file(path, MAX_FILE)?));
     }
-    let name = "standard input";
+    let name = STANDARD_INPUT;
     let mut bytes = Vec::new();
-    let read = std::io::stdin().take(MAX_FILE + 1).read_to_end(&mut bytes);
+    let read = stdin().take(MAX_FILE + 1).read_to_end(&mut bytes);
     read.map_err(|error| Diagnostic::new(code::FILE, None, format!("it cannot be read: {error}")).in_file(name))?;
     Ok((name.to_owned(), text_of(bytes, MAX_FILE).map_err(|error| error.in_file(name))?))
 }

@@ -4,23 +4,28 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use super::process::{NoSecrets, checks_file};
-use super::verify::publish;
+use super::verify::{ended, publish};
 use super::{CommandError, Session};
 use crate::check::{Replayed, replay, replay_by};
 use crate::cli::Replay;
 use crate::evidence::Bundle;
+use crate::http::Address;
 use crate::outcome::{Exit, Status, Summary, Verdict};
 use crate::plan::{Plan, PlanInput};
-use crate::report::{Format, ReportFile, ReportSpec};
+use crate::report::{Format, ReportFile, ReportSpec, record_name};
 use crate::text;
 
 pub(crate) fn run(session: &Session, args: &Replay) -> Result<Exit, CommandError> {
     let plan = args.checks.as_deref().map(plan).transpose()?;
-    let specs = ReportSpec::all(&args.reports.report).map_err(CommandError::usage)?;
+    let specs = ReportSpec::all(&args.report).map_err(CommandError::usage)?;
     if specs.iter().any(|spec| spec.format() == Format::Evidence) {
         return Err(CommandError::usage("--report: evidence is written by verify, and only read here"));
     }
     let files = files(&args.paths)?;
+    let read_too = args.checks.as_deref().filter(|path| path.as_os_str() != "-");
+    let inputs = files.iter().map(|path| ("the evidence", Some(&**path))).chain([("--checks", read_too)]);
+    let inputs: Vec<(&str, Option<&Path>)> = inputs.collect();
+    specs.iter().try_for_each(|spec| spec.spares(&inputs)).map_err(CommandError::usage)?;
     let judged = |path: &PathBuf| -> Result<Replayed, CommandError> {
         let bundle = read(path).map_err(|why| CommandError::usage(format!("{}: {why}", path.display())))?;
         Ok(match &plan {
@@ -89,14 +94,17 @@ fn one(session: &Session, replayed: Replayed, specs: Vec<ReportSpec>) -> Result<
     for what in &replayed.differs {
         session.complain(&format!("judged otherwise than it was recorded: {what}"));
     }
-    let summary = replayed.now;
+    let mut summary = replayed.now;
+    let host = summary.url.as_deref().and_then(|url| Address::parse(url).ok()).map(|url| url.host().to_owned());
+    let record = record_name(summary.started_at, summary.deployment.as_ref(), host.as_deref());
     let open = |spec: ReportSpec| {
         let text = spec.format().render(&summary)?;
-        ReportFile::open(spec, &text)
+        ReportFile::open(spec, text, &record)
     };
     let reports: Vec<ReportFile> =
         specs.into_iter().map(open).collect::<Result<_, _>>().map_err(CommandError::usage)?;
-    publish(session, &summary, reports, None)
+    let failed = publish(session, &mut summary, reports, None);
+    ended(&summary, failed)
 }
 
 /// What several runs come to.

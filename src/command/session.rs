@@ -6,15 +6,18 @@ use std::rc::Rc;
 
 use terminal_size::{Width, terminal_size_of};
 
-use super::process::Process;
+use super::process::{Process, whole_file};
 use crate::cli::{ColorWhen, GoogleArgs, OutputArgs};
 use crate::google::{AccessAuth, AccessTokens, Api, IdentityTokens, Metadata};
-use crate::http::{Address, Transport, proxy_passwords};
+use crate::http::{Address, Transport, proxy_secrets};
 use crate::observe::{self, LogFormat};
 use crate::outcome::{Diagnostic, Exit};
 use crate::plan::Lookup as _;
 use crate::report::Style;
 use crate::text::{self, Redactor};
+
+/// The largest file of CAs: all public ones are a twentieth of it.
+const MAX_CA_FILE: u64 = 4 * 1024 * 1024;
 
 /// Why a command ends without having done what it is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,10 +152,13 @@ impl Session {
     /// # Errors
     /// A CA file that cannot be used, or a proxy that the environment names and that cannot be one.
     pub(super) fn transport(&self, ca_file: Option<&Path>) -> Result<Transport, CommandError> {
-        for password in proxy_passwords(&variable) {
-            self.redactor.hide(&password);
+        for secret in proxy_secrets(&variable) {
+            self.redactor.hide(&secret);
         }
-        Transport::new(ca_file).map_err(CommandError::usage)
+        let pem = ca_file.map(|path| whole_file(path, MAX_CA_FILE)).transpose();
+        let pem = pem.map_err(|error| CommandError::usage(format!("--ca-file: {error}")))?;
+        let ca = ca_file.zip(pem.as_deref());
+        Transport::new(ca).map_err(CommandError::usage)
     }
 
     /// The clients of Google's APIs.

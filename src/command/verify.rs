@@ -12,17 +12,18 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
+use super::afterwards::Afterwards;
 use super::process::checks_file;
 use super::session::Google;
 use super::{CommandError, Session};
 use crate::check::{self, Everyone, Ledger, MakeClient, Route};
-use crate::cli::{GoogleArgs, PlanArgs, ReportArgs, Verify};
+use crate::cli::{GoogleArgs, PlanArgs, Verify};
 use crate::evidence::{Noting, Recorder, Written, bare};
 use crate::google::{Auth, CloudRun, Deployment, Given, IdentityTokens, ServiceFacts};
 use crate::http::{Address, Credentials, Transport, Witness};
 use crate::observe::{self, Progress};
 use crate::outcome::{DeploymentFacts, Exit, Observer, Summary, Unfinished};
-use crate::plan::{CheckSpec, Kind, Plan, PlanInput};
+use crate::plan::{Baseline, CheckSpec, Compare, Kind, Plan, PlanInput};
 use crate::report::{self, Format, ReportFile, ReportSpec};
 use crate::text;
 
@@ -33,8 +34,8 @@ pub(crate) fn run(session: &Session, args: &Verify) -> Result<Exit, CommandError
         let _inside = runtime.enter();
         Signals::listen()?
     };
-    let started_at = SystemTime::now();
-    let reports = open_reports(&args.reports, started_at)?;
+    let (started_at, began) = (SystemTime::now(), Instant::now());
+    let reports = open_reports(args, started_at)?;
     let prepared = match interruptible(session, args, &runtime, &mut signals, || Prepared::new(session, args)) {
         Ok(prepared) => prepared,
         Err(error) => {
@@ -45,10 +46,36 @@ pub(crate) fn run(session: &Session, args: &Verify) -> Result<Exit, CommandError
             return Err(failed.into_iter().fold(error, |first, then| first.and(&then)));
         }
     };
-    let summary = runtime.block_on(summarize(session, &prepared, started_at, &mut signals));
+    let courses = reports.iter().any(|report| report.format().draws_courses());
+    let summary = runtime.block_on(summarize(session, &prepared, (started_at, began), &mut signals, courses));
+    let mut summary = summary.redacted(&session.redactor);
+    let failed = publish(session, &mut summary, reports, prepared.recorder.as_deref());
+    tell(session, &runtime, &prepared.afterwards, &summary, &mut signals);
     // What was still being computed is of no use any more, and need not be waited for.
     runtime.shutdown_background();
-    publish(session, &summary.redacted(&session.redactor), reports, prepared.recorder.as_deref())
+    ended(&summary, failed)
+}
+
+/// The exit code, when all is written; or what went wrong.
+pub(super) fn ended(summary: &Summary, failed: Vec<CommandError>) -> Result<Exit, CommandError> {
+    observe::Log::verdict(summary);
+    match failed.into_iter().reduce(|first, then| first.and(&then)) {
+        None => Ok(summary.exit()),
+        Some(error) => Err(CommandError { exit: error.exit.max(summary.exit()), ..error }),
+    }
+}
+
+/// Tells whoever wants to know, when all is written: whatever becomes of that, the verdict stands.
+fn tell(session: &Session, runtime: &Runtime, afterwards: &Afterwards, summary: &Summary, signals: &mut Signals) {
+    let failed = runtime.block_on(async {
+        tokio::select! {
+            failed = afterwards.tell(summary) => failed,
+            signal = signals.next() => vec![format!("interrupted by {signal} while others were told of the outcome")],
+        }
+    });
+    for why in &failed {
+        session.complain(why);
+    }
 }
 
 /// Reads the run's input, which may never come: from a pipe that nobody writes into, a terminal, a file system that hangs. A
@@ -101,13 +128,20 @@ fn interruptible<T>(
 }
 
 /// The reports that were asked for, each in place as that of a run that is not finished.
-fn open_reports(args: &ReportArgs, started_at: SystemTime) -> Result<Vec<ReportFile>, CommandError> {
+fn open_reports(args: &Verify, started_at: SystemTime) -> Result<Vec<ReportFile>, CommandError> {
     let unfinished = Unfinished { cause: "not finished".into(), exit: Exit::NoVerdict };
     let summary = Summary::unseen(started_at, unfinished);
-    let specs = ReportSpec::all(&args.report).map_err(CommandError::usage)?;
+    let specs = ReportSpec::all(&args.reports.report).map_err(CommandError::usage)?;
+    let inputs = [
+        ("--checks", args.plan.checks.as_deref().filter(|path| path.as_os_str() != "-")),
+        ("--ca-file", args.network.ca_file.as_deref()),
+        ("--id-token-file", args.google.id_token_file.as_deref()),
+    ];
+    specs.iter().try_for_each(|spec| spec.spares(&inputs)).map_err(CommandError::usage)?;
+    let record = record(args, started_at);
     let open = |spec: ReportSpec| {
         let bytes = rendered(spec.format(), &summary, None)?;
-        ReportFile::open(spec, bytes)
+        ReportFile::open(spec, bytes, &record)
     };
     specs.into_iter().map(open).collect::<Result<_, _>>().map_err(CommandError::usage)
 }
@@ -123,6 +157,14 @@ fn rendered(format: Format, summary: &Summary, recorder: Option<&Recorder>) -> R
     format.render(summary).map(String::into_bytes)
 }
 
+/// What the record of this run is called in a folder of records. What is wrong with the arguments is told later.
+fn record(args: &Verify, started_at: SystemTime) -> String {
+    let variable = |name: &str| std::env::var(name).ok();
+    let deployment = Deployment::read(&given(&args.google), &variable).ok().flatten();
+    let host = args.url.as_deref().and_then(|url| Address::parse(url).ok()).map(|url| url.host().to_owned());
+    report::record_name(started_at, deployment.map(|deployment| deployment.facts()).as_ref(), host.as_deref())
+}
+
 /// Everything that can be wrong before a request is made, done and found good.
 struct Prepared {
     plan: Plan,
@@ -133,6 +175,7 @@ struct Prepared {
     deployment: Option<DeploymentFacts>,
     /// Where evidence is asked for.
     recorder: Option<Rc<Recorder>>,
+    afterwards: Afterwards,
 }
 
 impl Prepared {
@@ -161,8 +204,13 @@ impl Prepared {
             }
             _ => {}
         }
-        let witness = recorder.clone().map(|recorder| recorder as Rc<dyn Witness>);
-        let transport = session.transport(args.network.ca_file.as_deref())?.witnessed(witness);
+        if deployment.is_none() {
+            needs_a_stable_address(&plan)?;
+        }
+        let transport = session.transport(args.network.ca_file.as_deref())?;
+        // What is told afterwards is no part of the evidence.
+        let afterwards = Afterwards::new(session, &args.reports, &transport)?;
+        let transport = transport.witnessed(recorder.clone().map(|recorder| recorder as Rc<dyn Witness>));
         let Google { run, identity, access } = session.google(&args.google, &transport)?;
         let (shown, facts) =
             (url.as_ref().map(|url| url.shown().to_owned()), deployment.as_ref().map(Deployment::facts));
@@ -181,7 +229,7 @@ impl Prepared {
                 ));
             }
         };
-        Ok(Self { plan, route, access, url: shown, deployment: facts, recorder })
+        Ok(Self { plan, route, access, url: shown, deployment: facts, recorder, afterwards })
     }
 }
 
@@ -202,6 +250,25 @@ fn needs_no_deployment(args: &GoogleArgs, plan: &Plan) -> Result<(), CommandErro
     )))
 }
 
+/// Beside an address alone no tag of another revision is known: a comparison that must be made needs an address.
+fn needs_a_stable_address(plan: &Plan) -> Result<(), CommandError> {
+    for check in plan.checks.iter().filter(|check| check.policy.enabled) {
+        let Kind::Traffic(traffic) = &check.kind else { continue };
+        let why = match &traffic.compare {
+            Compare::On(None) => "there is none".to_owned(),
+            Compare::On(Some(Baseline::Tag(tag))) => {
+                format!("the tag {tag:?} is known to the Cloud Run Admin API only")
+            }
+            Compare::On(Some(Baseline::Address(_))) | Compare::Auto(_) | Compare::Off => continue,
+        };
+        return Err(CommandError::usage(format!(
+            "traffic.compare: on needs the stable revision's address, and {why}: name an address in traffic.baseline, or verify a \
+             deployment (--service, --region, --project, --revision and --tag)"
+        )));
+    }
+    Ok(())
+}
+
 fn given(args: &GoogleArgs) -> Given {
     Given {
         project: args.project.clone(),
@@ -219,6 +286,7 @@ fn plan(session: &Session, args: &PlanArgs) -> Result<(Plan, Written), CommandEr
         file: args.checks.as_deref().map(checks_file).transpose()?,
         timeout: args.timeout.clone(),
         window: args.window.clone(),
+        traffic: args.traffic,
         thresholds: args.threshold.clone(),
         warnings: args.warn.clone(),
     };
@@ -276,8 +344,14 @@ impl Signals {
     }
 }
 
-/// Runs the checks until they end or a signal comes.
-async fn summarize(session: &Session, prepared: &Prepared, started_at: SystemTime, signals: &mut Signals) -> Summary {
+/// Runs the checks until they end or a signal comes. The time of the run began with its input.
+async fn summarize(
+    session: &Session,
+    prepared: &Prepared,
+    (started_at, began): (SystemTime, Instant),
+    signals: &mut Signals,
+    courses: bool,
+) -> Summary {
     let names: Vec<String> = prepared.plan.checks.iter().map(|check| check.name.clone()).collect();
     let ledger = Ledger::new(&prepared.plan);
     let log = observe::Log::new(&names, &session.redactor);
@@ -290,19 +364,19 @@ async fn summarize(session: &Session, prepared: &Prepared, started_at: SystemTim
     observers.extend(prepared.recorder.as_deref().map(|recorder| recorder as &dyn Observer));
     observers.extend(progress.iter().map(|progress| progress as &dyn Observer));
     let everyone = Everyone(observers);
-    let began = Instant::now();
+    let Prepared { plan, route, access, .. } = prepared;
     let unfinished = tokio::select! {
         // A signal that is there already comes first.
         biased;
         signal = signals.next() => {
             Some(Unfinished { cause: format!("interrupted by {signal}"), exit: Exit::NoVerdict })
         }
-        () = check::run(&prepared.plan, &prepared.route, &prepared.access, &ledger, &everyone) => None,
+        () = check::run(plan, route, access, &ledger, &everyone, began.into(), courses) => None,
         never = pulse(progress.as_ref()) => match never {},
     };
     Summary {
         url: prepared.url.clone().or_else(|| ledger.address()),
-        deployment: prepared.deployment.clone(),
+        deployment: prepared.deployment.clone().map(|facts| DeploymentFacts { serving: ledger.serving(), ..facts }),
         started_at,
         duration: began.elapsed(),
         checks: ledger.outcomes(),
@@ -318,29 +392,30 @@ async fn pulse(progress: Option<&Progress>) -> Infallible {
     }
 }
 
-/// Prints the summary (it is redacted), writes the reports, and answers with the exit code.
+/// Prints the summary (it is redacted) and writes the reports; with what went wrong.
 pub(super) fn publish(
     session: &Session,
-    summary: &Summary,
+    summary: &mut Summary,
     reports: Vec<ReportFile>,
     recorder: Option<&Recorder>,
-) -> Result<Exit, CommandError> {
+) -> Vec<CommandError> {
+    // Files first: what is printed must not say that all is well where a report is missing.
+    let (files, streams): (Vec<_>, Vec<_>) = reports.into_iter().partition(ReportFile::is_file);
+    let mut failed = write_reports(summary, files, recorder);
+    if let (Some(error), None, Exit::Pass) = (failed.first(), &summary.unfinished, summary.exit()) {
+        summary.unfinished = Some(Unfinished { cause: session.redactor.clean(&error.message), exit: error.exit });
+    }
     // Where a report takes standard output, the summary for the person moves to standard error.
-    let to_stdout = reports.iter().all(ReportFile::is_file);
+    let to_stdout = streams.is_empty();
     let text = report::console(summary, session.style(to_stdout), Session::columns(to_stdout));
-    let mut failed = Vec::new();
     if to_stdout {
         failed.extend(session.print(&text).err());
     } else if !session.logs_json {
         // Between the entries of a log that a machine reads, it would be none.
         let _ = writeln!(std::io::stderr(), "{text}");
     }
-    failed.extend(write_reports(summary, reports, recorder));
-    observe::Log::verdict(summary);
-    match failed.into_iter().reduce(|first, then| first.and(&then)) {
-        None => Ok(summary.exit()),
-        Some(error) => Err(CommandError { exit: error.exit.max(summary.exit()), ..error }),
-    }
+    failed.extend(write_reports(summary, streams, recorder));
+    failed
 }
 
 /// Writes the reports; with what went wrong. Whoever reads one must not take an old one for this run's.

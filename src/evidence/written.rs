@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::outcome::{Diagnostic, Severity};
-use crate::plan::{CheckSpec, Kind, Lookup, Metrics, Plan, PlanInput, code};
+use crate::plan::{CheckSpec, Compare, Kind, Lookup, Metrics, Plan, PlanInput, Traffic, code};
 use crate::text::Redactor;
 
 /// A plan as it is written.
@@ -18,6 +18,9 @@ pub(crate) struct Written {
     file: Option<(String, String)>,
     timeout: Option<String>,
     window: Option<String>,
+    /// Whether `--traffic` was given.
+    #[serde(default)]
+    traffic: bool,
     thresholds: Vec<String>,
     warnings: Vec<String>,
     /// The files that the checks file names, by their paths.
@@ -44,11 +47,12 @@ impl<'l> Noting<'l> {
 
     /// What was read, with what it was read for.
     pub(crate) fn written(self, input: PlanInput, plan: &Plan) -> Written {
-        let PlanInput { file, timeout, window, thresholds, warnings } = input;
+        let PlanInput { file, timeout, window, traffic, thresholds, warnings } = input;
         Written {
             file,
             timeout,
             window,
+            traffic,
             thresholds,
             warnings,
             texts: self.texts.into_inner(),
@@ -111,8 +115,8 @@ impl Written {
         if self.masked {
             return Err("it held a secret, which was masked".into());
         }
-        let Self { file, timeout, window, thresholds, warnings, .. } = self.clone();
-        let plan = PlanInput { file, timeout, window, thresholds, warnings }.plan(self);
+        let Self { file, timeout, window, traffic, thresholds, warnings, .. } = self.clone();
+        let plan = PlanInput { file, timeout, window, traffic, thresholds, warnings }.plan(self);
         plan.map_err(|mistakes| mistakes.first().map_or_else(String::new, ToString::to_string))
     }
 
@@ -177,13 +181,48 @@ fn meant(plan: &Plan) -> Value {
                 check["paths"] = json!(paths);
                 check["page"] = json!(smoke.page);
             }
+            Kind::Traffic(traffic) => check["traffic"] = traffic_meant(traffic),
         }
         check
     };
     json!({"limit_s": seconds(plan.timeout), "checks": plan.checks.iter().map(check).collect::<Vec<Value>>()})
 }
 
+fn traffic_meant(traffic: &Traffic) -> Value {
+    let paths: Vec<&str> = traffic.requests.iter().map(|request| &*request.request.path).collect();
+    let compare = match traffic.compare {
+        Compare::Off => "off",
+        Compare::Auto(_) => "auto",
+        Compare::On(_) => "on",
+    };
+    json!({
+        "paths": paths,
+        "rate": traffic.rate,
+        "duration_s": traffic.duration.as_secs_f64(),
+        "warm_up_s": traffic.warm_up.as_secs_f64(),
+        "compare": compare,
+        "min_difference_s": traffic.min_difference.as_secs_f64(),
+        "errors": traffic.limits.errors,
+        "p95_s": traffic.limits.p95.map(|limit| limit.as_secs_f64()),
+        "first_answer_s": traffic.limits.first_answer.map(|limit| limit.as_secs_f64()),
+        "thresholds": thresholds_meant(&traffic.judged),
+    })
+}
+
 fn metrics_meant(metrics: &Metrics) -> Value {
+    json!({
+        "path": metrics.request.path,
+        "require": metrics.require,
+        "thresholds": thresholds_meant(metrics),
+        "window_s": metrics.window.map(|window| window.length.as_secs_f64()),
+        "interval_s": metrics.window.map(|window| window.interval.as_secs_f64()),
+        "instance": metrics.instance,
+        "labels": metrics.labels,
+        "honor_timestamps": metrics.honor_timestamps,
+    })
+}
+
+fn thresholds_meant(metrics: &Metrics) -> Vec<Value> {
     let threshold = |threshold: &crate::plan::Threshold| {
         json!({
             "name": threshold.label(),
@@ -192,14 +231,5 @@ fn metrics_meant(metrics: &Metrics) -> Value {
             "no_data": threshold.on_no_data.status(),
         })
     };
-    json!({
-        "path": metrics.request.path,
-        "require": metrics.require,
-        "thresholds": metrics.thresholds.iter().map(threshold).collect::<Vec<Value>>(),
-        "window_s": metrics.window.map(|window| window.length.as_secs_f64()),
-        "interval_s": metrics.window.map(|window| window.interval.as_secs_f64()),
-        "instance": metrics.instance,
-        "labels": metrics.labels,
-        "honor_timestamps": metrics.honor_timestamps,
-    })
+    metrics.thresholds.iter().map(threshold).collect()
 }

@@ -26,6 +26,19 @@ pub(crate) struct Deployment {
     pub(crate) service_urls: Vec<Address>,
     /// How much of the traffic the revision must have.
     pub(crate) percent: Option<u32>,
+    /// The delivery pipeline that the rollout is of, by short names.
+    pub(crate) pipeline: Pipeline,
+}
+
+/// A delivery pipeline, as far as the environment tells of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pipeline {
+    pub(crate) name: Option<String>,
+    /// By id where that is known, else by number.
+    pub(crate) project: Option<String>,
+    pub(crate) region: Option<String>,
+    /// The target of the rollout.
+    pub(crate) target: Option<String>,
 }
 
 /// What a person gave by hand; it beats the environment.
@@ -92,6 +105,7 @@ impl Deployment {
             rollout: environment.short("CLOUD_DEPLOY_ROLLOUT"),
             service_urls: environment.service_urls()?,
             percent: given.percent,
+            pipeline: environment.pipeline(),
         }))
     }
 
@@ -123,6 +137,12 @@ impl Deployment {
             phase: self.phase.clone(),
             release: self.release.clone(),
             rollout: self.rollout.clone(),
+            pipeline: self.pipeline.name.clone(),
+            pipeline_project: self.pipeline.project.clone(),
+            pipeline_region: self.pipeline.region.clone(),
+            target: self.pipeline.target.clone(),
+            share: self.percent.or_else(|| self.takes_all().then_some(100)),
+            serving: None,
         }
     }
 }
@@ -159,6 +179,15 @@ impl Environment<'_> {
     /// The short form of a resource name.
     fn short(&self, name: &str) -> Option<String> {
         self.get(name).map(|value| short(&value))
+    }
+
+    fn pipeline(&self) -> Pipeline {
+        Pipeline {
+            name: self.short("CLOUD_DEPLOY_DELIVERY_PIPELINE"),
+            project: self.first(&["CLOUD_DEPLOY_PROJECT_ID", "CLOUD_DEPLOY_PROJECT"]),
+            region: self.short("CLOUD_DEPLOY_LOCATION"),
+            target: self.short("CLOUD_DEPLOY_TARGET"),
+        }
     }
 
     /// One part of the revision's name: given by hand, in a variable of its own, or inside the service's full name.

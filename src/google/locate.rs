@@ -10,6 +10,7 @@ use super::deployment::short;
 use super::run_api::{Nowhere, Revision, RevisionState, Service, TrafficStatus, revision_state};
 use super::{Api, Deployment};
 use crate::http::{Address, Attempt, GaveUp, RetryPolicy, Retrying, Tried, retry_until};
+use crate::outcome::Serving;
 
 /// A deployment and the API that tells of it.
 pub(crate) struct CloudRun {
@@ -30,6 +31,8 @@ pub(crate) struct Proof {
     pub(crate) others: Vec<(String, Address)>,
     /// Whether clients stick to a revision.
     pub(crate) sticky: bool,
+    /// For whoever reads the reports.
+    pub(crate) serving: Serving,
     /// What must be the same at the end as it is now: generation, traffic and addresses.
     pub(crate) fingerprint: String,
 }
@@ -141,6 +144,7 @@ impl CloudRun {
             },
             others: service.traffic_statuses.iter().filter_map(other).collect(),
             sticky: revision.session_affinity,
+            serving: Serving { image: revision.image(), commit: revision.commit(), traffic: service.shares() },
             fingerprint: service.fingerprint(),
         }
     }

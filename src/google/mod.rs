@@ -9,7 +9,7 @@ mod metadata;
 mod run_api;
 mod tokens;
 
-pub(crate) use api::Api;
+pub(crate) use api::{Api, ApiErrorKind};
 pub use auth::AuthMode;
 pub(crate) use auth::{AccessAuth, Auth};
 pub(crate) use deployment::{Deployment, Given};

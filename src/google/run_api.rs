@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::deployment::short;
 use crate::http::Address;
+use crate::outcome::Share;
 
 /// A service.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -32,6 +33,8 @@ pub(super) struct Service {
     pub(super) traffic_statuses: Vec<TrafficStatus>,
     /// Who may reach it: `INGRESS_TRAFFIC_ALL` or narrower.
     pub(super) ingress: String,
+    /// When it was deleted; empty where it was not.
+    pub(super) delete_time: String,
 }
 
 /// One entry of what serves.
@@ -78,6 +81,26 @@ pub(super) struct Revision {
     pub(super) conditions: Vec<Condition>,
     /// Whether clients stick to it.
     pub(super) session_affinity: bool,
+    /// As those of a service.
+    pub(super) generation: String,
+    pub(super) observed_generation: String,
+    pub(super) reconciling: bool,
+    pub(super) delete_time: String,
+    /// Its containers, and its labels: only told of, so that whatever is there is taken.
+    pub(super) containers: serde_json::Value,
+    pub(super) labels: serde_json::Value,
+}
+
+impl Revision {
+    /// The image of its first container, which is the one that is asked.
+    pub(super) fn image(&self) -> Option<String> {
+        self.containers.pointer("/0/image")?.as_str().map(str::to_owned)
+    }
+
+    /// The commit that it was built of, where whoever deployed it said so.
+    pub(super) fn commit(&self) -> Option<String> {
+        self.labels.get("commit-sha")?.as_str().map(str::to_owned)
+    }
 }
 
 impl Service {
@@ -96,6 +119,16 @@ impl Service {
     /// The addresses that answer from every revision with traffic.
     pub(super) fn shared(&self) -> Vec<Address> {
         self.urls.iter().chain([&self.uri]).filter_map(|url| Address::parse(url).ok()).collect()
+    }
+
+    /// Which revisions have which share of the traffic, or at least a tag.
+    pub(super) fn shares(&self) -> Vec<Share> {
+        let share = |status: &TrafficStatus| Share {
+            revision: self.revision_of(status),
+            percent: status.percent,
+            tag: Some(status.tag.clone()).filter(|tag| !tag.is_empty()),
+        };
+        self.traffic_statuses.iter().map(share).collect()
     }
 
     /// What serves, in one line.
@@ -161,7 +194,7 @@ pub(super) fn revision_state(deployment: &super::Deployment, service: &Service, 
     }
     let name = &deployment.revision;
     let all: u64 = service.traffic_statuses.iter().map(|status| u64::from(status.percent)).sum();
-    if all > 100 {
+    if all != 100 {
         let why = format!("the shares of the traffic add up to {all} %: it is {}", service.serving());
         return RevisionState::Unseen(why);
     }
@@ -199,47 +232,84 @@ fn tag_is_not_its(deployment: &super::Deployment, service: &Service) -> Option<R
 /// Why the revision or the service is not ready; nothing where both are.
 fn readiness(deployment: &super::Deployment, service: &Service, revision: &Revision) -> Option<RevisionState> {
     let (name, service_name) = (&deployment.revision, &deployment.service);
-    let reason = |condition: &Condition| {
-        let why = [&condition.revision_reason, &condition.reason].into_iter().find(|why| !why.is_empty());
-        let why = why.map_or(String::new(), |why| format!(" ({why})"));
-        let said = [&*condition.message, &*condition.state].into_iter().find(|said| !said.trim().is_empty());
-        format!("{}{why}", said.unwrap_or("no reason is given"))
-    };
-    let pending = |why: String| Some(RevisionState::Pending(why));
-    let ready = revision.conditions.iter().find(|condition| condition.kind == "Ready");
-    match ready.map(|condition| (&*condition.state, condition)) {
-        Some(("CONDITION_SUCCEEDED", _)) => {}
-        Some(("CONDITION_FAILED", condition)) => {
-            return Some(RevisionState::Wrong(format!("the revision {name} is not ready: {}", reason(condition))));
+    for (what, deleted) in [
+        (format!("the revision {name}"), &revision.delete_time),
+        (format!("the service {service_name}"), &service.delete_time),
+    ] {
+        if !deleted.is_empty() {
+            return Some(RevisionState::Wrong(format!("{what} is deleted (since {deleted})")));
         }
-        Some((_, condition)) => return pending(format!("the revision {name} is not ready yet: {}", reason(condition))),
-        None => return pending(format!("the revision {name} has no Ready condition yet")),
     }
+    ready_condition(name, revision)
+        .or_else(|| service_readiness(service_name, service))
+        .or_else(|| revision_change(name, revision))
+}
+
+fn ready_condition(name: &str, revision: &Revision) -> Option<RevisionState> {
+    let pending = |why: String| Some(RevisionState::Pending(why));
+    let mut ready = revision.conditions.iter().filter(|condition| condition.kind == "Ready");
+    let Some(condition) = ready.next() else {
+        return pending(format!("the revision {name} has no Ready condition yet"));
+    };
+    if ready.any(|other| other.state != condition.state) {
+        return Some(RevisionState::Unseen(format!("the revision {name} has several Ready conditions that differ")));
+    }
+    match &*condition.state {
+        "CONDITION_SUCCEEDED" => None,
+        "CONDITION_FAILED" => {
+            Some(RevisionState::Wrong(format!("the revision {name} is not ready: {}", reason(condition))))
+        }
+        _ => pending(format!("the revision {name} is not ready yet: {}", reason(condition))),
+    }
+}
+
+/// Whether the revision itself is still changing; where the API does not say, its condition is enough.
+fn revision_change(name: &str, revision: &Revision) -> Option<RevisionState> {
+    let (generation, observed) = (&revision.generation, &revision.observed_generation);
+    if revision.reconciling {
+        return Some(RevisionState::Pending(format!("the revision {name} is still reconciling")));
+    }
+    let is_behind = !observed.is_empty() && observed != generation;
+    is_behind.then(|| RevisionState::Pending(behind(&format!("revision {name}"), generation, observed)))
+}
+
+fn service_readiness(name: &str, service: &Service) -> Option<RevisionState> {
+    let pending = |why: String| Some(RevisionState::Pending(why));
     if service.reconciling {
-        return pending(format!("the service {service_name} is still reconciling"));
+        return pending(format!("the service {name} is still reconciling"));
     }
     if service.generation.is_empty() {
-        let why = format!("the Cloud Run Admin API names no generation of the service {service_name}");
+        let why = format!("the Cloud Run Admin API names no generation of the service {name}");
         return Some(RevisionState::Unseen(why));
     }
     if service.observed_generation != service.generation {
-        let observed = if service.observed_generation.is_empty() { "none" } else { &service.observed_generation };
-        return pending(format!(
-            "the service {service_name} has not taken up its newest change yet (generation {}, observed {observed})",
-            service.generation
-        ));
+        return pending(behind(&format!("service {name}"), &service.generation, &service.observed_generation));
     }
     match &service.terminal_condition {
-        None => pending(format!("the service {service_name} has no terminal condition yet")),
+        None => pending(format!("the service {name} has no terminal condition yet")),
         Some(condition) => match &*condition.state {
             "CONDITION_SUCCEEDED" => None,
             "CONDITION_FAILED" => {
-                let why = format!("the service {service_name} is not ready: {}", reason(condition));
-                Some(RevisionState::Wrong(why))
+                Some(RevisionState::Wrong(format!("the service {name} is not ready: {}", reason(condition))))
             }
-            _ => pending(format!("the service {service_name} is not ready: {}", reason(condition))),
+            _ => pending(format!("the service {name} is not ready: {}", reason(condition))),
         },
     }
+}
+
+/// What is said of something whose newest change is not taken up.
+fn behind(what: &str, generation: &str, observed: &str) -> String {
+    let or_none = |text: &str| if text.is_empty() { "none" } else { text }.to_owned();
+    let (generation, observed) = (or_none(generation), or_none(observed));
+    format!("the {what} has not taken up its newest change yet (generation {generation}, observed {observed})")
+}
+
+/// What a condition says of itself.
+fn reason(condition: &Condition) -> String {
+    let why = [&condition.revision_reason, &condition.reason].into_iter().find(|why| !why.is_empty());
+    let why = why.map_or(String::new(), |why| format!(" ({why})"));
+    let said = [&*condition.message, &*condition.state].into_iter().find(|said| !said.trim().is_empty());
+    format!("{}{why}", said.unwrap_or("no reason is given"))
 }
 
 /// The addresses that the revision alone answers at.
@@ -330,7 +400,13 @@ mod tests {
         .unwrap()
     }
 
+    /// A service of these entries; another revision has the rest of the traffic.
     fn service(entries: &serde_json::Value) -> Service {
+        let mut entries = entries.as_array().unwrap().clone();
+        let shares = entries.iter().filter_map(|entry| entry["percent"].as_u64()).sum::<u64>();
+        if shares < 100 {
+            entries.push(serde_json::json!({"revision": "app-0", "percent": 100 - shares}));
+        }
         serde_json::from_value(serde_json::json!({
             "name": "app", "uri": "https://app", "generation": "7", "observedGeneration": "7", "terminalCondition": {"state": "CONDITION_SUCCEEDED"}, "trafficStatuses": entries
         }))
@@ -396,6 +472,34 @@ mod tests {
         assert!(matches!(neither, RevisionState::Unseen(why) if why.contains("names no generation")));
         let without = state(|service| service.terminal_condition = None);
         assert!(matches!(without, RevisionState::Pending(why) if why.contains("no terminal condition")));
+    }
+
+    #[test]
+    fn what_is_deleted_contradicts_itself_or_is_on_its_way_is_not_proven() {
+        let entries =
+            serde_json::json!([{"revision": "app-2", "percent": 20, "tag": "canary", "uri": "https://app-2"}]);
+        let state = |edit: fn(&mut Service, &mut Revision)| {
+            let (mut service, mut revision) = (service(&entries), revision("CONDITION_SUCCEEDED"));
+            edit(&mut service, &mut revision);
+            revision_state(&deployment(None, "canary"), &service, &revision)
+        };
+        let deleted = state(|service, _| service.delete_time = "2026-01-01T00:00:00Z".into());
+        assert!(matches!(deleted, RevisionState::Wrong(why) if why.contains("the service app is deleted (since 2026")));
+        let deleted = state(|_, revision| revision.delete_time = "2026-01-01T00:00:00Z".into());
+        assert!(matches!(deleted, RevisionState::Wrong(why) if why.contains("the revision app-2 is deleted")));
+        let both = state(|_, revision| {
+            let failed = Condition { kind: "Ready".into(), state: "CONDITION_FAILED".into(), ..Condition::default() };
+            revision.conditions.push(failed);
+        });
+        assert!(matches!(both, RevisionState::Unseen(why) if why.contains("several Ready conditions")));
+        let moving = state(|_, revision| revision.reconciling = true);
+        assert!(matches!(moving, RevisionState::Pending(why) if why.contains("app-2 is still reconciling")));
+        let behind = state(|_, revision| {
+            (revision.generation, revision.observed_generation) = ("2".into(), "1".into());
+        });
+        assert!(matches!(behind, RevisionState::Pending(why) if why.contains("generation 2, observed 1")));
+        let short = state(|service, _| service.traffic_statuses[1].percent = 40);
+        assert!(matches!(short, RevisionState::Unseen(why) if why.contains("add up to 60 %")));
     }
 
     #[test]

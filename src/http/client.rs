@@ -12,7 +12,7 @@ use url::Url;
 use super::body::{ACCEPTED, Body};
 use super::connect::{Connects, Resolver};
 use super::failure::{Failure, FailureKind};
-use super::proxy::Proxies;
+use super::proxy::{Proxies, own_answer};
 use super::timing::Clock;
 use crate::outcome::Exchange;
 
@@ -41,12 +41,13 @@ pub(crate) trait Witness {
 type Connections = Rc<OnceCell<reqwest::Client>>;
 
 impl Transport {
-    /// Sets up TLS. `ca_file` names certificates in PEM that are trusted besides the public CAs.
+    /// Sets up TLS. `ca` is a file's name with its certificates in PEM, which are trusted besides the public CAs.
     ///
     /// # Errors
-    /// A file that cannot be read or used; a proxy that the environment names and that cannot be one.
-    pub(crate) fn new(ca_file: Option<&std::path::Path>) -> Result<Self, String> {
-        let tls = tls::config(ca_file.map(tls::read).transpose()?.unwrap_or_default())?;
+    /// Certificates that cannot be used; a proxy that the environment names and that cannot be one.
+    pub(crate) fn new(ca: Option<(&std::path::Path, &[u8])>) -> Result<Self, String> {
+        let extra = ca.map(|(path, pem)| tls::certificates(path, pem)).transpose()?;
+        let tls = tls::config(extra.unwrap_or_default())?;
         let proxies = Rc::new(Proxies::new(&|name| std::env::var(name).ok())?);
         Ok(Self { tls, proxies, proxied: Rc::default(), direct: Rc::default(), witness: None })
     }
@@ -126,6 +127,17 @@ impl Client {
         let url = self.address.at(&request.path);
         let query = url.query().map_or(String::new(), |query| format!("?{query}"));
         format!("{} {}{query}", request.method, url.path())
+    }
+
+    /// Whether it sends a header of this name with every request.
+    pub(crate) fn sends(&self, name: &str) -> bool {
+        self.headers.contains_key(name)
+    }
+
+    /// Whether the next request carries credentials.
+    pub(crate) fn signs(&self) -> bool {
+        let first = self.credentials.as_ref().and_then(|credentials| credentials.rounds().first().copied());
+        first.is_some_and(|round| round.key.is_some())
     }
 
     pub(crate) fn address(&self) -> &Address {
@@ -301,16 +313,24 @@ impl Client {
         if let Some(body) = &request.body {
             builder = builder.body(body.clone());
         }
+        let proxy = || self.transport.proxies.toward(url).filter(|_| !self.is_direct);
         let mut response = builder.send().await.map_err(|error| {
             let failure = Failure::of(&error);
             // Until a connection stands, only the proxy was met.
-            match self.transport.proxies.toward(url).filter(|_| !self.is_direct && error.is_connect()) {
+            match proxy().filter(|_| error.is_connect()) {
                 Some(proxy) => failure.of_proxy(&proxy),
                 None => failure,
             }
         })?;
         let first_byte = clock.since_start();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        // Through a tunnel, nothing of the proxy's own arrives.
+        if url.scheme() == "http"
+            && let Some(why) = own_answer(status, &headers)
+            && let Some(proxy) = proxy()
+        {
+            return Err(Failure::new(FailureKind::Proxy, why).of_proxy(&proxy));
+        }
         let body = whole(&mut response, max_body).await.map_err(|failure| failure.of_answer(status))?;
         let is_end_marked = url.scheme() == "https"
             || headers.contains_key(CONTENT_LENGTH)

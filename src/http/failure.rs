@@ -59,11 +59,22 @@ impl Failure {
 
     /// The same failure on the way to a proxy, which is none of the address behind it.
     pub(super) fn of_proxy(self, proxy: &str) -> Self {
-        Self { kind: FailureKind::Proxy, message: format!("the proxy {proxy}: {}", self.message), ..self }
+        // The client does not tell the status that the proxy answered.
+        let message = if self.message.ends_with("tunnel error: unsuccessful") {
+            "it refuses the tunnel to the address (CONNECT)"
+        } else if self.message.ends_with("proxy authorization required") {
+            "it wants credentials (write them as http://user:password@host:port)"
+        } else {
+            &self.message
+        };
+        Self { kind: FailureKind::Proxy, message: format!("the proxy {proxy}: {message}"), ..self }
     }
 
     pub(super) fn timed_out(after: Duration, by_deadline: bool) -> Self {
-        let why = if by_deadline { ", when the check's time was up" } else { "" };
+        if after.is_zero() {
+            return Self::new(FailureKind::Timeout, "not asked: the check's time was up");
+        }
+        let why = if by_deadline { ", all the time that was left" } else { "" };
         Self::new(FailureKind::Timeout, format!("no whole answer within {}{why}", text::duration(after)))
     }
 
@@ -123,10 +134,11 @@ impl Failure {
                 Self::new(FailureKind::Closed, "the connection was closed before an answer came")
             }
             _ if error.is_connect() => Self::new(FailureKind::Refused, format!("the connection failed: {last}")),
-            _ => Self::new(
-                FailureKind::Protocol,
-                format!("the answer cannot be read as HTTP: {last}; does the port speak TLS?"),
-            ),
+            _ => {
+                // What begins as HTTP is not TLS.
+                let hint = if last.contains("version") { "; does the port speak TLS?" } else { "" };
+                Self::new(FailureKind::Protocol, format!("the answer cannot be read as HTTP: {last}{hint}"))
+            }
         }
     }
 

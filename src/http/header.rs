@@ -10,17 +10,19 @@ pub(crate) struct Header {
     name: String,
     value: String,
     secret: bool,
+    /// How a person wrote the value of a secret: by reference.
+    written: Option<String>,
 }
 
 impl Header {
     /// A header that anybody may see.
     pub(crate) fn plain(name: &str, value: &str) -> Self {
-        Self { name: name.to_owned(), value: value.to_owned(), secret: false }
+        Self { name: name.to_owned(), value: value.to_owned(), secret: false, written: None }
     }
 
     /// A header whose value is never shown.
     pub(crate) fn secret(name: &str, value: &str) -> Self {
-        Self { name: name.to_owned(), value: value.to_owned(), secret: true }
+        Self { name: name.to_owned(), value: value.to_owned(), secret: true, written: None }
     }
 
     /// `Authorization: Bearer …`; always secret.
@@ -36,6 +38,24 @@ impl Header {
     /// Whether this is the header of a name, whatever the case.
     pub(crate) fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name)
+    }
+
+    /// The same header with how a person wrote its value.
+    pub(crate) fn written_as(self, written: &str) -> Self {
+        Self { written: Some(written.to_owned()), ..self }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn is_secret(&self) -> bool {
+        self.secret
+    }
+
+    /// The value as it may be shown: of a secret, the reference to it, if there is one.
+    pub(crate) fn written(&self) -> Option<&str> {
+        if self.secret { self.written.as_deref() } else { Some(&self.value) }
     }
 
     pub(crate) fn value(&self) -> &str {

@@ -22,6 +22,6 @@ pub(crate) use credentials::{Credentials, Local, Round};
 pub(crate) use failure::{Failure, FailureKind};
 pub(crate) use header::Header;
 pub(crate) use limits::{RequestLimits, RetryPolicy};
-pub(crate) use proxy::proxy_passwords;
+pub(crate) use proxy::proxy_secrets;
 pub(crate) use request::Request;
 pub(crate) use retry::{Attempt, GaveUp, Retrying, Tried, Why, retry_until};

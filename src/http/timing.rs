@@ -23,6 +23,19 @@ pub(crate) struct Timing {
     pub(crate) body: Duration,
 }
 
+impl Timing {
+    /// Setting up the connection; nothing where it was there already.
+    pub(crate) fn setup(&self) -> Option<Duration> {
+        let phases = [self.dns, self.connect, self.tls];
+        phases.iter().any(Option::is_some).then(|| phases.iter().flatten().sum())
+    }
+
+    /// From the request to the last byte of the answer, without setting up the connection.
+    pub(crate) fn latency(&self) -> Duration {
+        (self.first_byte + self.body).saturating_sub(self.setup().unwrap_or_default())
+    }
+}
+
 tokio::task_local! {
     static CLOCK: Arc<Clock>;
 }
@@ -108,7 +121,10 @@ mod tests {
         let timing = clock.timing(Duration::from_micros(500));
         let micros = Duration::from_micros;
         assert_eq!((timing.dns, timing.connect, timing.tls), (Some(micros(20)), Some(micros(70)), Some(micros(300))));
+        let measured = Timing { body: micros(50), ..timing };
+        assert_eq!((measured.setup(), measured.latency()), (Some(micros(390)), micros(160)));
         let reused = Clock::new().timing(micros(500));
+        assert_eq!(reused.setup(), None);
         assert_eq!((reused.dns, reused.connect, reused.tls), (None, None, None));
     }
 }

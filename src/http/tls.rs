@@ -10,14 +10,13 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::connect::Sessions;
 
-/// Reads the certificates of a file in PEM.
+/// The certificates of a file in PEM.
 ///
 /// # Errors
-/// A file that cannot be read, or that holds no certificate.
-pub(super) fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+/// Bytes that are not PEM, or hold no certificate.
+pub(super) fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let fail = |why: String| format!("the CA file {}: {why}", path.display());
-    let pem = std::fs::read(path).map_err(|error| fail(format!("it cannot be read: {error}")))?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match certificates {
         Ok(certificates) if certificates.is_empty() => Err(fail("it holds no certificate in PEM".into())),
         Ok(certificates) => Ok(certificates),

@@ -1,11 +1,11 @@
 //! Whether a comparison holds, fails, or cannot be told: the three answers of a threshold.
 
 use super::blind::{bad_counter, out_of_time};
+use super::bucket_quantiles::untold;
 use super::reads::unread;
 use super::{Inventory, Shown};
 use crate::outcome::ThresholdVerdict;
 use crate::text;
-use promeval::number::format_value;
 use promeval::promql::ast::{Binary, Expr, ExprKind, Type};
 use promeval::promql::{Compared, Comparison, Evaluator, compare, holds};
 use promeval::series::Storage;
@@ -32,15 +32,19 @@ pub(crate) fn decide_over(
     inventory: &Inventory,
     time: i64,
 ) -> Decision {
-    let evaluator = Evaluator::new(storage, time);
-    let sides = evaluator.value(&parts.lhs).and_then(|lhs| Ok((lhs, evaluator.value(&parts.rhs)?)));
-    let comparison = sides.and_then(|(lhs, rhs)| compare(parts, lhs, rhs)).map_err(|error| error.message);
-    let decision = decide(parts, comparison, || why_empty(expr, storage, inventory));
+    let decided = |evaluator: &Evaluator<'_>| {
+        let sides = evaluator.value(&parts.lhs).and_then(|lhs| Ok((lhs, evaluator.value(&parts.rhs)?)));
+        let comparison = sides.and_then(|(lhs, rhs)| compare(parts, lhs, rhs)).map_err(|error| error.message);
+        decide(parts, comparison, || why_empty(expr, storage, inventory))
+    };
+    let decision = decided(&Evaluator::new(storage, time));
+    let passes = |evaluator: &Evaluator<'_>| decided(evaluator).verdict == ThresholdVerdict::Pass;
     let blind = match decision.verdict {
         ThresholdVerdict::Fail => None,
         ThresholdVerdict::Pass => out_of_time(expr, storage, time)
             .or_else(|| bad_counter(expr, inventory))
-            .or_else(|| unread(expr, storage, inventory, time)),
+            .or_else(|| unread(expr, storage, inventory, time))
+            .or_else(|| untold(expr, storage, time, passes)),
         ThresholdVerdict::NoData => out_of_time(expr, storage, time),
     };
     match blind {
@@ -116,7 +120,7 @@ fn values(parts: &Binary, elements: &[Compared]) -> String {
     let shown = Shown::of(elements.iter().map(|element| &element.labels));
     let one = |element: &Compared| {
         let labels = shown.prefix(&element.labels);
-        let (left, right) = (format_value(element.left), format_value(element.right));
+        let (left, right) = text::beside(element.left, element.right);
         if limit_on_left(parts) {
             format!("{labels}{right}, want {left} {} it", parts.op.symbol())
         } else {
@@ -168,6 +172,18 @@ misses_total 2
 # TYPE zero gauge
 zero 0
 # TYPE idle_total counter
+# TYPE slow histogram
+slow_bucket{le=\"0.1\"} 50
+slow_bucket{le=\"1.0\"} 90
+slow_bucket{le=\"+Inf\"} 100
+slow_sum 60
+slow_count 100
+# TYPE odd histogram
+odd_bucket{path=\"/\",le=\"0.1\"} 9
+odd_bucket{path=\"/\",le=\"1.0\"} 5
+odd_bucket{path=\"/\",le=\"+Inf\"} 10
+odd_sum{path=\"/\"} 6
+odd_count{path=\"/\"} 10
 ";
 
     fn decided(source: &str) -> (ThresholdVerdict, String) {
@@ -200,6 +216,42 @@ zero 0
             ("failure_total < on(provider) failure_total{provider=\"b\"}", ThresholdVerdict::Fail, "1, want < 1"),
             ("failure_total <= on(provider) failure_total{provider=\"b\"}", ThresholdVerdict::NoData, "meets nothing"),
             ("failure_total < on() failure_total", ThresholdVerdict::NoData, "many-to-many"),
+        ] {
+            let (found, sentence) = decided(source);
+            assert_eq!(found, answer, "{source}: {sentence}");
+            assert!(sentence.contains(why), "{source}: {sentence}");
+        }
+    }
+
+    #[test]
+    fn a_quantile_that_buckets_do_not_tell_is_no_data() {
+        use ThresholdVerdict::{Fail, NoData, Pass};
+        for (source, answer, why) in [
+            // A tenth of the observations is beyond 1 second.
+            ("histogram_quantile(0.9, slow_bucket) < 2", Pass, "1, want < 2"),
+            (
+                "histogram_quantile(0.95, slow_bucket) < 2",
+                NoData,
+                "the quantile lies beyond the highest bucket bound, 1: how far is not known",
+            ),
+            ("histogram_quantile(0.95, slow_bucket) < 1", Fail, "1, want < 1"),
+            ("histogram_quantile(0.95, slow_bucket) > 0.5", Pass, "1, want > 0.5"),
+            ("2 > histogram_quantile(0.95, sum by (le) (slow_bucket))", NoData, "bucket bound, 1"),
+            ("abs(histogram_quantile(0.95, slow_bucket) - 1) < 2", NoData, "bucket bound, 1"),
+            ("histogram_quantile(0.95, slow_bucket) < 1.5 * histogram_quantile(0.95, slow_bucket)", NoData, "bound, 1"),
+            ("histogram_quantile(0.5, slow_bucket) < 1.5 * histogram_quantile(0.95, slow_bucket)", Pass, "want <"),
+            ("max_over_time(histogram_quantile(0.95, slow_bucket)[1s:1s]) < 2", NoData, "bucket bound, 1"),
+            ("clamp_max(histogram_quantile(0.95, slow_bucket), 1) < 2", Pass, "1, want < 2"),
+            ("histogram_fraction(0, 2, slow_bucket) > 0.8", Pass, "0.9, want > 0.8"),
+            // What falls as the bounds rise is not the buckets of a histogram.
+            (
+                "histogram_quantile(0.5, odd_bucket) < 2",
+                NoData,
+                "the buckets odd_bucket{path=\"/\"} are not cumulative: 9 at le=\"0.1\", 5 at le=\"1.0\"",
+            ),
+            ("histogram_quantile(0.5, sum by (le) (odd_bucket)) < 2", NoData, "the buckets odd_bucket are not"),
+            ("histogram_fraction(0, 1, odd_bucket) > 0.1", NoData, "not cumulative"),
+            ("histogram_quantile(0.5, odd_bucket) < 0.01", Fail, "want < 0.01"),
         ] {
             let (found, sentence) = decided(source);
             assert_eq!(found, answer, "{source}: {sentence}");

@@ -7,6 +7,8 @@ use promeval::labels::METRIC_NAME;
 use promeval::promql::ast::{Matcher, Selector};
 use promeval::series::Storage;
 
+use super::labels::by_number;
+
 /// The ending of a counter's samples.
 const TOTAL: &str = "_total";
 
@@ -72,10 +74,16 @@ impl Inventory {
         const ENDINGS: [&str; 6] = ["", TOTAL, "_bucket", "_count", "_sum", "_created"];
         let base = ENDINGS[1..].iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);
         let names = ENDINGS.iter().flat_map(|ending| [format!("{base}{ending}"), format!("{name}{ending}")]);
+        let names = names.chain(escaped(name));
         // Two families that are declared beside each other are not one.
         let apart = |other: &str| self.kinds.contains_key(name) && self.kinds.contains_key(other);
         let others = names.filter(|other| other != name && self.has_samples(other) && !apart(other));
         others.collect::<BTreeSet<String>>().into_iter().collect()
+    }
+
+    /// Whether nothing is declared and nothing has samples.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.kinds.is_empty() && self.summary.samples() == 0
     }
 
     /// How many names have samples.
@@ -137,7 +145,8 @@ impl Inventory {
             let any = storage.series().any(|series| selector.wants(series.labels.metric_name()));
             return (!any).then(|| "no metric name matches its pattern".to_owned());
         };
-        if self.summary.samples_of(name) == 0 {
+        // The scrape itself gives series too, such as up.
+        if self.summary.samples_of(name) == 0 && storage.named(name).next().is_none() {
             if let Some(parts) = self.parts(name) {
                 return Some(parts);
             }
@@ -165,6 +174,25 @@ impl Inventory {
         let values: BTreeSet<&str> = storage.named(name).map(|series| series.labels.get(&matcher.label)).collect();
         Some(format!("no series of {name} has the wanted label {}; its values are {}", matcher.label, listed(&values)))
     }
+}
+
+/// What an exporter that takes no UTF-8 in names makes of a name: <https://prometheus.io/docs/instrumenting/escaping_schemes/>.
+fn escaped(name: &str) -> Vec<String> {
+    let is_legacy = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    if name.chars().all(is_legacy) {
+        return Vec::new();
+    }
+    let with = |escape: fn(char) -> String| -> String {
+        name.chars().map(|c| if is_legacy(c) { c.to_string() } else { escape(c) }).collect()
+    };
+    let values = with(|c| format!("_{:x}_", u32::from(c))).replace("__", "_");
+    let dots = name.replace('_', "__").replace('.', "_dot_");
+    vec![
+        with(|_| "_".into()),
+        format!("U__{}", with(|c| format!("_{:x}_", u32::from(c)))),
+        format!("U__{values}"),
+        dots,
+    ]
 }
 
 /// Whether a counter counts what should not happen, by its name.
@@ -195,6 +223,9 @@ fn counts_failures(name: &str) -> bool {
 /// The first few values in quotes.
 fn listed(values: &BTreeSet<&str>) -> String {
     const SHOWN: usize = 8;
+    let mut values: Vec<&str> = values.iter().copied().collect();
+    // The bounds of buckets are numbers.
+    values.sort_by(|a, b| by_number(a, b));
     let mut text: Vec<String> = values.iter().take(SHOWN).map(|value| format!("{value:?}")).collect();
     if values.len() > SHOWN {
         text.push(format!("… ({} in all)", values.len()));

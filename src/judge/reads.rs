@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use promeval::labels::METRIC_NAME;
-use promeval::promql::ast::{BinaryOp, Expr, ExprKind, Matcher, Selector, SetOp};
+use promeval::promql::ast::{BinaryOp, Expr, ExprKind, Matcher, Selector, SetOp, Type};
 use promeval::promql::{Evaluator, Value};
 use promeval::series::{Storage, StoredSeries};
 
@@ -12,7 +12,7 @@ use super::Inventory;
 use crate::text;
 
 /// Functions that tell nothing of one sample of a series.
-const OF_TWO: [&str; 10] = [
+const OF_TWO: [&str; 13] = [
     "rate",
     "irate",
     "increase",
@@ -23,7 +23,15 @@ const OF_TWO: [&str; 10] = [
     "double_exponential_smoothing",
     "changes",
     "resets",
+    "stddev_over_time",
+    "stdvar_over_time",
+    "mad_over_time",
 ];
+
+/// Whether a function tells nothing of one sample of a series.
+pub(crate) fn needs_two_samples(function: &str) -> bool {
+    OF_TWO.contains(&function)
+}
 
 /// What there is to read, and when.
 struct Reading<'r> {
@@ -49,12 +57,9 @@ impl Reading<'_> {
             ExprKind::Call(call) if call.name().starts_with("absent") => None,
             ExprKind::Call(call) => {
                 let inside = call.args().iter().find_map(|argument| self.unread(argument, None));
-                inside.or_else(|| match call.args().iter().map(|argument| &argument.kind).next() {
-                    Some(ExprKind::Matrix(selector, _)) if OF_TWO.contains(&call.name()) => {
-                        self.too_few(expr, selector)
-                    }
-                    _ => None,
-                })
+                let range = call.args().iter().find(|argument| argument.value_type() == Type::Matrix);
+                inside
+                    .or_else(|| range.filter(|_| needs_two_samples(call.name())).and_then(|range| self.too_few(range)))
             }
             ExprKind::Binary(binary) => match binary.op {
                 BinaryOp::Set(SetOp::Unless) => self.unread(&binary.lhs, None),
@@ -106,7 +111,13 @@ impl Reading<'_> {
             let label = &*matcher.label;
             let has = self.storage.named(name).any(|series| !series.labels.get(label).is_empty());
             // The sides of a comparison are known, also the one that has nothing to show.
-            if has && label == "target" && ["canary", "stable"].iter().any(|side| matcher.test.holds(side)) {
+            let mut targets = self.storage.named(name).map(|series| series.labels.get(label));
+            let is_side = |target: &str| ["", "canary", "stable"].contains(&target);
+            if has
+                && label == "target"
+                && ["canary", "stable"].iter().any(|side| matcher.test.holds(side))
+                && targets.all(is_side)
+            {
                 return None;
             }
             if has && matches!(label, "le" | "quantile" | "job" | "instance" | "target") {
@@ -138,16 +149,25 @@ impl Reading<'_> {
             .then(|| format!("{name} had samples at first, and is gone from the newest scrape"))
     }
 
-    /// Why a function over a range tells nothing of series that are there.
-    fn too_few(&self, call: &Expr, selector: &Selector) -> Option<String> {
+    /// Why what holds a range of a series tells nothing of series that are there: of none it holds two samples.
+    fn too_few(&self, range: &Expr) -> Option<String> {
+        let Ok(Value::Matrix(held)) = Evaluator::new(self.storage, self.time).value(range) else { return None };
+        if held.iter().any(|series| series.points.len() > 1) {
+            return None;
+        }
         let is_alive = |series: &StoredSeries<'_>| series.points.last().is_some_and(|newest| !newest.is_stale());
         let several = |series: &StoredSeries<'_>| series.points.iter().filter(|point| !point.is_stale()).count() > 1;
-        let mut living = self.matching(selector).filter(is_alive).peekable();
-        living.peek()?;
-        if !living.any(|series| several(&series)) {
-            return Some("there are too few scrapes for its range: rates need at least two".into());
+        let selectors = range.selectors();
+        let matching = selectors.iter().flat_map(|selector| self.matching(selector));
+        let living: Vec<StoredSeries<'_>> = matching.filter(is_alive).collect();
+        if living.is_empty() {
+            return None;
         }
-        self.is_empty(call).then(|| "its range is too short to hold two samples".into())
+        Some(if living.iter().any(several) {
+            "its range is too short to hold two samples".into()
+        } else {
+            "there are too few scrapes for its range: rates and changes need at least two".into()
+        })
     }
 }
 
@@ -215,6 +235,11 @@ mod tests {
             ([ERRS, ""], "changes(e_total[1m])", Some("too few scrapes")),
             ([ERRS, ERRS], "sum(rate(e_total[1m])) or vector(0)", None),
             ([ERRS, ERRS], "sum(rate(e_total[900ms])) or vector(0)", Some("too short")),
+            ([ERRS, ERRS], "sum(changes(e_total[900ms])) or vector(0)", Some("too short")),
+            ([ERRS, ""], "stddev_over_time(e_total[1m])", Some("too few scrapes")),
+            ([ERRS, ERRS], "sum(changes(e_total[1m])) or vector(0)", None),
+            ([ERRS, ERRS], "sum(changes(e_total[2s:1s])) or vector(0)", None),
+            ([ERRS, ERRS], "sum(changes(e_total[1s:1s])) or vector(0)", Some("too short")),
             ([ERRS, EMPTY], "sum(e_total) or vector(0)", Some("is gone from the newest scrape")),
             ([TWO, ""], "sum(a / b) or vector(0)", Some("in no label")),
             ([TWO, ""], "sum(a / on() b) or vector(0)", None),

@@ -52,6 +52,10 @@ struct Running {
     /// Why attempts were repeated, and how often, in the order of their first time.
     causes: Vec<(String, u32)>,
     window: Option<Window>,
+    /// How many requests of the gate's own were measured, and how many of them failed.
+    measured: Option<(usize, usize)>,
+    /// The same when it was told of last.
+    told_traffic: (usize, usize),
     /// What was told of thresholds, each once.
     told: Vec<(String, ThresholdVerdict)>,
 }
@@ -98,7 +102,7 @@ impl Board {
     /// Takes in what happened at a time since the start.
     pub(super) fn hear(&mut self, event: &Event, at: Duration) -> News {
         match event {
-            Event::Located { address } => {
+            Event::Located { address, .. } => {
                 self.address = Some(self.clean(address));
                 News::All
             }
@@ -131,6 +135,17 @@ impl Board {
                 }
                 running.window = Some(Window { scrape: *scrape, of: *of, values });
                 if is_told || !news.is_empty() { News::Values(news) } else { News::Nothing }
+            }
+            Event::Measured { check, requests, failed } => {
+                let Some(running) = self.running(*check) else { return News::Nothing };
+                running.measured = Some((*requests, *failed));
+                // What has doubled is news, and so is the first failure.
+                let (before, failed_before) = running.told_traffic;
+                let is_told = *requests >= (2 * before).max(1) || (*failed > 0 && failed_before == 0);
+                if is_told {
+                    running.told_traffic = (*requests, *failed);
+                }
+                if is_told { News::All } else { News::Nothing }
             }
             Event::Scraped { .. } | Event::Judged { .. } => News::Nothing,
             Event::Ended { check, status, detail, .. } => {
@@ -214,7 +229,16 @@ impl State {
 
 impl Running {
     fn new(since: Duration, limit: Duration) -> Self {
-        Self { since, limit, retry: None, causes: Vec::new(), window: None, told: Vec::new() }
+        Self {
+            since,
+            limit,
+            retry: None,
+            causes: Vec::new(),
+            window: None,
+            measured: None,
+            told_traffic: (0, 0),
+            told: Vec::new(),
+        }
     }
 
     /// Counts a cause; true where it is the first time.
@@ -265,6 +289,9 @@ impl Running {
             } else {
                 format!("scrape {scrape} of {of}")
             });
+        }
+        if let Some((requests, failed)) = self.measured {
+            parts.extend([text::counted(requests, "request"), format!("{failed} failed")]);
         }
         let retry = self.retry.as_ref();
         if let Some(Retry { attempt, of, next_at, .. }) = retry.filter(|_| self.window.is_none()) {
@@ -448,6 +475,22 @@ mod tests {
         };
         assert_eq!(board.hear(&ended, SECOND), News::Ended("503, 3 times; other causes, 89 times".into()));
         assert_eq!(board.waits_for(SECOND), None);
+    }
+
+    #[test]
+    fn traffic_tells_how_much_was_measured() {
+        let (mut board, ids) = board(&["traffic"]);
+        board.hear(&Event::Started { check: ids[0], limit: 120 * SECOND }, Duration::ZERO);
+        let mut measured = |requests, failed| {
+            let news = board.hear(&Event::Measured { check: ids[0], requests, failed }, 30 * SECOND);
+            (news, board.lines(31 * SECOND, 80).remove(0))
+        };
+        let row = "traffic  220 requests · 0 failed · 31 s of 2 m".to_owned();
+        assert_eq!(measured(220, 0), (News::All, row));
+        assert_eq!(measured(400, 0).0, News::Nothing);
+        assert_eq!(measured(410, 1).0, News::All);
+        assert_eq!(measured(800, 2).0, News::Nothing);
+        assert_eq!(measured(900, 3).0, News::All);
     }
 
     #[test]

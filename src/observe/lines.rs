@@ -122,7 +122,8 @@ mod tests {
         let names = ["ready", "health", "readiness", "metrics", "smoke"];
         let (mut feed, ids) = feed(&names);
         let mut lines = Vec::new();
-        let mut events: Vec<(u64, Event)> = vec![(0, Event::Located { address: "https://canary.example.com".into() })];
+        let mut events: Vec<(u64, Event)> =
+            vec![(0, Event::Located { address: "https://canary.example.com".into(), serving: None })];
         for (index, check) in ids.iter().enumerate() {
             events.push((1, Event::Started { check: *check, limit: seconds(600) }));
             if index != 3 {

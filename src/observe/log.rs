@@ -145,6 +145,7 @@ impl Observer for Log {
             Event::Started { check, .. }
             | Event::Retrying { check, .. }
             | Event::Sampled { check, .. }
+            | Event::Measured { check, .. }
             | Event::Skipped { check, .. } => (Some(check), None),
             Event::Ended { check, status, .. } | Event::Overturned { check, status, .. } => {
                 (Some(check), Some(*status))

@@ -64,7 +64,7 @@ fn sentence(event: &Event, names: &[String], redactor: &Redactor) -> String {
     match event {
         Event::Started { check, .. } => format!("{}: started", name(check)),
         Event::Skipped { check, why } => ended(check, Status::Skipped.word(), why),
-        Event::Located { address } => format!("the canary is at {}", clean(address)),
+        Event::Located { address, .. } => format!("the canary is at {}", clean(address)),
         Event::Retrying { check, attempt, of, cause, next_in, .. } => {
             let of = of.map_or(String::new(), |of| format!(" of {of}"));
             let (cause, next) = (clean(cause), text::duration(*next_in));
@@ -73,6 +73,7 @@ fn sentence(event: &Event, names: &[String], redactor: &Redactor) -> String {
         Event::Scraped { check, .. } => format!("{}: scraped", name(check)),
         Event::Judged { check, .. } => format!("{}: judged", name(check)),
         Event::Sampled { check, scrape, of, .. } => format!("{}: scrape {scrape} of {of}", name(check)),
+        Event::Measured { check, requests, failed } => format!("{}: {requests} requests, {failed} failed", name(check)),
         Event::Ended { check, status, detail, .. } => ended(check, status.word(), detail),
         Event::Overturned { check, status, why } => ended(check, status.word(), why),
     }

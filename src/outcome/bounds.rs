@@ -48,7 +48,8 @@ pub(crate) fn observations(observations: &mut Vec<Observation>) {
         }
         if let Seen::Threshold(seen) = seen {
             shorten(&mut seen.expression, SENTENCE);
-            for (name, value) in seen.elements.iter_mut().flat_map(|element| &mut element.labels) {
+            let courses = seen.courses.iter_mut().flat_map(|course| &mut course.labels);
+            for (name, value) in seen.elements.iter_mut().flat_map(|element| &mut element.labels).chain(courses) {
                 shorten(name, NAME);
                 shorten(value, NAME);
             }

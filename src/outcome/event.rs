@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Judged, Observation, Round, Status, ThresholdVerdict};
+use super::{Judged, Observation, Round, Serving, Status, ThresholdVerdict};
 
 /// A check of the running plan: its position in the plan's list. Only the ledger hands these out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,7 +24,11 @@ impl CheckId {
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
     /// The canary's address is known.
-    Located { address: String },
+    Located {
+        address: String,
+        /// What the Admin API says of the service; nothing where it was not asked, or did not answer.
+        serving: Option<Serving>,
+    },
     Started {
         check: CheckId,
         /// How long it may take.
@@ -53,6 +57,8 @@ pub(crate) enum Event {
     Scraped { check: CheckId, round: Round },
     /// When thresholds were judged over the scrapes, and with what; only where somebody records it.
     Judged { check: CheckId, judged: Judged },
+    /// So much traffic has been measured, both revisions together.
+    Measured { check: CheckId, requests: usize, failed: usize },
     Ended {
         check: CheckId,
         status: Status,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Whose scrape it is.
+/// The two revisions that a check may look at side by side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Side {
@@ -13,6 +13,7 @@ pub(crate) enum Side {
 }
 
 impl Side {
+    /// As labels and sentences name it.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Canary => "canary",

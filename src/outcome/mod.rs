@@ -5,6 +5,7 @@ mod diagnostic;
 mod event;
 mod evidence;
 mod exit;
+mod links;
 mod observation;
 mod summary;
 
@@ -14,8 +15,11 @@ pub(crate) use diagnostic::{Diagnostic, Place, Source};
 pub(crate) use event::{CheckId, Event, Observer, ValueNow};
 pub(crate) use evidence::{Exchange, Judged, Round, Scrape, ScrapeFormat, Side, SideSeen};
 pub use exit::Exit;
-pub(crate) use observation::{Cause, ElementSeen, Observation, Seen, ThresholdSeen, ThresholdVerdict, worst};
-pub(crate) use summary::{DeploymentFacts, Outcome, Summary, Unfinished};
+pub(crate) use links::Link;
+pub(crate) use observation::{
+    Cause, Course, CoursePoint, ElementSeen, Observation, Seen, ThresholdSeen, ThresholdVerdict, worst,
+};
+pub(crate) use summary::{DeploymentFacts, Outcome, Retry, Serving, Share, Summary, Unfinished};
 
 /// How a check or an observation ended. There is no default: nothing is a pass unless it was seen to be one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +84,17 @@ pub(crate) enum Verdict {
     Error,
 }
 
+impl Verdict {
+    /// As it stands in the reports.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Error => "error",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +122,9 @@ mod tests {
     fn the_words_are_those_of_the_reports() {
         for status in [Status::Pass, Status::Warn, Status::Fail, Status::Skipped, Status::Error] {
             assert_eq!(serde_json::to_value(status).unwrap(), status.word());
+        }
+        for verdict in [Verdict::Pass, Verdict::Fail, Verdict::Error] {
+            assert_eq!(serde_json::to_value(verdict).unwrap(), verdict.word());
         }
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Observation {
     /// Where the checks file (or a rules file) asks for it.
     pub(crate) place: Option<Source>,
     pub(crate) seen: Seen,
+    /// The command that shows the same, for what is not good; secrets are references in it.
+    pub(crate) reproduce: Option<String>,
     /// Whether the check's own line says it already: a check of one request.
     pub(crate) is_quoted: bool,
 }
@@ -36,6 +38,8 @@ pub(crate) enum Seen {
     /// A family that must be declared.
     Family,
     Threshold(ThresholdSeen),
+    /// Something measured by requests of the gate's own, and its limit.
+    Measure,
     /// Something that a person should know.
     Note,
 }
@@ -44,7 +48,17 @@ impl Observation {
     /// Something seen that ended in a status.
     pub(crate) fn new(seen: Seen, name: impl Into<String>, status: Status, detail: impl Into<String>) -> Self {
         let (name, detail) = (name.into(), detail.into());
-        Self { name, status, detail, expected: None, actual: None, place: None, seen, is_quoted: false }
+        Self {
+            name,
+            status,
+            detail,
+            expected: None,
+            actual: None,
+            place: None,
+            seen,
+            reproduce: None,
+            is_quoted: false,
+        }
     }
 
     /// Something that a person should know.
@@ -66,7 +80,7 @@ impl Observation {
     pub(crate) fn threshold(&self) -> Option<&ThresholdSeen> {
         match &self.seen {
             Seen::Threshold(seen) => Some(seen),
-            Seen::Request | Seen::Asset | Seen::Family | Seen::Note => None,
+            Seen::Request | Seen::Asset | Seen::Family | Seen::Measure | Seen::Note => None,
         }
     }
 }
@@ -138,8 +152,36 @@ pub(crate) struct ThresholdSeen {
     pub(crate) expression: String,
     pub(crate) verdict: ThresholdVerdict,
     pub(crate) severity: Severity,
+    /// How many elements were compared.
+    #[serde(default)]
+    pub(crate) compared: usize,
     /// The elements compared, the worst first; at most as many as a report keeps.
     pub(crate) elements: Vec<ElementSeen>,
+    /// How the elements went over the window, where somebody asked for that; at most as many as a report keeps.
+    #[serde(default)]
+    pub(crate) courses: Vec<Course>,
+}
+
+/// How one element of a threshold went over a window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Course {
+    /// Names and values.
+    pub(crate) labels: Vec<(String, String)>,
+    /// In the order of their times.
+    pub(crate) points: Vec<CoursePoint>,
+}
+
+/// What a threshold compared at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct CoursePoint {
+    /// In milliseconds since the Unix epoch.
+    pub(crate) at: i64,
+    #[serde(with = "super::evidence::exact")]
+    pub(crate) value: f64,
+    #[serde(with = "super::evidence::exact")]
+    pub(crate) limit: f64,
+    /// Whether the threshold would not have failed with it: of an alert, whether it is not active.
+    pub(crate) holds: bool,
 }
 
 /// One element that a threshold compared.

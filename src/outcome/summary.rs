@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Exit, Observation, Seen, Severity, Source, Status, Verdict};
+use super::{Exit, Link, Observation, Seen, Severity, Source, Status, Verdict, links};
 use crate::text::Redactor;
 
 /// What one check came to.
@@ -15,6 +15,11 @@ pub(crate) struct Outcome {
     pub(crate) severity: Severity,
     /// How many times it was tried; 0 where it was not.
     pub(crate) attempts: u32,
+    /// When it started, since the run began; nothing where it did not.
+    pub(crate) started: Option<Duration>,
+    /// Its first attempts that brought nothing final, in their order; at most as many as a report keeps.
+    #[serde(default)]
+    pub(crate) retries: Vec<Retry>,
     pub(crate) duration: Duration,
     /// How long it was allowed to take.
     pub(crate) limit: Duration,
@@ -24,6 +29,17 @@ pub(crate) struct Outcome {
     pub(crate) observations: Vec<Observation>,
     /// Where the checks file speaks of it.
     pub(crate) place: Option<Source>,
+}
+
+/// An attempt that brought nothing final and was repeated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Retry {
+    /// Counted from 1.
+    pub(crate) attempt: u32,
+    /// When it had failed, since the run began.
+    pub(crate) at: Duration,
+    /// Why, in one line.
+    pub(crate) cause: String,
 }
 
 /// What is known of the deployment, by short names. A member is left out where it is not known.
@@ -52,6 +68,53 @@ pub(crate) struct DeploymentFacts {
     /// Cloud Deploy's rollout.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rollout: Option<String>,
+    /// Cloud Deploy's delivery pipeline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pipeline: Option<String>,
+    /// The pipeline's project, by id or number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pipeline_project: Option<String>,
+    /// The pipeline's region.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pipeline_region: Option<String>,
+    /// The target of the rollout.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) target: Option<String>,
+    /// The share of the traffic that the revision had to have, in percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) share: Option<u32>,
+    /// What the Cloud Run Admin API said of the service; left out where it could not be asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) serving: Option<Serving>,
+}
+
+/// What the Cloud Run Admin API said of a service when the canary was located.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Serving {
+    /// The revision's image, as it was deployed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) image: Option<String>,
+    /// The commit that the revision's label `commit-sha` names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) commit: Option<String>,
+    /// Which revisions had which share of the traffic.
+    pub(crate) traffic: Vec<Share>,
+}
+
+/// A revision's share of the traffic.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Share {
+    /// The revision's short name.
+    pub(crate) revision: String,
+    /// In percent.
+    pub(crate) percent: u32,
+    /// The tag of the entry, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tag: Option<String>,
 }
 
 impl DeploymentFacts {
@@ -125,29 +188,58 @@ impl Summary {
         self
     }
 
+    /// The share of the traffic that the deployed revision has: what the Admin API said, else what it had to have.
+    pub(crate) fn share(&self) -> Option<u32> {
+        let facts = self.deployment.as_ref()?;
+        let has = |serving: &Serving| {
+            let own = |share: &&Share| facts.revision.as_ref() == Some(&share.revision);
+            serving.traffic.iter().filter(own).map(|share| share.percent).sum()
+        };
+        facts.serving.as_ref().filter(|serving| !serving.traffic.is_empty()).map(has).or(facts.share)
+    }
+
+    /// The pages of the Cloud Console that show what was deployed, and its logs while the run went on.
+    pub(crate) fn links(&self) -> Vec<Link> {
+        let of = |facts| links::links(facts, self.started_at, self.duration);
+        self.deployment.as_ref().map(of).unwrap_or_default()
+    }
+
     /// Edits every text.
     fn texts(&mut self, edit: &mut dyn FnMut(&mut String)) {
         let Self { url, deployment, started_at: _, duration: _, checks, unfinished } = self;
         url.iter_mut().for_each(&mut *edit);
         if let Some(facts) = deployment {
-            let DeploymentFacts { project, region, service, revision, phase, release, rollout } = facts;
+            let DeploymentFacts { project, region, service, revision, phase, release, rollout, .. } = facts;
             [project, region, service, revision, phase, release, rollout].into_iter().flatten().for_each(&mut *edit);
+            let DeploymentFacts { pipeline, pipeline_project, pipeline_region, target, serving, .. } = facts;
+            [pipeline, pipeline_project, pipeline_region, target].into_iter().flatten().for_each(&mut *edit);
+            if let Some(Serving { image, commit, traffic }) = serving {
+                [image, commit].into_iter().flatten().for_each(&mut *edit);
+                for Share { revision, percent: _, tag } in traffic {
+                    edit(revision);
+                    tag.iter_mut().for_each(&mut *edit);
+                }
+            }
         }
         unfinished.iter_mut().map(|unfinished| &mut unfinished.cause).for_each(&mut *edit);
         for check in checks {
             edit(&mut check.name);
             edit(&mut check.detail);
+            check.retries.iter_mut().map(|retry| &mut retry.cause).for_each(&mut *edit);
             check.place.iter_mut().map(|place| &mut place.file).for_each(&mut *edit);
             for observation in &mut check.observations {
-                let Observation { name, detail, expected, actual, place, seen, .. } = observation;
-                [Some(name), Some(detail), expected.as_mut(), actual.as_mut()]
+                let Observation { name, detail, expected, actual, place, seen, reproduce, is_quoted: _, status: _ } =
+                    observation;
+                [Some(name), Some(detail), expected.as_mut(), actual.as_mut(), reproduce.as_mut()]
                     .into_iter()
                     .flatten()
                     .for_each(&mut *edit);
                 place.iter_mut().map(|place| &mut place.file).for_each(&mut *edit);
                 if let Seen::Threshold(seen) = seen {
                     edit(&mut seen.expression);
-                    for (name, value) in seen.elements.iter_mut().flat_map(|element| &mut element.labels) {
+                    let courses = seen.courses.iter_mut().flat_map(|course| &mut course.labels);
+                    for (name, value) in seen.elements.iter_mut().flat_map(|element| &mut element.labels).chain(courses)
+                    {
                         edit(name);
                         edit(value);
                     }
@@ -194,6 +286,8 @@ mod tests {
             status: *status,
             severity: Severity::Block,
             attempts: 1,
+            started: Some(Duration::ZERO),
+            retries: Vec::new(),
             duration: Duration::ZERO,
             limit: Duration::ZERO,
             detail: String::new(),

@@ -1,7 +1,9 @@
 //! The codes of mistakes: stable words for machines and for looking a mistake up. `docs/checks.md` has a line for each.
 
+use crate::yaml::code as yaml;
+
 macro_rules! codes {
-    ($($name:ident = $word:literal),* $(,)?) => {
+    ($($name:tt = $word:expr),* $(,)?) => {
         $(pub(crate) const $name: &str = $word;)*
         #[cfg(test)]
         const ALL: &[&str] = &[$($word),*];
@@ -11,11 +13,12 @@ macro_rules! codes {
 codes! {
     FILE = "file",
     EMPTY = "empty",
-    YAML = "yaml",
+    YAML = yaml::YAML,
     UNKNOWN_KEY = "unknown-key",
-    DUPLICATE_KEY = "duplicate-key",
+    // Found before the file has a meaning.
+    _ = yaml::DUPLICATE_KEY,
     MISSING_KEY = "missing-key",
-    WRONG_TYPE = "wrong-type",
+    WRONG_TYPE = yaml::WRONG_TYPE,
     UNKNOWN_VALUE = "unknown-value",
     NUMBER = "number",
     DURATION = "duration",

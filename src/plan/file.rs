@@ -1,8 +1,12 @@
 //! The checks file as it is written: every key optional, every value with its place. The JSON Schema is made of it.
 
+mod traffic;
+
 use std::time::Duration;
 
 use serde::Deserialize;
+
+pub(super) use traffic::{Compare, Counters, Limits, Traffic, TrafficRequest};
 
 use super::meaning::{Method, Name, Path, RulesPath, Size, Whole, Within};
 use super::written::{Item, Key, List, Map, Meant, Must, one_of};
@@ -31,6 +35,8 @@ pub(super) struct File {
     pub(super) metrics: Key<Metrics>,
     /// The front end loads.
     pub(super) smoke: Key<Smoke>,
+    /// Requests of the gate's own to the canary, and to the stable revision beside it, hold.
+    pub(super) traffic: Key<Traffic>,
     /// More HTTP checks, run beside readiness, metrics and smoke.
     pub(super) http: Key<List<NamedHttp>>,
 }

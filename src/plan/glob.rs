@@ -10,17 +10,21 @@ pub(super) fn is_glob(path: &str) -> bool {
 /// The paths that fit a pattern, sorted; `names` lists the names in a folder.
 pub(super) fn expand(pattern: &Path, names: &dyn Fn(&Path) -> Vec<String>) -> Vec<PathBuf> {
     let mut found = vec![PathBuf::new()];
+    let mut is_patterned = false;
     for component in pattern.components() {
         let part = component.as_os_str().to_string_lossy();
         if !is_glob(&part) {
+            // Behind a pattern a part is looked for as one is: it is not in every folder.
+            let is_there = |path: &PathBuf| !is_patterned || names(folder_of(path)).iter().any(|name| *name == part);
+            found.retain(is_there);
             for path in &mut found {
                 path.push(component);
             }
             continue;
         }
+        is_patterned = true;
         let inside = |folder: &PathBuf| {
-            let listed = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-            let fitting = names(listed).into_iter().filter(|name| fits(&part, name));
+            let fitting = names(folder_of(folder)).into_iter().filter(|name| fits(&part, name));
             fitting.map(|name| folder.join(name)).collect::<Vec<_>>()
         };
         found = found.iter().flat_map(inside).collect();
@@ -29,8 +33,12 @@ pub(super) fn expand(pattern: &Path, names: &dyn Fn(&Path) -> Vec<String>) -> Ve
     found
 }
 
+fn folder_of(path: &Path) -> &Path {
+    if path.as_os_str().is_empty() { Path::new(".") } else { path }
+}
+
 /// Whether a name fits a pattern.
-fn fits(pattern: &str, name: &str) -> bool {
+pub(crate) fn fits(pattern: &str, name: &str) -> bool {
     let mut rest = pattern.chars();
     let mut name = name.chars();
     while let Some(c) = rest.next() {

@@ -19,6 +19,9 @@ pub(crate) const MAX_FILE: u64 = 1024 * 1024;
 /// The largest rules file that is read: those of a whole company may be in one.
 pub(crate) const MAX_RULES: u64 = 4 * MAX_FILE;
 
+/// What a checks file is called that comes from standard input.
+pub(crate) const STANDARD_INPUT: &str = "standard input";
+
 /// What a plan is made of, besides the embedded default.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PlanInput {
@@ -28,6 +31,8 @@ pub(crate) struct PlanInput {
     pub(crate) timeout: Option<String>,
     /// Replaces the window of the metrics.
     pub(crate) window: Option<String>,
+    /// Whether the traffic check is on, whatever the file says.
+    pub(crate) traffic: bool,
     /// Blocking thresholds, added to the others.
     pub(crate) thresholds: Vec<String>,
     /// Warning thresholds, added to the others.
@@ -105,6 +110,20 @@ impl PlanInput {
             Some((_, text)) => parse(text, mistakes)?.over(default),
         };
         validate::plan(file, spare, &mut Context { input: self, lookup, mistakes })
+    }
+}
+
+/// The texts of a front matter, key by key: what stands between the first two lines of `---` of a document.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn front_matter(text: &str) -> Result<Vec<(String, String)>, String> {
+    let mut mistakes = Mistakes::default();
+    let texts = yaml::texts(text, &mut mistakes);
+    match (texts, mistakes.sorted().first()) {
+        (Some(texts), None) => Ok(texts),
+        (_, Some(mistake)) => Err(mistake.message.lines().next().unwrap_or_default().to_owned()),
+        (None, None) => Err("it is not a mapping of keys".into()),
     }
 }
 

@@ -51,6 +51,33 @@ impl Meaning for Size {
     }
 }
 
+/// How often something is done, a second.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rate(pub(super) f64);
+
+impl Meaning for Rate {
+    const CODE: &'static str = code::NUMBER;
+    const WANTED: &str = "a rate such as 10/s";
+
+    fn of(written: &str) -> Result<Self, String> {
+        let malformed = || format!("{written:?} is not a rate; write it as 10/s, 90/m or 0.5/s");
+        let (number, unit) = written.split_once('/').ok_or_else(malformed)?;
+        let seconds = match unit.trim() {
+            "s" => 1.0,
+            "m" => 60.0,
+            _ => return Err(malformed()),
+        };
+        let number: f64 = number.trim().parse().map_err(|_| malformed())?;
+        if !number.is_finite() {
+            return Err(malformed());
+        }
+        if number <= 0.0 {
+            return Err(format!("the rate {written:?} must be greater than 0"));
+        }
+        Ok(Self(number / seconds))
+    }
+}
+
 /// A path of the canary, with its query.
 #[derive(Clone, Debug)]
 pub(super) struct Path(pub(super) String);
@@ -186,6 +213,9 @@ mod tests {
         for (written, wanted) in [("512KiB", 524_288), ("1MB", 1_000_000), ("100", 100), ("1GiB", 1 << 30)] {
             assert_eq!(Size::of(written).unwrap().0, wanted, "{written}");
         }
+        for (written, wanted) in [("10/s", 10.0), ("90/m", 1.5), ("0.5 / s", 0.5)] {
+            assert!((Rate::of(written).unwrap().0 - wanted).abs() < f64::EPSILON, "{written}");
+        }
         for written in ["/", "/a/b?c=d", "/ü"] {
             assert_eq!(Path::of(written).unwrap().0, written);
         }
@@ -196,13 +226,17 @@ mod tests {
     #[test]
     fn texts_that_mean_nothing_say_why() {
         type Refused = fn(&str) -> Option<String>;
-        let cases: [(Refused, &str, &str); 14] = [
+        let cases: [(Refused, &str, &str); 18] = [
             (|text| duration(text).err(), "30", "is not a duration"),
             (|text| duration(text).err(), "0s", "greater than 0"),
             (|text| duration(text).err(), "25h", "over a day"),
             (|text| Size::of(text).err(), "0", "greater than 0"),
             (|text| Size::of(text).err(), "2GiB", "over 1GiB"),
             (|text| Size::of(text).err(), "lots", "is not a size"),
+            (|text| Rate::of(text).err(), "10", "is not a rate"),
+            (|text| Rate::of(text).err(), "10/h", "is not a rate"),
+            (|text| Rate::of(text).err(), "inf/s", "is not a rate"),
+            (|text| Rate::of(text).err(), "0/s", "greater than 0"),
             (|text| Path::of(text).err(), "a", "one slash"),
             (|text| Path::of(text).err(), "//a", "one slash"),
             (|text| Path::of(text).err(), "/a b", "white space"),

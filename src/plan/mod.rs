@@ -17,6 +17,7 @@ pub(crate) mod schema;
 mod secret;
 pub(crate) mod template;
 mod threshold;
+mod traffic;
 mod validate;
 mod written;
 mod yaml;
@@ -24,8 +25,9 @@ mod yaml;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use glob::fits;
 pub(crate) use json_path::{JsonPath, Step as JsonStep};
-pub(crate) use load::{MAX_FILE, MAX_RULES, PlanInput, read_file, text_of};
+pub(crate) use load::{MAX_FILE, MAX_RULES, PlanInput, STANDARD_INPUT, front_matter, read_file, text_of};
 pub(crate) use meaning::duration;
 use promeval::Pattern;
 use promeval::promql::ast::ExprKind;
@@ -33,6 +35,7 @@ use promeval::promql::{Error as PromqlError, Expr};
 pub(crate) use rules::{Alert, Record, RuleStep};
 pub(crate) use secret::{Lookup, header};
 pub(crate) use threshold::{OnNoData, Rule, Threshold, ThresholdExpr};
+pub(crate) use traffic::{Compare, Traffic, TrafficCounters, TrafficLimits, TrafficRequest};
 
 use crate::http::{Address, Header, Request, RequestLimits, RetryPolicy};
 use crate::outcome::{Severity, Source};
@@ -41,13 +44,15 @@ use crate::outcome::{Severity, Source};
 pub const DEFAULT: &str = include_str!("default.yaml");
 
 /// The names of the built-in checks, in their order.
-pub(crate) const CHECK_NAMES: [&str; 5] = ["ready", "health", "readiness", "metrics", "smoke"];
+pub(crate) const CHECK_NAMES: [&str; 6] = ["ready", "health", "readiness", "metrics", "smoke", "traffic"];
 
 /// Everything that a run does.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     /// The limit for the whole run, reports included.
     pub(crate) timeout: Duration,
+    /// The checks file, by a path that it can be read at again; nothing where there was none, or standard input.
+    pub(crate) file: Option<String>,
     /// Sent with every request to the canary.
     pub(crate) headers: Vec<Header>,
     /// In the order of the report; no name twice.
@@ -77,8 +82,11 @@ pub(crate) enum Stage {
     Serves,
     /// The application is well; as above.
     Healthy,
-    /// Everything else.
+    /// Everything that needs no quiet.
     SideBySide,
+    /// Latencies are measured: nothing else of the gate's own slows one revision down meanwhile. What blocks before it and does
+    /// not pass keeps it from running.
+    Measured,
 }
 
 /// What a check does.
@@ -92,6 +100,8 @@ pub(crate) enum Kind {
     Metrics(Arc<Metrics>),
     /// Whether the front end loads.
     Smoke(Smoke),
+    /// Whether requests of the gate's own are answered as they should be.
+    Traffic(Box<Traffic>),
 }
 
 /// What every check has.

@@ -1,6 +1,6 @@
 //! One checks file over another: what the upper one leaves out keeps the lower one's value.
 
-use super::file::{Backoff, Expect, File, Http, Metrics, Ready, Smoke};
+use super::file::{Backoff, Expect, File, Http, Limits, Metrics, Ready, Smoke, Traffic};
 use super::written::{At, Key};
 
 /// Field by field, the value of `self` where there is one, else that of `base`.
@@ -41,7 +41,7 @@ macro_rules! overlay {
     };
 }
 
-overlay!(File { timeout, headers, identity, http } { ready, health, readiness, metrics, smoke });
+overlay!(File { timeout, headers, identity, http } { ready, health, readiness, metrics, smoke, traffic });
 overlay!(Backoff { initial, max } {});
 overlay!(Expect { status, json, headers, body } {});
 overlay!(Ready { enabled, path, timeout, request_timeout, max_body } { backoff });
@@ -56,6 +56,11 @@ overlay!(Smoke {
     enabled, severity, requests, page, assets, asset_skew, imports, min_assets, max_assets, concurrency, max_redirects, timeout, request_timeout,
     max_body
 } { backoff });
+overlay!(Traffic {
+    enabled, severity, requests, rate, duration, warm_up, max_in_flight, max_lag, max_bytes, compare, baseline, min_difference, counters, thresholds, on_unproven,
+    seed, request_timeout, max_body
+} { limits });
+overlay!(Limits { errors, p95, first_answer } {});
 
 #[cfg(test)]
 mod tests {

@@ -9,17 +9,49 @@ use crate::outcome::Diagnostic;
 /// Headers by which a request is framed.
 const FRAMING: [&str; 3] = ["connection", "content-length", "transfer-encoding"];
 
-/// Headers that carry secrets: their values must be references.
-pub(super) const SECRET_NAMES: [&str; 8] = [
+/// How the names of headers end that carry secrets, for lines that are shown.
+pub(super) const SECRET_ENDINGS: [&str; 15] = [
     "authorization",
-    "proxy-authorization",
-    "x-serverless-authorization",
     "cookie",
-    "x-api-key",
     "api-key",
-    "x-auth-token",
-    "x-goog-iap-jwt-assertion",
+    "apikey",
+    "-auth",
+    "-assertion",
+    "-credential",
+    "-credentials",
+    "-jwt",
+    "-key",
+    "-password",
+    "-secret",
+    "-session",
+    "-signature",
+    "-token",
 ];
+
+/// Whether a header carries a secret, by the words of its name: its value must be a reference.
+fn carries_a_secret(name: &str) -> bool {
+    const WORDS: [&str; 14] = [
+        "apikey",
+        "assertion",
+        "auth",
+        "authorization",
+        "cookie",
+        "credential",
+        "credentials",
+        "jwt",
+        "passwd",
+        "password",
+        "secret",
+        "session",
+        "signature",
+        "token",
+    ];
+    /// Keys of something else than a door.
+    const OTHER_KEYS: [&str; 3] = ["idempotency-key", "x-idempotency-key", "sec-websocket-key"];
+    let name = name.to_ascii_lowercase();
+    let mut words = name.split(['-', '_', '.']);
+    words.any(|word| WORDS.contains(&word) || (word == "key" && !OTHER_KEYS.contains(&&*name)))
+}
 
 /// Where references are looked up.
 pub(crate) trait Lookup {
@@ -88,7 +120,7 @@ pub(crate) fn header(name: &str, written: &str, lookup: &dyn Lookup) -> Result<H
             };
             (scheme.map_or(found.clone(), |scheme| format!("{scheme} {found}")), true)
         }
-        None if SECRET_NAMES.contains(&&*name.to_ascii_lowercase()) => {
+        None if carries_a_secret(name) => {
             let message = format!(
                 "the header {name} carries a secret, and secrets are never written inline: use \"env:NAME\", \
                  \"file:/path\", or either behind a scheme such as \"Bearer env:NAME\""
@@ -100,7 +132,7 @@ pub(crate) fn header(name: &str, written: &str, lookup: &dyn Lookup) -> Result<H
     if value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
         return fail(code::HEADER, format!("the value of the header {name} holds a control character"));
     }
-    Ok(if secret { Header::secret(name, &value) } else { Header::plain(name, &value) })
+    Ok(if secret { Header::secret(name, &value).written_as(written) } else { Header::plain(name, &value) })
 }
 
 #[cfg(test)]
@@ -133,6 +165,11 @@ mod tests {
             ("X-Custom", "file:/token", Ok("from-file")),
             ("Authorization", "Bearer abc", Err("never written inline")),
             ("cookie", "a=b", Err("never written inline")),
+            ("X-Goog-Api-Key", "abc", Err("never written inline")),
+            ("PRIVATE-TOKEN", "abc", Err("never written inline")),
+            ("X-Auth", "abc", Err("never written inline")),
+            ("Idempotency-Key", "abc", Ok("abc")),
+            ("X-Author", "me", Ok("me")),
             ("X-Custom", "env:MISSING", Err("MISSING is not set")),
             ("bad name", "x", Err("not a header name")),
             ("X-Bad", "a\nb", Err("control character")),

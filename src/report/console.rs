@@ -48,31 +48,26 @@ pub(crate) fn render(summary: &Summary, style: Style, columns: Option<usize>) ->
     let facts = if facts.is_empty() { String::new() } else { format!("{}\n", hanging(&facts.join(", "), 0)) };
     let mut text = format!("{url}\n{facts}\n");
     let name_width = summary.checks.iter().map(|check| field(&check.name).chars().count()).max().unwrap_or(0).max(5);
-    let head = format!("{:name_width$}  {:7}  {:>8}  {:>9}  {}", "check", "status", "attempts", "time", "why");
+    let time_width = summary.checks.iter().map(|check| super::time(check).len()).max().unwrap_or(0).max(9);
+    let head =
+        format!("{:name_width$}  {:7}  {:>8}  {:>time_width$}  {}", "check", "status", "attempts", "time", "why");
     text.push_str(&style.paint(FAINT, head.trim_end()));
     text.push('\n');
     for check in &summary.checks {
         let (name, status) = (field(&check.name), style.status(check.status, 7));
-        let (attempts, time) = (check.attempts, shown_time(check));
+        let (attempts, time) = (check.attempts, super::time(check));
         // Before the reason: the name, and the other columns with what is between them.
-        let why = hanging(&field(&check.detail), name_width.max(name.chars().count()) + 32);
-        let line = format!("{name:name_width$}  {status}  {attempts:>8}  {time:>9}");
+        let why = hanging(&field(&check.detail), name_width.max(name.chars().count()) + 23 + time_width);
+        let line = format!("{name:name_width$}  {status}  {attempts:>8}  {time:>time_width$}");
         let between = if why.is_empty() || why.starts_with('\n') { "" } else { "  " };
         text.push_str(&format!("{line}{between}{why}"));
         text.push('\n');
     }
     observations(&mut text, summary, style, columns);
+    links(&mut text, summary, style);
     text.push('\n');
     text.push_str(&verdict(summary, style, columns));
     text
-}
-
-fn shown_time(check: &Outcome) -> String {
-    if check.status == Status::Skipped {
-        return "-".into();
-    }
-    let milliseconds = check.duration.as_millis();
-    if milliseconds < 1000 { format!("{milliseconds} ms") } else { format!("{:.1} s", check.duration.as_secs_f64()) }
 }
 
 /// Text that may hold what a canary said, for one line of a terminal.
@@ -82,20 +77,26 @@ fn field(text: &str) -> String {
     text::escaped(&text::cut(&line, SHOWN)).into_owned()
 }
 
-/// Every threshold, whatever its answer, and everything else that is not good.
+/// Every threshold, whatever its answer, and everything else that is not good. A sentence that the check's own line says
+/// already is not repeated.
 fn observations(text: &mut String, summary: &Summary, style: Style, columns: Option<usize>) {
     const INDENT: usize = 8;
-    let told = |observation: &Observation| {
-        // The check's own line says it.
-        if observation.is_quoted {
-            return false;
+    let is_said = |check: &Outcome, observation: &Observation| {
+        observation.is_quoted || check.detail.contains(&format!("{}: {}", observation.name, observation.detail))
+    };
+    let told = |check: &Outcome, observation: &Observation| {
+        if observation.threshold().is_none() && is_said(check, observation) {
+            return observation.reproduce.is_some();
         }
-        let always =
-            observation.threshold().is_some() || (observation.seen == Seen::Note && observation.status == Status::Pass);
+        let always = match observation.seen {
+            Seen::Threshold(_) | Seen::Measure | Seen::Note => true,
+            Seen::Request | Seen::Asset | Seen::Family => false,
+        };
         always || !matches!(observation.status, Status::Pass | Status::Skipped)
     };
     for check in &summary.checks {
-        let told: Vec<&Observation> = check.observations.iter().filter(|observation| told(observation)).collect();
+        let told: Vec<&Observation> =
+            check.observations.iter().filter(|observation| told(check, observation)).collect();
         if told.is_empty() {
             continue;
         }
@@ -103,13 +104,30 @@ fn observations(text: &mut String, summary: &Summary, style: Style, columns: Opt
         for observation in told {
             let status = style.status(observation.status, 4);
             let name = field(&observation.name);
-            let told = text::hanging(&format!("{name}: {}", field(&observation.detail)), INDENT, columns);
+            let detail =
+                if is_said(check, observation) { String::new() } else { format!(": {}", field(&observation.detail)) };
+            let told = text::hanging(&format!("{name}{detail}"), INDENT, columns);
             let _ = writeln!(text, "  {status}  {told}");
             if let Some(seen) = observation.threshold().filter(|seen| field(&seen.expression) != name) {
                 let expression = text::hanging(&field(&seen.expression), INDENT, columns);
                 let _ = writeln!(text, "{:INDENT$}{}", "", style.paint(FAINT, &expression));
             }
+            if let Some(command) = &observation.reproduce {
+                let _ = writeln!(text, "        $ {}", text::escaped(command));
+            }
         }
+    }
+}
+
+/// The pages of the Cloud Console.
+fn links(text: &mut String, summary: &Summary, style: Style) {
+    let links = summary.links();
+    let width = links.iter().map(|link| link.name.len()).max().unwrap_or(0);
+    if !links.is_empty() {
+        text.push('\n');
+    }
+    for link in links {
+        let _ = writeln!(text, "{:width$}  {}", link.name, style.paint(FAINT, &link.url));
     }
 }
 
@@ -139,18 +157,26 @@ fn names(summary: &Summary, wanted: Status) -> String {
     named.collect::<Vec<_>>().join(", ")
 }
 
-fn verdict(summary: &Summary, style: Style, columns: Option<usize>) -> String {
-    let (code, next) = match summary.verdict() {
-        Verdict::Pass if summary.warnings().is_empty() => (GREEN, "promote the canary".to_owned()),
-        Verdict::Pass => (GREEN, "promote the canary; look at the warnings".to_owned()),
+/// What to do now; with where the cause is told, seen from there.
+pub(super) fn next(summary: &Summary, place: &str) -> String {
+    match summary.verdict() {
+        Verdict::Pass if summary.warnings().is_empty() => "promote the canary".into(),
+        Verdict::Pass => "promote the canary; look at the warnings".into(),
         Verdict::Fail => {
             let failed = names(summary, Status::Fail);
-            (RED, format!("do not promote; roll back, and look at {failed} above for the cause"))
+            format!("do not promote; roll back, and look at {failed} {place} for the cause")
         }
-        Verdict::Error => (RED, "do not promote on this run; remove the cause and run it again".to_owned()),
+        Verdict::Error => "do not promote on this run; remove the cause and run it again".into(),
+    }
+}
+
+fn verdict(summary: &Summary, style: Style, columns: Option<usize>) -> String {
+    let code = match summary.verdict() {
+        Verdict::Pass => GREEN,
+        Verdict::Fail | Verdict::Error => RED,
     };
     let headline = text::hanging(&headline(summary), 0, columns);
-    let next = text::hanging(&format!("Next: {next}"), 0, columns);
+    let next = text::hanging(&format!("Next: {}", next(summary, "above")), 0, columns);
     format!("{}\n{next}\n", style.paint(&format!("{BOLD};{code}"), &headline))
 }
 
@@ -169,6 +195,8 @@ mod tests {
             status,
             severity: Severity::Block,
             attempts,
+            started: Some(Duration::ZERO),
+            retries: Vec::new(),
             duration: Duration::from_millis(millis),
             limit: Duration::from_secs(30),
             detail: detail.into(),
@@ -184,9 +212,13 @@ mod tests {
             expression: "(sum(f) or\n  vector(0)) <= 2".into(),
             verdict: ThresholdVerdict::Fail,
             severity: Severity::Block,
+            compared: 0,
             elements: Vec::new(),
+            courses: Vec::new(),
         };
-        metrics.observations.push(Observation::new(Seen::Threshold(seen), "failures", Status::Fail, "3, want <= 2"));
+        let failed = Observation::new(Seen::Threshold(seen), "failures", Status::Fail, "3, want <= 2");
+        let command = "canary-gate query '(sum(f) or vector(0))' --url https://canary.example.com/metrics";
+        metrics.observations.push(Observation { reproduce: Some(command.into()), ..failed });
         let summary = Summary {
             url: Some("https://canary.example.com".into()),
             deployment: None,
@@ -204,14 +236,15 @@ mod tests {
 https://canary.example.com
 
 check    status   attempts       time  why
-ready    pass            2      1.3 s  GET /: 200
-health   warn            1       3 ms  slow
-metrics  fail            1       8 ms  failures: 3, want <= 2
+ready    pass            2   1s 300ms  GET /: 200
+health   warn            1        3ms  slow
+metrics  fail            1        8ms  failures: 3, want <= 2
 smoke    skipped         0          -  switched off in the checks file
 
 metrics
-  fail  failures: 3, want <= 2
+  fail  failures
         (sum(f) or vector(0)) <= 2
+        $ canary-gate query '(sum(f) or vector(0))' --url https://canary.example.com/metrics
 
 FAIL in 2s 345ms: metrics, with 1 warning
 Next: do not promote; roll back, and look at metrics above for the cause
@@ -257,6 +290,7 @@ Next: do not promote; roll back, and look at metrics above for the cause
         assert_eq!((&report["verdict"], &check["limit_ms"]), (&"pass".into(), &30_000.into()));
         assert_eq!((&check["detail"], &check["status"]), (&"got ***".into(), &"pass".into()));
         assert_eq!(check["observations"][0]["detail"], "is \"***\"");
-        assert!(render(&summary, Style::Plain, None).contains("health  pass            1     30.0 s  got ***\n"));
+        let console = render(&summary, Style::Plain, None);
+        assert!(console.contains("health  pass            1        30s  got ***\n"));
     }
 }

@@ -1,9 +1,9 @@
 //! Reports to files: proven writable before any request is made, written whole or not at all, and never those of an older
 //! run: from the start on, the file says that this one is not finished.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -28,7 +28,7 @@ impl ReportSpec {
             .map(|written| written.parse().map_err(|error| format!("--report: {error}")))
             .collect::<Result<_, _>>()?;
         for (index, spec) in specs.iter().enumerate() {
-            if specs[..index].iter().any(|other| other.place() == spec.place()) {
+            if specs[..index].iter().any(|other| other.is_of(spec)) {
                 let place = spec.path.as_ref().map_or("standard output".into(), |path| path.display().to_string());
                 return Err(format!("--report: two reports go to {place}"));
             }
@@ -38,18 +38,52 @@ impl ReportSpec {
 }
 
 impl ReportSpec {
+    /// Refuses to write over what the run reads. `inputs` are the flags that name files, and those.
+    ///
+    /// # Errors
+    /// The first file that would be both.
+    pub(crate) fn spares(&self, inputs: &[(&str, Option<&Path>)]) -> Result<(), String> {
+        let Some(report) = &self.path else { return Ok(()) };
+        for (flag, input) in inputs.iter().filter_map(|(flag, input)| Some((flag, (*input)?))) {
+            // What is not a file cannot be written over: a terminal may be both.
+            if is_one(report, input) && !fs::metadata(report).is_ok_and(|metadata| !metadata.is_file()) {
+                let (report, input) = (report.display(), input.display());
+                return Err(format!(
+                    "--report {report} and {flag} {input} are one file: what is read would be written over"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn format(&self) -> Format {
         self.format
     }
 
-    /// Where it really goes, by whatever path that is written: links followed, in the folder's own name.
-    fn place(&self) -> Option<PathBuf> {
-        let path = self.path.as_ref()?;
-        let path = followed(path).unwrap_or_else(|_| path.clone());
-        match (fs::canonicalize(folder_of(&path)), path.file_name()) {
-            (Ok(folder), Some(name)) => Some(folder.join(name)),
-            _ => Some(path),
+    /// Whether both go to one place.
+    fn is_of(&self, other: &Self) -> bool {
+        match (&self.path, &other.path) {
+            (Some(path), Some(other)) => is_one(path, other),
+            (None, None) => true,
+            _ => false,
         }
+    }
+}
+
+/// Whether two paths lead to one file, which need not exist yet.
+fn is_one(path: &Path, other: &Path) -> bool {
+    match (fs::metadata(path), fs::metadata(other)) {
+        (Ok(path), Ok(other)) => (path.dev(), path.ino()) == (other.dev(), other.ino()),
+        _ => place_of(path) == place_of(other),
+    }
+}
+
+/// Where a path really leads, by whatever path that is written: links followed, in the folder's own name.
+fn place_of(path: &Path) -> PathBuf {
+    let path = followed(path).unwrap_or_else(|_| path.to_owned());
+    match (fs::canonicalize(folder_of(&path)), path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path,
     }
 }
 
@@ -104,12 +138,22 @@ struct Replaced {
 const O_NONBLOCK: i32 = 0o4000;
 
 impl ReportFile {
-    /// Proves that the report can be written, by writing what stands until there is a verdict.
+    /// Proves that the report can be written, by writing what stands until there is a verdict. Where the path is a folder, a
+    /// record takes a new file in it, named by `record`.
     ///
     /// # Errors
     /// Why it cannot. An older report is then removed where that is possible: it must not be taken for this run's.
-    pub(crate) fn open(spec: ReportSpec, unfinished: impl AsRef<[u8]>) -> Result<Self, String> {
+    pub(crate) fn open(mut spec: ReportSpec, unfinished: impl AsRef<[u8]>, record: &str) -> Result<Self, String> {
         let unfinished = unfinished.as_ref();
+        if let (Format::Markdown, Some(path)) = (spec.format, &mut spec.path)
+            && (path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/"))
+        {
+            let new = new_file(path, record);
+            *path = new.map_err(|error| cannot(path, &error.to_string()))?;
+            let place = Place::File(Replaced { path: path.clone(), existed: false });
+            replace(path, unfinished).map_err(|error| cannot(path, &error.to_string()))?;
+            return Ok(Self { spec, place });
+        }
         let Some(path) = &spec.path else {
             return Ok(Self { spec, place: Place::Stdout });
         };
@@ -208,6 +252,20 @@ impl Place {
     }
 }
 
+/// A file in a folder that no other run has, also not one of this moment: `NAME.md`, else `NAME-2.md` and so on.
+fn new_file(folder: &Path, name: &str) -> io::Result<PathBuf> {
+    let mut number = 1_u64;
+    loop {
+        let suffix = if number == 1 { String::new() } else { format!("-{number}") };
+        let path = folder.join(format!("{name}{suffix}.md"));
+        match OpenOptions::new().write(true).create_new(true).open(&path) {
+            Ok(_) => return Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// The path with symbolic links followed, also to a file that does not exist yet.
 fn followed(path: &Path) -> Result<PathBuf, String> {
     const MOST: usize = 40;
@@ -220,17 +278,26 @@ fn followed(path: &Path) -> Result<PathBuf, String> {
 }
 
 /// Writes a file beside another and gives it that one's name.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = partial(path);
-    let written = write_new(&beside, bytes).and_then(|()| fs::rename(&beside, path));
+    let before = fs::metadata(path).ok().map(|metadata| metadata.permissions());
+    let written = write_new(&beside, bytes, before).and_then(|()| fs::rename(&beside, path));
     if written.is_err() {
         let _ = fs::remove_file(&beside);
     }
     written
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+/// Creates the file, which may be read by those who could before. What lies there under its name, a link above all, is nobody's
+/// report and goes.
+fn write_new(path: &Path, bytes: &[u8], before: Option<Permissions>) -> io::Result<()> {
+    const NEW: u32 = 0o666;
+    let mode = before.as_ref().map_or(NEW, Permissions::mode);
+    let _ = fs::remove_file(path);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    if let Some(before) = before {
+        file.set_permissions(before)?;
+    }
     file.write_all(bytes)?;
     file.sync_all()
 }

@@ -7,8 +7,8 @@ use promeval::number::format_value;
 use serde::Serialize;
 
 use crate::outcome::{
-    DeploymentFacts, ElementSeen, Observation, Outcome, Seen, Severity, Source, Status, Summary, ThresholdVerdict,
-    Verdict,
+    DeploymentFacts, ElementSeen, Link, Observation, Outcome, Retry, Seen, Severity, Source, Status, Summary,
+    ThresholdVerdict, Verdict,
 };
 
 use crate::text;
@@ -41,9 +41,12 @@ struct Report<'r> {
     started_at: String,
     /// How long the run took, in milliseconds.
     duration_ms: u64,
+    /// Pages of the Cloud Console; left out where no names are known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    links: Vec<Page>,
     /// What was seen to be bad and is allowed to be, a sentence each.
     warnings: Vec<String>,
-    /// The checks in their order: ready, health, readiness, metrics, smoke, then those that the checks file adds.
+    /// The checks in their order: ready, health, readiness, metrics, smoke, traffic, then those that the checks file adds.
     checks: Vec<Check<'r>>,
 }
 
@@ -59,6 +62,9 @@ struct Check<'r> {
     blocking: bool,
     /// How many times it was tried.
     attempts: u32,
+    /// The first attempts that brought nothing final and were repeated, at most 100.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    retries: Vec<Repeated<'r>>,
     /// How long it took, in milliseconds.
     duration_ms: u64,
     /// How long it was allowed to take, in milliseconds.
@@ -70,6 +76,30 @@ struct Check<'r> {
     place: Option<&'r Source>,
     /// What it saw on the way.
     observations: Vec<Observed<'r>>,
+}
+
+/// An attempt that brought nothing final and was repeated.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(deny_unknown_fields))]
+struct Repeated<'r> {
+    /// Counted from 1.
+    attempt: u32,
+    /// When it had failed, in milliseconds since the run began.
+    at_ms: u64,
+    /// Why, in one line.
+    cause: &'r str,
+}
+
+/// A page of the Cloud Console.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(deny_unknown_fields))]
+struct Page {
+    /// What it shows: service, revision, logs, rollout or pipeline.
+    name: &'static str,
+    /// Its address.
+    url: String,
 }
 
 /// One thing that a check saw.
@@ -93,6 +123,9 @@ struct Observed<'r> {
     /// Where the checks file (of an alert, the rules file) asks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     place: Option<&'r Source>,
+    /// The command that shows the same, for what is not good; secrets are references in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reproduce: Option<&'r str>,
     /// Of a threshold: what it saw.
     #[serde(flatten)]
     threshold: Option<Threshold<'r>>,
@@ -111,6 +144,8 @@ enum Kind {
     Family,
     /// A threshold.
     Threshold,
+    /// Something measured by requests of the gate's own.
+    Measure,
     /// Something that a person should know.
     Note,
 }
@@ -124,6 +159,8 @@ struct Threshold<'r> {
     verdict: ThresholdVerdict,
     /// Whether it blocks.
     blocking: bool,
+    /// How many elements were compared.
+    compared: usize,
     /// The worst element's value; null where there is none.
     value: Number,
     /// What the worst element was compared with; null where there is none.
@@ -180,6 +217,7 @@ pub(super) fn render(summary: &Summary) -> Result<String, String> {
         deployment: summary.deployment.as_ref(),
         started_at: humantime::format_rfc3339_millis(summary.started_at).to_string(),
         duration_ms: milliseconds(summary.duration),
+        links: summary.links().into_iter().map(|Link { name, url }| Page { name, url }).collect(),
         warnings: summary.warnings(),
         checks: summary.checks.iter().map(check).collect(),
     };
@@ -197,6 +235,7 @@ fn check(outcome: &Outcome) -> Check<'_> {
         status: outcome.status,
         blocking: outcome.severity == Severity::Block,
         attempts: outcome.attempts,
+        retries: outcome.retries.iter().map(repeated).collect(),
         duration_ms: milliseconds(outcome.duration),
         limit_ms: milliseconds(outcome.limit),
         detail: &outcome.detail,
@@ -205,12 +244,17 @@ fn check(outcome: &Outcome) -> Check<'_> {
     }
 }
 
+fn repeated(retry: &Retry) -> Repeated<'_> {
+    Repeated { attempt: retry.attempt, at_ms: milliseconds(retry.at), cause: &retry.cause }
+}
+
 fn observed(observation: &Observation) -> Observed<'_> {
     let kind = match observation.seen {
         Seen::Request => Kind::Request,
         Seen::Asset => Kind::Asset,
         Seen::Family => Kind::Family,
         Seen::Threshold(_) => Kind::Threshold,
+        Seen::Measure => Kind::Measure,
         Seen::Note => Kind::Note,
     };
     let threshold = observation.threshold().map(|seen| {
@@ -219,6 +263,7 @@ fn observed(observation: &Observation) -> Observed<'_> {
             expression: &seen.expression,
             verdict: seen.verdict,
             blocking: seen.severity == Severity::Block,
+            compared: seen.compared,
             value: Number::of(worst.map(|worst| worst.value)),
             limit: Number::of(worst.and_then(|worst| worst.limit)),
             elements: seen.elements.iter().map(element).collect(),
@@ -232,6 +277,7 @@ fn observed(observation: &Observation) -> Observed<'_> {
         expected: observation.expected.as_deref(),
         actual: observation.actual.as_deref(),
         place: observation.place.as_ref(),
+        reproduce: observation.reproduce.as_deref(),
         threshold,
     }
 }

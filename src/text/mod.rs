@@ -1,6 +1,7 @@
 //! Text for people: cutting, joining, escaping. Pure.
 
 mod credentials;
+mod number;
 mod redact;
 mod width;
 
@@ -8,6 +9,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 pub(crate) use credentials::{covered, shown_url};
+pub(crate) use number::{beside, number};
 pub(crate) use promeval::similar;
 pub(crate) use redact::Redactor;
 pub(crate) use width::{columns, cut_to, hanging};
@@ -78,9 +80,21 @@ pub(crate) fn escaped_json(json: &str) -> String {
     safe
 }
 
+/// A word of the shell that means this text.
+pub(crate) fn shell(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./:@%+=,-".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
 fn is_unsafe(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}')
+        // What else shows nothing: joiners, fillers of Hangul and Khmer, selectors, tags.
+        || matches!(c, '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{3164}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// `1 request`, `2 requests`.
@@ -90,6 +104,10 @@ pub(crate) fn counted(count: usize, thing: &str) -> String {
 
 /// A duration for a sentence, to the millisecond; to a tenth of a second from 10 s on.
 pub(crate) fn duration(duration: Duration) -> String {
+    const DAYS: Duration = Duration::from_hours(100 * 24);
+    if duration > DAYS {
+        return "over 100 days".into();
+    }
     let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let rounded = if milliseconds >= 10_000 { milliseconds - milliseconds % 100 } else { milliseconds };
     humantime::format_duration(Duration::from_millis(rounded)).to_string()
@@ -122,6 +140,7 @@ mod tests {
             ("\u{1b}]52;c;x\u{7}", "\\u{1b}]52;c;x\\u{7}"),
             ("a\rb\tc\u{7f}\u{9b}", "a\\rb\\tc\\u{7f}\\u{9b}"),
             ("\u{202e}evil\u{200b}", "\\u{202e}evil\\u{200b}"),
+            ("\u{180e}\u{3164}\u{e0041}", "\\u{180e}\\u{3164}\\u{e0041}"),
         ] {
             assert_eq!(escaped(text), wanted);
         }
@@ -139,9 +158,23 @@ mod tests {
     }
 
     #[test]
+    fn a_word_of_the_shell_means_what_it_says() {
+        for (text, wanted) in [
+            ("https://h/a?b=1", "'https://h/a?b=1'"),
+            ("a-b_c.d/e:f", "a-b_c.d/e:f"),
+            ("it's", "'it'\\''s'"),
+            ("$(id) `id` \"x\"", "'$(id) `id` \"x\"'"),
+            ("", "''"),
+        ] {
+            assert_eq!(shell(text), wanted);
+        }
+    }
+
+    #[test]
     fn durations_and_counts_read_as_sentences_do() {
         assert_eq!(duration(Duration::from_micros(2_345_678)), "2s 345ms");
         assert_eq!(duration(Duration::from_millis(12_345)), "12s 300ms");
+        assert_eq!(duration(Duration::from_secs(u64::MAX)), "over 100 days");
         assert_eq!((counted(1, "request"), counted(2, "request")), ("1 request".into(), "2 requests".into()));
     }
 }

@@ -61,9 +61,11 @@ fn what_one_scrape_tells_of_an_alert() {
             ("alert: A, expr: 1", 1, "fires: 1"),
             ("record: lim, expr: 6\nalert: A, expr: a > on() group_left() lim", 1, "fires: a{x=\"2\"} 7"),
             ("record: my.rec, expr: a\nalert: A, expr: '{\"my.rec\"} > 9'", 0, "does not fire"),
-            // Rules see what those before them gave, and nothing of those behind them.
+            // Rules see what the others give, also those behind them: a server would, a turn later.
             ("record: r, expr: a * 2\nrecord: s, expr: sum(r)\nalert: A, expr: s == 24", 1, "fires: s 24"),
-            ("alert: A, expr: r > 1\nrecord: r, expr: a", 0, "does not fire"),
+            ("alert: A, expr: r > 6\nrecord: r, expr: a", 1, "fires: r{x=\"2\"} 7"),
+            ("alert: A, expr: s > 9\nrecord: s, expr: r\nrecord: r, expr: a", 0, "does not fire"),
+            ("alert: A, expr: s > 6\nrecord: s, expr: r\nrecord: r, expr: a", 1, "fires: s{x=\"2\"} 7"),
             // The states of alerts.
             (
                 "alert: X, expr: a > 6, labels: {severity: info}\nalert: A, expr: 'ALERTS{alertname=\"X\",alertstate=\"firing\"} == 1'",
@@ -200,6 +202,36 @@ fn what_a_window_tells_of_an_alert() {
 }
 
 #[test]
+fn an_alert_on_a_quantile_needs_buckets_that_tell_it() {
+    const BEYOND: &str = "the quantile lies beyond the highest bucket bound, 1: how far is not known";
+    // A tenth of the observations is beyond 1 second.
+    let metrics = |_| {
+        "# TYPE d histogram\nd_bucket{le=\"0.1\"} 50\nd_bucket{le=\"1\"} 90\nd_bucket{le=\"+Inf\"} 100\nd_sum 60\nd_count 100\n"
+            .to_owned()
+    };
+    each(
+        &[
+            ("alert: A, expr: 'histogram_quantile(0.9, d_bucket) > 2'", 0, "does not fire"),
+            ("alert: A, expr: 'histogram_quantile(0.95, d_bucket) > 2'", 1, BEYOND),
+            ("alert: A, expr: 'histogram_quantile(0.95, d_bucket) > 0.5'", 1, "fires: 1"),
+            ("alert: A, expr: 'histogram_quantile(0.95, d_bucket) < 0.5'", 0, "does not fire"),
+            ("alert: A, expr: 'histogram_quantile(0.95, d_bucket) > 2 and d_count > 1000'", 0, "does not fire"),
+            ("record: r, expr: 'histogram_quantile(0.95, d_bucket)'\nalert: A, expr: r > 2", 1, BEYOND),
+            ("record: r, expr: 'histogram_quantile(0.9, d_bucket)'\nalert: A, expr: r > 2", 0, "does not fire"),
+        ],
+        |(rules, code, wanted)| {
+            let ran = ruled(&scraped(metrics), checks(false), &group(rules));
+            let said = said(&ran, "A");
+            if ran.code == *code && said.contains(wanted) {
+                Ok(())
+            } else {
+                Err(format!("{rules}: exit {}: {said}", ran.code))
+            }
+        },
+    );
+}
+
+#[test]
 fn a_group_has_labels_and_a_limit() {
     let metrics = |_| "a{x=\"1\"} 5\na{x=\"2\"} 7\n".to_owned();
     for (limit, code, wanted) in [
@@ -247,7 +279,7 @@ fn rules_come_from_several_files_and_patterns() {
     }
     for (rules, wanted) in [
         (json!("rules/*.yaml"), "no rules file fits \"rules/*.yaml\""),
-        (json!("rules/1-records.yml"), "the rules have no alert, so that they would gate nothing"),
+        (json!("rules/1-records.yml"), "the rules have no alert, and no threshold reads what they record"),
         (json!(["more.rules", "none.yml"]), "none.yml: the file cannot be opened"),
     ] {
         let ran = judged(&scraped(metrics), checks(false).set("metrics.rules", rules.clone()), &files);

@@ -1,5 +1,10 @@
 //! Bad input: one paragraph that names the mistake and the way out, exit 2, and no request.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::Command;
+use std::{fs, thread};
+
 use crate::canary::Fault;
 use crate::gate::{Gate, each};
 
@@ -27,6 +32,8 @@ const CHECKS: &[(&str, &str)] = &[
     ("health: {path: api/health}\n", "checks.yaml:1:16: the path \"api/health\" must start with one slash"),
     ("health: {path: \"//evil.example.com/\"}\n", "must start with one slash"),
     ("health: {method: FETCH}\n", "checks.yaml:1:18: unknown method \"FETCH\""),
+    ("smoke: {min_assets: 3, assets: false}\n", "checks.yaml:1:21: min_assets wants assets, and none are loaded"),
+    ("smoke: {min_assets: 3, page: null}\n", "min_assets wants assets, and none are loaded"),
     ("health: {max_body: lots}\n", "checks.yaml:1:20: \"lots\" is not a size"),
     ("health: {expect: {status: [99]}}\n", "checks.yaml:1:28: 99 is not a final HTTP status"),
     ("health: {expect: {status: []}}\n", "expect.status is empty"),
@@ -40,6 +47,7 @@ const CHECKS: &[(&str, &str)] = &[
     ("headers: {Authorization: Bearer abcdef}\n", "secrets are never written inline"),
     ("headers: {Authorization: \"env:NO_SUCH_VARIABLE\"}\n", "the environment variable NO_SUCH_VARIABLE is not set"),
     ("headers: {X-Key: \"file:/no/such/file\"}\n", "the file /no/such/file cannot be read"),
+    ("headers: {X-Key: \"file:/dev/zero\"}\n", "the file /dev/zero is larger than the 64.0 KiB that are read"),
     ("http: [{name: health, path: /x}]\n", "the check name \"health\" is taken"),
     ("http: [{name: extra}]\n", "the key \"path\" is missing"),
     ("smoke: {concurrency: 0}\n", "concurrency is 0; want 1 to 64"),
@@ -189,6 +197,9 @@ fn a_bad_command_line_is_named() {
         (&["verify", "--url", "http://127.0.0.1:1", "--warn", "1 > bool 2"], "this is a scalar"),
         (&["verify", "--url", "http://127.0.0.1:1", "--ca-file", "/no/such/ca.pem"], "cannot be read"),
         (&["verify", "--url", "http://127.0.0.1:1", "--ca-file", "/dev/null"], "no certificate"),
+        (&["verify", "--url", "http://127.0.0.1:1", "--ca-file", "/dev/zero"], "--ca-file: the file /dev/zero is larger than the 4.0 MiB that are read"),
+        (&["verify", "--url", "http://127.0.0.1:1", "--id-token-file", "/dev/zero"], "--id-token-file: the file /dev/zero is larger than the 64.0 KiB that are read"),
+        (&["query", "up", "--url", "http://127.0.0.1:1", "--header", "X-Key: file:/dev/zero"], "the file /dev/zero is larger than the 64.0 KiB"),
         (&["promote"], "promote"),
         (&[], "Usage"),
     ];
@@ -200,6 +211,33 @@ fn a_bad_command_line_is_named() {
         }
         Err(format!("{args:?}: exit {}, want {piece:?}, got {:?}", ran.code, ran.stderr))
     });
+}
+
+#[test]
+fn a_secret_may_come_through_a_pipe() {
+    let canary = Fault::named("none").unwrap().start();
+    let mut gate = Gate::new().args(["query", "vector(1)", "--url", &canary.url(), "--header", "X-Key: file:pipe"]);
+    let path = gate.folder().join("pipe");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let writer = thread::spawn(move || fs::write(path, "from-the-pipe\n").unwrap());
+    gate.command().output().unwrap();
+    writer.join().unwrap();
+    assert_eq!(canary.seen()[0].headers["x-key"], "from-the-pipe");
+}
+
+#[test]
+fn a_variable_that_is_not_text_is_named() {
+    for name in ["CANARY_GATE_ID_TOKEN", "GCE_METADATA_HOST", "https_proxy", "CLOUD_RUN_REVISION"] {
+        let mut gate = Gate::new().args(["verify", "--url", "http://127.0.0.1:1"]);
+        gate.command().env(name, OsStr::from_bytes(b"hunter2\xff"));
+        let ran = gate.run();
+        assert_eq!(ran.code, 2, "{name}: {}", ran.stderr);
+        assert!(
+            ran.stderr.contains(&format!("{name} is not UTF-8")) && !ran.stderr.contains("hunter2"),
+            "{}",
+            ran.stderr
+        );
+    }
 }
 
 #[test]

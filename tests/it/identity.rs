@@ -61,6 +61,24 @@ fn what_the_api_says_is_read_to_the_letter() {
         ("shares over 100 %", |world| world.edit = |_, value| if is_service(value) {
             value["trafficStatuses"][1]["percent"] = u32::MAX.into();
         }, 3, "add up to 4294967395 %"),
+        ("shares under 100 %", |world| world.edit = |_, value| if is_service(value) {
+            value["trafficStatuses"][2]["percent"] = 40.into();
+        }, 3, "add up to 60 %"),
+        ("the service is being deleted", |world| world.edit = |_, value| if is_service(value) {
+            value["deleteTime"] = "2026-01-01T00:00:00Z".into();
+        }, 1, "the service emergence-app is deleted (since 2026-01-01T00:00:00Z)"),
+        ("the revision is being deleted", |world| world.edit = |_, value| if !is_service(value) {
+            value["deleteTime"] = "2026-01-01T00:00:00Z".into();
+        }, 1, "the revision emergence-app-00042-new is deleted"),
+        ("the revision is still reconciling", |world| world.edit = |_, value| if !is_service(value) {
+            value["reconciling"] = true.into();
+        }, 1, "the revision emergence-app-00042-new is still reconciling"),
+        ("the revision's newest change is not taken up", |world| world.edit = |_, value| if !is_service(value) {
+            (value["generation"], value["observedGeneration"]) = ("2".into(), "1".into());
+        }, 1, "generation 2, observed 1"),
+        ("two conditions that differ", |world| world.edit = |_, value| if !is_service(value) {
+            value["conditions"].as_array_mut().unwrap().push(json!({"type": "Ready", "state": "CONDITION_FAILED"}));
+        }, 3, "several Ready conditions that differ"),
         ("the tag's address is the service's", |world| world.edit = |_, value| if is_service(value) {
             value["uri"] = value["trafficStatuses"][1]["uri"].clone();
         }, 3, "answers from other revisions"),
@@ -561,10 +579,9 @@ fn a_prometheus_server_is_asked_with_the_metadata_servers_token() {
         if request.headers.get("authorization") != Some(&wanted) {
             return Reply::json(401, "{}");
         }
-        Reply::json(
-            200,
-            r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"1"]}]}}"#,
-        )
+        let (_, time) = crate::prometheus::asked(request);
+        let result = json!([{"metric": {}, "value": [time, "1"]}]);
+        Reply::json(200, &json!({"status": "success", "data": {"resultType": "vector", "result": result}}).to_string())
     }));
     let checks = Checks::fast()
         .set("metrics.source", "prometheus")

@@ -2,8 +2,8 @@
 
 mod shapes;
 
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Command;
 
 use clap::Parser as _;
 use serde::de::DeserializeOwned;
@@ -155,6 +155,7 @@ fn the_automation_advances_the_canary_alone_and_rolls_back_to_stable() {
         (retry.attempts, &*retry.backoff_mode, &*rollback.destination_phase),
         (1, "BACKOFF_MODE_LINEAR", "stable")
     );
+    assert!(rollback.disable_rollback_if_rollout_pending, "a newer rollout may be the repair");
     for wait in [&advance.wait, &retry.wait] {
         assert!(wait.strip_suffix('m').is_some_and(|minutes| minutes.parse::<u32>().is_ok()), "{wait}: minutes only");
     }
@@ -225,36 +226,45 @@ fn the_files_agree_with_the_coordinates() {
     assert_eq!(service["metadata"]["name"], of("SERVICE"));
 }
 
+/// The members of each role by `iam.yaml`, as pairs of an account's id and a role.
+fn granted() -> BTreeSet<(String, String)> {
+    let policy: serde_json::Value = read("iam.yaml", 0);
+    let mut pairs = BTreeSet::new();
+    for binding in policy["bindings"].as_array().unwrap() {
+        for member in binding["members"].as_array().unwrap() {
+            let id = member.as_str().unwrap().strip_prefix("serviceAccount:").unwrap().split('@').next().unwrap();
+            pairs.insert((id.to_owned(), binding["role"].as_str().unwrap().to_owned()));
+        }
+    }
+    pairs
+}
+
 #[test]
-fn the_coordinates_can_be_changed_in_one_place() {
-    let copy = tempfile::tempdir().unwrap();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for folder in ["manifests", "scripts"] {
-        std::fs::create_dir(copy.path().join(folder)).unwrap();
-    }
-    let files = [
-        "clouddeploy.yaml",
-        "targets.yaml",
-        "skaffold.yaml",
-        "verify.yaml",
-        "manifests/service.yaml",
-        "pipeline.env",
-        "scripts/coordinates.sh",
-    ];
-    for file in files {
-        std::fs::copy(root.join(file), copy.path().join(file)).unwrap();
-    }
-    let run = |pairs: &[&str]| {
-        Command::new("bash").arg("scripts/coordinates.sh").args(pairs).current_dir(copy.path()).output().unwrap()
+fn the_documents_grant_what_the_policy_says_and_no_more() {
+    let text = text("docs/pipeline.md");
+    let project = &coordinates()["PROJECT"];
+    let lines = text.lines().filter_map(|line| line.trim().strip_prefix("grant ")?.split_once(' '));
+    let documented: BTreeSet<(String, String)> = lines
+        .map(|(account, role)| (account.to_owned(), role.trim_matches('"').replace("$PROJECT", project)))
+        .collect();
+    assert_eq!(documented, granted());
+}
+
+#[test]
+fn no_account_has_a_role_that_is_wider_than_its_task() {
+    let roles = |account: &str| -> Vec<String> {
+        granted().into_iter().filter(|(id, _)| id == account).map(|(_, role)| role).collect()
     };
-    let done =
-        run(&["PROJECT=shop-1", "REGION=us-central1", "SERVICE=shop", "TARGET=shop-run", "PIPELINE=shop-pipeline"]);
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    for file in &files[..6] {
-        let text = std::fs::read_to_string(copy.path().join(file)).unwrap();
-        assert!(!text.contains("emergence") && !text.contains("europe-west1"), "{file}: {text}");
+    let own = format!("projects/{}/roles/canaryGateRetry", coordinates()["PROJECT"]);
+    assert_eq!(roles("cloud-deploy-automation"), [own.as_str(), "roles/clouddeploy.releaser"]);
+    assert_eq!(roles("canary-gate"), ["roles/clouddeploy.jobRunner", "roles/run.invoker", "roles/run.viewer"]);
+    assert_eq!(roles("cloud-deploy-runner"), ["roles/clouddeploy.jobRunner", "roles/run.developer"]);
+    assert_eq!(granted().len(), 7);
+    // What is granted on one resource only, each by a command of the documents.
+    let text = text("docs/pipeline.md");
+    assert!(text.contains("--permissions=clouddeploy.rollouts.retryJob\n"), "the role has one permission");
+    for role in ["roles/artifactregistry.reader", "roles/iam.serviceAccountOpenIdTokenCreator"] {
+        assert_eq!(text.matches(&format!("--role={role}")).count(), 1, "{role}");
     }
-    for wrong in ["COLOUR=blue", "PROJECT", "PROJECT=a b"] {
-        assert_eq!(run(&[wrong]).status.code(), Some(2), "{wrong}");
-    }
+    assert_eq!(text.matches("--role=roles/iam.serviceAccountUser").count(), 2);
 }

@@ -132,6 +132,13 @@ fn plain_and_tls_on_the_wrong_port_are_told() {
     });
     let ran = Gate::verify(&tls.url(), Checks::fast()).run();
     assert!(ran.code == 1 && ran.detail("ready").contains("does the port speak TLS?"), "{}", ran.detail("ready"));
+    // What is HTTP and malformed is not.
+    for head in ["X\r\nContent-Length: 2", "Content-Length: 2\r\nContent-Length: 3"] {
+        let malformed = Raw::start(move |_| Some(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\nok").into_bytes()));
+        let ran = Gate::verify(&malformed.url(), Checks::fast()).run();
+        assert_eq!(ran.code, 1, "{head}: {}", ran.stdout);
+        assert!(!ran.detail("ready").contains("TLS"), "{head}: {}", ran.detail("ready"));
+    }
     // A server that knows older versions only, and one that shares no cipher suite.
     for (alert, piece) in [(70, "neither TLS 1.2 nor 1.3"), (40, "shares no version or cipher suite")] {
         let old = Raw::accept(move |mut stream| {

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use crate::canary::Fault;
 use crate::canary::server::{Canary, Reply, Request};
 use crate::gate::{Gate, Ran};
+use crate::raw::Raw;
 
 const SERIES: &str = "\
 # TYPE requests_total counter
@@ -126,6 +129,39 @@ fn a_live_scrape_is_queried() {
     let missing = Gate::new().args(["query", "up", "--url", &format!("{}/nowhere", canary.url())]).run();
     assert_eq!(missing.code, 3);
     assert!(missing.stderr.contains("404, want 200"), "{}", missing.stderr);
+}
+
+#[test]
+fn a_scrape_is_asked_for_and_refused_as_in_the_gate() {
+    let canary = Canary::start(Arc::new(|_: &Request| Reply::new(200, "text/plain", "m 1\n")));
+    let ran = Gate::new().args(["query", "m", "--url", &canary.url(), "--header", "Accept: text/plain"]).run();
+    assert_eq!((ran.code, &*canary.seen()[0].headers["accept"]), (0, "text/plain"), "{}", ran.stderr);
+    let unmarked = Raw::start(|_| Some(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nm 1\n".to_vec()));
+    let ran = Gate::new().args(["query", "m", "--url", &unmarked.url()]).run();
+    assert!(ran.code == 3 && ran.stderr.contains("nothing marks the end of the body"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_server_is_asked_with_nothing_that_is_for_scrapes_and_its_warnings_are_shown() {
+    let server = Canary::start(Arc::new(|request: &Request| {
+        let (_, time) = crate::prometheus::asked(request);
+        let result = json!([{"metric": {}, "value": [time, "7"]}]);
+        let data = json!({"resultType": "vector", "result": result});
+        Reply::json(200, &json!({"status": "success", "warnings": ["store-1 is down"], "data": data}).to_string())
+    }));
+    let checks = format!("metrics: {{source: prometheus, url: \"{}\", require: []}}\n", server.url());
+    for (args, code, piece) in [
+        (&[][..], 0, "the server warns: store-1 is down"),
+        (&["--url", "http://127.0.0.1:1"], 2, "--url does not apply"),
+        (&["--header", "X-A: b"], 2, "--header does not apply"),
+        (&["--url", "http://127.0.0.1:1", "--window", "5s"], 2, "does not apply"),
+    ] {
+        let mut gate = Gate::new().args(["query", "m", "--checks", "checks.yaml"]).args(args.iter().copied());
+        gate.file("checks.yaml", &checks);
+        let ran = gate.run();
+        assert_eq!(ran.code, code, "{args:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(piece), "{args:?}: {}", ran.stderr);
+    }
 }
 
 #[test]

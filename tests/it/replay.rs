@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -345,4 +346,60 @@ fn what_is_no_evidence_is_an_error_of_usage() {
         let ran = Gate::new().args(["replay"]).args(args.iter().copied()).run();
         assert!(ran.code == 2 && ran.stderr.contains(piece), "{args:?}: {}", ran.stderr);
     }
+}
+
+/// What the gate makes of a run in every format, with the evidence; and what replay makes of that.
+fn every_report_is_the_same_again(shelf: &Shelf, gate: Gate) -> Ran {
+    let formats = ["junit", "markdown", "html", "tap", "github"];
+    let reports =
+        |into: &str| formats.map(|format| format!("{format}={}", shelf.path(&format!("{into}.{format}")).display()));
+    let before = reports("before");
+    let args = before.iter().flat_map(|report| ["--report", &**report]);
+    let ran = shelf.of("e.gz", gate.args(args)).run();
+    assert!(shelf.path("e.gz").exists(), "{}", ran.stderr);
+    let after = reports("after");
+    let args: Vec<&str> = after.iter().flat_map(|report| ["--report", &**report]).collect();
+    same("all reports", &ran, &shelf.replay("e.gz", &args)).unwrap();
+    for format in formats {
+        let text = |into: &str| fs::read_to_string(shelf.path(&format!("{into}.{format}"))).unwrap();
+        assert_eq!(text("before"), text("after"), "{format}");
+    }
+    ran
+}
+
+#[test]
+fn traffic_stands_as_it_was_recorded() {
+    let (canary, stable) = (Fault::named("twice-as-slow").unwrap().start(), Fault::named("steady").unwrap().start());
+    let checks = format!(
+        "smoke: {{enabled: false}}\nmetrics: {{require: [], thresholds: []}}\ntraffic:\n  enabled: true\n  \
+         requests: [{{path: /api/items}}]\n  rate: 220/s\n  duration: 3s\n  warm_up: 500ms\n  max_lag: 10s\n  seed: 7\n  \
+         request_timeout: 1s\n  baseline: {}\n  limits: {{errors: 0.3}}\n",
+        stable.url()
+    );
+    let shelf = Shelf::new();
+    let ran = every_report_is_the_same_again(&shelf, Gate::verify(&canary.url(), checks));
+    assert_eq!((ran.code, ran.status("traffic")), (1, "fail"), "{}{}", ran.stdout, ran.stderr);
+    assert!(shelf.text("e.gz").contains("\"traffic\":{\"paths\":[\"/api/items\"]"), "{}", ran.stdout);
+    // Other thresholds of the metrics say nothing of the pairs.
+    let ran = shelf.judge_one("metrics: {require: [], thresholds: [{expr: 'vector(1) > 0'}]}");
+    assert!(ran.stdout.contains("would have passed 0 of 2 failed releases"), "{}{}", ran.stdout, ran.stderr);
+}
+
+#[test]
+fn a_window_whose_end_was_not_seen_is_the_same_again() {
+    let scrapes = AtomicUsize::new(0);
+    let canary = Canary::start(Arc::new(move |request: &Request| match &*request.path {
+        "/api/metrics" if scrapes.fetch_add(1, Ordering::Relaxed) >= 5 => Reply::new(503, TEXT, "busy"),
+        "/api/metrics" => {
+            Reply::new(200, TEXT, format!("# TYPE a_total counter\na_total {}\n", request.since_first.as_millis()))
+        }
+        _ => answer(request),
+    }));
+    // Six scrapes, the last of which is tried again until the time is up.
+    let checks = Checks::watching().set("metrics.window", "1500ms").set("metrics.timeout", "4s");
+    let checks = checks.threshold("rate(a_total[1s]) > 1");
+    let shelf = Shelf::new();
+    let ran = every_report_is_the_same_again(&shelf, Gate::verify(&canary.url(), checks));
+    assert_eq!((ran.code, ran.status("metrics")), (1, "fail"), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("nothing shows the metrics at the end"), "{}", ran.stdout);
 }

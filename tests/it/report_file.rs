@@ -2,14 +2,17 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::os::unix::fs::{FileTypeExt as _, symlink};
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::canary::app::answer;
+use crate::canary::server::{Canary, Reply, Request};
 use crate::canary::{FAULTS, Fault};
 use crate::checks::Checks;
 use crate::gate::Gate;
@@ -69,16 +72,90 @@ fn an_error_of_usage_leaves_no_older_report_and_no_new_file() {
 #[test]
 fn two_reports_of_one_place_are_refused_however_they_are_written() {
     let here = |folder: &Path, name: &str| format!("json={}", folder.join(name).display());
-    for second in ["json=./a.json", "json=sub/../a.json", "json=link.json", "absolute"] {
+    for second in ["json=./a.json", "json=sub/../a.json", "json=link.json", "json=hard.json", "absolute"] {
         let mut gate = Gate::new();
         fs::create_dir(gate.folder().join("sub")).unwrap();
         symlink("a.json", gate.folder().join("link.json")).unwrap();
+        if second == "json=hard.json" {
+            fs::write(gate.folder().join("a.json"), "").unwrap();
+            fs::hard_link(gate.folder().join("a.json"), gate.folder().join("hard.json")).unwrap();
+        }
         let second = if second == "absolute" { here(gate.folder(), "a.json") } else { second.to_owned() };
         gate.command().args(["verify", "--url", "http://127.0.0.1:1", "--report", "json=a.json", "--report", &second]);
         let ran = gate.run();
         assert_eq!(ran.code, 2, "{second}");
         assert!(ran.stderr.contains("--report: two reports go to "), "{second}: {}", ran.stderr);
     }
+}
+
+#[test]
+fn what_is_read_is_not_written_over() {
+    for flag in ["--checks", "--ca-file", "--id-token-file"] {
+        for report in ["input", "./input", "sub/../input", "link", "hard"] {
+            let mut gate = Gate::new();
+            gate.file("input", "what is read\n");
+            fs::create_dir(gate.folder().join("sub")).unwrap();
+            symlink("input", gate.folder().join("link")).unwrap();
+            fs::hard_link(gate.folder().join("input"), gate.folder().join("hard")).unwrap();
+            let path = gate.folder().join("input");
+            let report = format!("json={report}");
+            let output =
+                gate.command().args(["verify", "--url", "http://127.0.0.1:1", "--report", &report, flag, "input"]);
+            let output = output.output().unwrap();
+            assert_eq!(output.status.code(), Some(2), "{flag} {report}");
+            let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+            let wanted = format!("--report {} and {flag} input are one file", &report["json=".len()..]);
+            assert!(stderr.contains(&wanted), "{stderr}");
+            assert_eq!(fs::read_to_string(path).unwrap(), "what is read\n");
+        }
+    }
+}
+
+#[test]
+fn who_may_read_a_report_stays() {
+    let canary = FAULTS[0].start();
+    let mut gate = Gate::verify(&canary.url(), Checks::fast());
+    let path = gate.file("report.json", "{}");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(gate.command().output().unwrap().status.success());
+    assert_eq!(report(&path)["verdict"], "pass");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_report_that_is_lost_is_no_pass_in_what_is_printed() {
+    let mut gate = Gate::new();
+    let folder = gate.folder().join("gone");
+    fs::create_dir(&folder).unwrap();
+    gate.file("checks.yaml", Checks::fast().set("health.path", "/slow").to_string());
+    let slow = Canary::start(Arc::new(move |request: &Request| {
+        if request.path == "/slow" {
+            let _ = fs::remove_dir_all(&folder);
+            return Reply::json(200, r#"{"status":"ok"}"#);
+        }
+        answer(request)
+    }));
+    let args = ["verify", "--url", &slow.url(), "--checks", "checks.yaml", "--report", "json=gone/report.json"];
+    let ran = gate.args(args).run();
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(!ran.stdout.contains("PASS") && ran.stdout.contains("could not be written"), "{}", ran.stdout);
+}
+
+#[test]
+fn the_time_of_a_run_begins_with_its_input() {
+    let canary = Fault::named("health-hangs").unwrap().start();
+    let mut gate = Gate::new().args(["verify", "--url", &canary.url(), "--timeout", "2s", "--checks", "pipe"]);
+    let path = gate.folder().join("pipe");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let began = Instant::now();
+    let writer = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(1500));
+        fs::write(path, "health: {request_timeout: 30s}\n").unwrap();
+    });
+    let output = gate.command().output().unwrap();
+    writer.join().unwrap();
+    assert_ne!(output.status.code(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
 }
 
 #[test]

@@ -53,7 +53,7 @@ impl Schema {
                 "maximum" => value.as_f64().is_none_or(|number| number <= wanted.as_f64().unwrap()),
                 "format" => match wanted.as_str().unwrap() {
                     "date-time" => value.as_str().is_none_or(|text| humantime::parse_rfc3339(text).is_ok()),
-                    "uint8" | "uint32" | "uint64" | "double" => value.is_null() || value.is_number(),
+                    "uint8" | "uint" | "uint32" | "uint64" | "double" => value.is_null() || value.is_number(),
                     other => panic!("the format {other:?} is not known here"),
                 },
                 "required" => {

@@ -213,3 +213,14 @@ fn shown(found: Result<Value, promeval::promql::Error>) -> String {
             .join("\n    "),
     }
 }
+
+#[test]
+fn a_subquery_of_too_many_steps_is_refused_before_it_is_evaluated() {
+    let storage = Storage::default();
+    let expr = parse("count_over_time(vector(1)[1y:1ms])").unwrap();
+    let began = std::time::Instant::now();
+    let error = Evaluator::new(&storage, 1_700_000_000_000).value(&expr).unwrap_err();
+    assert!(began.elapsed().as_millis() < 500, "{:?}", began.elapsed());
+    let wanted = "a range of 31536000 s in steps of 0.001 s has 31536000000 evaluations, and the expression may read 50000000 samples in all";
+    assert_eq!((error.message.as_str(), error.span), (wanted, 16..33));
+}

@@ -10,14 +10,16 @@ use super::scrape::Scraped;
 use super::source::take;
 use super::window::WindowState;
 use crate::check::context::AskError;
-use crate::outcome::{Judged, Observation, Round, ScrapeFormat, Seen, Status, bounds};
+use crate::outcome::{Course, Judged, Observation, Round, ScrapeFormat, Seen, Status, bounds};
 use crate::plan::{Metrics, RuleStep};
 
 /// What the scrapes of a check come to, by its thresholds and by the families that it requires.
 #[derive(Debug)]
 pub(crate) struct Again {
-    pub(crate) thresholds: Vec<Observation>,
-    pub(crate) families: Vec<Observation>,
+    thresholds: Vec<Observation>,
+    families: Vec<Observation>,
+    /// How each threshold went over the window.
+    courses: Vec<Vec<Course>>,
 }
 
 /// Judges the rounds of a check.
@@ -50,20 +52,27 @@ pub(crate) fn judge_again(metrics: &Arc<Metrics>, rounds: Vec<Round>, judged: &J
             (seen.side, scraped)
         });
         match take(&mut state, scraped.collect(), "a recorded scrape", time) {
-            Err(missed) if !missed.is_transient() => return Err(missed.into_error().cause().text),
+            Err(missed) if !missed.is_transient => return Err(missed.into_error().cause().text),
             Ok(()) | Err(_) => {}
         }
     }
-    Ok(Again { thresholds: state.thresholds(judged.time), families: state.families() })
+    let families = state.families();
+    Ok(Again { thresholds: state.thresholds(judged.time), families, courses: state.courses() })
 }
 
 impl Again {
     /// What the check saw, with its thresholds as they are judged now; all else stays as it was recorded. Nothing where the
     /// record does not hold the same thresholds.
-    pub(crate) fn in_place(self, recorded: &[Observation]) -> Option<Vec<Observation>> {
+    pub(crate) fn in_place(mut self, recorded: &[Observation]) -> Option<Vec<Observation>> {
         let is_threshold = |seen: &&Observation| seen.threshold().is_some();
-        if recorded.iter().filter(is_threshold).count() != self.thresholds.len() {
+        let before: Vec<&Observation> = recorded.iter().filter(is_threshold).collect();
+        if before.len() != self.thresholds.len() {
             return None;
+        }
+        self.draw(before.iter().map(|seen| has_courses(seen)));
+        for (now, before) in self.thresholds.iter_mut().zip(before) {
+            // The command that shows a threshold is the same, whatever its value is.
+            now.reproduce = before.reproduce.clone().filter(|_| !is_good(now.status));
         }
         let mut thresholds = self.thresholds.into_iter();
         let now = |seen: &Observation| if seen.threshold().is_some() { thresholds.next() } else { Some(seen.clone()) };
@@ -73,7 +82,8 @@ impl Again {
     }
 
     /// What the check would have seen by another plan: its families and thresholds, and all else as it was recorded.
-    pub(crate) fn instead(self, recorded: &[Observation]) -> Vec<Observation> {
+    pub(crate) fn instead(mut self, recorded: &[Observation]) -> Vec<Observation> {
+        self.draw(std::iter::repeat(recorded.iter().any(has_courses)));
         let is_other = |seen: &&Observation| !matches!(seen.seen, Seen::Threshold(_) | Seen::Family);
         let others = recorded.iter().filter(is_other).cloned();
         let mut observations: Vec<Observation> =
@@ -81,6 +91,26 @@ impl Again {
         bounds::observations(&mut observations);
         observations
     }
+
+    /// Gives the thresholds of which it is wanted how they went over the window.
+    fn draw(&mut self, wanted: impl Iterator<Item = bool>) {
+        let courses = std::mem::take(&mut self.courses);
+        for ((threshold, courses), _) in
+            self.thresholds.iter_mut().zip(courses).zip(wanted).filter(|(_, wanted)| *wanted)
+        {
+            if let Seen::Threshold(seen) = &mut threshold.seen {
+                seen.courses = courses;
+            }
+        }
+    }
+}
+
+fn has_courses(seen: &Observation) -> bool {
+    seen.threshold().is_some_and(|seen| !seen.courses.is_empty())
+}
+
+fn is_good(status: Status) -> bool {
+    matches!(status, Status::Pass | Status::Skipped)
 }
 
 /// What observations come to, and why in one line.

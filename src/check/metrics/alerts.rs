@@ -101,6 +101,11 @@ impl Activity {
         updated
     }
 
+    /// Notes an evaluation that was not to be had: nothing is known of it.
+    pub(super) fn skipped(&mut self) {
+        self.planned = self.planned.saturating_sub(1);
+    }
+
     fn update(&mut self, alert: &Alert, time: i64, elements: Vec<Element>) -> Result<(), String> {
         let mut now = HashMap::with_capacity(elements.len());
         for Element { labels, value } in elements {

@@ -3,6 +3,9 @@
 mod again;
 mod alerts;
 mod api;
+mod courses;
+mod instances;
+mod presence;
 mod record;
 #[cfg(test)]
 mod replay;
@@ -17,11 +20,14 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, sleep_until};
 
-pub(crate) use api::ask_prometheus;
-pub(crate) use scrape::{now, scrape_once};
-
 pub(super) use again::{conclusion, judge_again};
+pub(crate) use api::ask_prometheus;
+pub(super) use rules::is_made_by_a_rule;
+pub(super) use scrape::{Scraped, Scraper};
+pub(crate) use scrape::{now, scrape_once};
+pub(super) use source::baseline_client;
 use source::{Missed, Source};
+pub(super) use window::WindowState;
 
 use super::context::{AskError, Context, Finding};
 use super::locate::Canary;
@@ -34,7 +40,8 @@ pub(super) async fn check(context: &Context<'_>, canary: &Canary, metrics: &Arc<
         Ok(source) => source,
         Err(cause) => return Finding::new(Status::Error, 0, cause),
     };
-    let mut sampling = Sampling { context, source, attempts: 0, failed: 0, time: now(), too_slow: false };
+    let mut sampling =
+        Sampling { context, source, attempts: 0, failed: 0, unseen_end: None, time: now(), too_slow: false };
     let said = match metrics.window {
         None => sampling.once().await,
         Some(window) => sampling.watch(window).await,
@@ -53,6 +60,8 @@ struct Sampling<'c> {
     /// Over all samples.
     attempts: u32,
     failed: u32,
+    /// Why the end of the window was not seen.
+    unseen_end: Option<AskError>,
     /// The time of the newest sample, in milliseconds since the epoch.
     time: i64,
     /// Whether what the thresholds say by now takes too long to be computed only to be shown.
@@ -74,7 +83,7 @@ impl Sampling<'_> {
     /// What made the window fail as a whole.
     async fn watch(&mut self, window: Window) -> Result<Option<String>, AskError> {
         let began = Instant::now();
-        let ticks = window.scrapes();
+        let (ticks, word) = (window.scrapes(), self.source.sample_word());
         for tick in 0..ticks {
             let start = began + window.interval * tick;
             if start >= self.context.deadline {
@@ -82,51 +91,63 @@ impl Sampling<'_> {
                 return Err(self.cut(tick, ticks));
             }
             sleep_until(start).await;
-            let end = began + window.interval * (tick + 1);
-            match self.sample(self.context.deadline.min(end)).await {
-                Ok(()) => {}
-                Err(missed) if missed.is_transient() && Instant::now() >= self.context.deadline => {
+            // The last one has all the time that is left: it shows what the metrics are at the end.
+            let is_last = tick + 1 == ticks;
+            let next = if is_last && self.source.is_scraped() {
+                self.context.deadline
+            } else {
+                began + window.interval * (tick + 1)
+            };
+            let end = self.context.deadline.min(next);
+            let seen = match self.sample(end).await {
+                // What they say after the last one is told at the end.
+                Ok(()) if !is_last => self.by_now(window, end).await,
+                sampled => sampled.map(|()| Vec::new()),
+            };
+            let values = seen.iter().flatten().filter_map(ValueNow::of).collect();
+            let (check, scrape) = (self.context.check, tick + 1);
+            self.context.observer.hear(&Event::Sampled { check, scrape, of: ticks, values });
+            match seen {
+                Ok(seen) if window.fail_fast && seen.iter().any(fails) => {
+                    return Ok(Some(format!("stopped after {scrape} of {ticks} {word}s (fail_fast)")));
+                }
+                Ok(_) => {}
+                Err(missed) if missed.is_transient && is_last && self.source.is_scraped() => {
+                    let say = |cause| {
+                        format!("the last of {ticks} {word}s failed: nothing shows the metrics at the end: {cause}")
+                    };
+                    // What was seen before may tell more.
+                    self.unseen_end = Some(missed.saying(say).into_error());
+                    self.failed += 1;
+                }
+                Err(missed) if missed.is_transient && Instant::now() >= self.context.deadline => {
                     return Err(self.cut(tick, ticks));
                 }
-                Err(missed) if missed.is_transient() => {
+                Err(missed) if missed.is_transient => {
                     self.failed += 1;
                     let (failed, allowed) = (self.failed, window.max_failed_scrapes);
                     if failed > allowed {
                         let say = |cause| {
-                            format!(
-                                "{failed} of {} scrapes failed, over the {allowed} that may; the last: {cause}",
-                                tick + 1
-                            )
+                            let done = tick + 1;
+                            format!("{failed} of {done} {word}s failed, over the {allowed} that may; the last: {cause}")
                         };
                         return Err(missed.saying(say).into_error());
                     }
                 }
                 Err(missed) => return Err(missed.into_error()),
             }
-            // What they say after the last one is told at the end.
-            let seen = if tick + 1 < ticks { self.by_now(window).await? } else { Vec::new() };
-            let values = seen.iter().filter_map(ValueNow::of).collect();
-            self.context.observer.hear(&Event::Sampled {
-                check: self.context.check,
-                scrape: tick + 1,
-                of: ticks,
-                values,
-            });
-            if window.fail_fast && seen.iter().any(fails) {
-                return Ok(Some(format!("stopped after {} of {ticks} scrapes (fail_fast)", tick + 1)));
-            }
         }
         if self.failed == ticks {
-            return Err(AskError::Permanent(format!("all {ticks} scrapes failed").into()));
+            return Err(self.source.lost(format!("all {ticks} {word}s failed")));
         }
-        Ok((self.failed > 0).then(|| format!("{} of {ticks} scrapes failed", self.failed)))
+        Ok((self.failed > 0).then(|| format!("{} of {ticks} {word}s failed", self.failed)))
     }
 
     fn cut(&self, done: u32, ticks: u32) -> AskError {
         let limit = text::duration(self.context.policy.limit);
-        let text =
-            format!("the window was cut after {done} of {ticks} scrapes: the time was up (the check has {limit})");
-        AskError::Permanent(text.into())
+        let word = self.source.sample_word();
+        let why = format!("the time was up (the check has {limit})");
+        self.source.lost(format!("the window was cut after {done} of {ticks} {word}s: {why}"))
     }
 
     async fn sample(&mut self, deadline: Instant) -> Result<(), Missed> {
@@ -141,21 +162,27 @@ impl Sampling<'_> {
         result
     }
 
-    /// What the thresholds say in the middle of a window, where somebody wants to know it. What takes much of the time
-    /// between two scrapes is not computed only to be shown, and a server is not asked for that.
-    async fn by_now(&mut self, window: Window) -> Result<Vec<Observation>, AskError> {
-        let shown = !self.too_slow && self.source.is_local() && self.context.observer.follows();
+    /// What the thresholds say in the middle of a window, where somebody wants to know it; a server is asked until a deadline.
+    /// What takes much of the time between two scrapes is not computed only to be shown, and a server is not asked for that.
+    async fn by_now(&mut self, window: Window, deadline: Instant) -> Result<Vec<Observation>, Missed> {
+        let shown = !self.too_slow && self.source.is_scraped() && self.context.observer.follows();
         if !shown && !window.fail_fast {
             return Ok(Vec::new());
         }
         let began = Instant::now();
-        let seen = self.source.thresholds(self.context, self.time).await;
+        let seen = self.source.thresholds(self.context, deadline, self.time).await;
         self.too_slow |= began.elapsed() > window.interval / 10;
         seen
     }
 
     async fn finding(&mut self, said: Option<String>) -> Result<Finding, AskError> {
         let (mut observations, seen) = self.source.observations(self.context, self.time).await?;
+        if let Some(error) = &self.unseen_end {
+            observations.push(Observation::note("the end", error.status(), error.clone().cause().text));
+        }
+        if self.context.courses {
+            self.source.add_courses(self.context, &mut observations).await;
+        }
         observations.extend(said.map(|said| Observation::note("window", Status::Pass, said)));
         let (status, detail) = concluded(&observations, &seen);
         Ok(Finding::new(status, self.attempts, detail).seeing(observations))

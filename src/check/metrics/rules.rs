@@ -47,6 +47,15 @@ pub(super) fn recorded(record: &Record, elements: Vec<Element>) -> Result<Vec<(L
     Ok(named)
 }
 
+/// Whether a rule may make the series that a selector asks for.
+pub(crate) fn is_made_by_a_rule(metrics: &Metrics, selector: &Selector) -> bool {
+    let Some(name) = selector.metric_name() else { return !metrics.rules.is_empty() };
+    metrics.rules.iter().any(|rule| match rule {
+        RuleStep::Record(record) => record.name == name,
+        RuleStep::Alert(_) => name == ALERTS || name == ALERTS_FOR_STATE,
+    })
+}
+
 /// The rules by what they make: a rules file may have tens of thousands.
 pub(super) struct Makers<'m> {
     metrics: &'m Metrics,
@@ -84,6 +93,50 @@ impl<'m> Makers<'m> {
             }
         }
         needed
+    }
+
+    /// The order of a single evaluation: each rule after those that make what it reads. A server evaluates its rules again and
+    /// again, so that one that stands in front of what it reads sees it a turn later; here there is no later.
+    pub(super) fn order(&self) -> Vec<usize> {
+        // The rules that are open, each with those that it still has to wait for.
+        let mut open: Vec<(usize, Vec<usize>)> = Vec::new();
+        let mut is_known = vec![false; self.metrics.rules.len()];
+        let mut order = Vec::with_capacity(is_known.len());
+        for index in 0..is_known.len() {
+            if !std::mem::replace(&mut is_known[index], true) {
+                open.push((index, self.makers_of(index)));
+            }
+            while let Some((rule, makers)) = open.last_mut() {
+                match makers.pop() {
+                    Some(maker) if !std::mem::replace(&mut is_known[maker], true) => {
+                        open.push((maker, self.makers_of(maker)));
+                    }
+                    Some(_) => {}
+                    None => {
+                        order.push(*rule);
+                        open.pop();
+                    }
+                }
+            }
+        }
+        order
+    }
+
+    /// The rules that make what a rule reads, the first last.
+    fn makers_of(&self, rule: usize) -> Vec<usize> {
+        let expr = match &self.metrics.rules[rule] {
+            RuleStep::Record(record) => &record.expr,
+            RuleStep::Alert(threshold) => self.metrics.thresholds[*threshold].rule.expr(),
+        };
+        let states = |selector: &Selector| [ALERTS, ALERTS_FOR_STATE].iter().any(|name| selector.wants(name));
+        let made = |selector: &&Selector| {
+            let alerts = self.alerts.iter().filter(|_| states(selector)).copied();
+            self.wanted(selector).into_iter().chain(alerts).collect::<Vec<usize>>()
+        };
+        let mut makers: Vec<usize> = expr.selectors().iter().flat_map(made).filter(|maker| *maker != rule).collect();
+        makers.sort_unstable_by(|a, b| b.cmp(a));
+        makers.dedup();
+        makers
     }
 
     /// The recording rules whose name a selector wants.

@@ -15,16 +15,16 @@ const ACCEPT: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-
                       text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
 
 /// What one scrape brought.
-pub(super) struct Scraped {
-    pub(super) body: Vec<u8>,
+pub(in crate::check) struct Scraped {
+    pub(in crate::check) body: Vec<u8>,
     /// Nothing where the answer has no content type.
-    pub(super) format: Option<Format>,
+    pub(in crate::check) format: Option<Format>,
     /// Milliseconds since the Unix epoch.
-    pub(super) at: i64,
+    pub(in crate::check) at: i64,
 }
 
 /// Scrapes one target, with the cookies that it sets: behind a load balancer they lead to the same instance.
-pub(super) struct Scraper {
+pub(in crate::check) struct Scraper {
     client: Client,
     request: Request,
     limits: RequestLimits,
@@ -32,16 +32,16 @@ pub(super) struct Scraper {
 }
 
 impl Scraper {
-    pub(super) fn new(client: Client, metrics: &Metrics, limits: RequestLimits) -> Self {
+    pub(in crate::check) fn new(client: Client, metrics: &Metrics, limits: RequestLimits) -> Self {
         let mut request = metrics.request.clone();
-        if !request.headers.iter().any(|header| header.is("accept")) {
+        if !client.sends("accept") && !request.headers.iter().any(|header| header.is("accept")) {
             request.headers.push(Header::plain("Accept", ACCEPT));
         }
         Self { client, request, limits, cookies: Vec::new() }
     }
 
     /// One scrape, tried again until the deadline while that may help; with the number of attempts.
-    pub(super) async fn scrape(
+    pub(in crate::check) async fn scrape(
         &mut self,
         context: &Context<'_>,
         deadline: Instant,
@@ -56,20 +56,16 @@ impl Scraper {
             let at = now();
             let answer = self.client.ask(&request, self.limits, deadline).await?;
             if answer.status != 200 {
-                let said = match &answer.advice {
-                    Some(advice) => advice.text.clone(),
-                    None => format!("the body: {}", answer.excerpt()),
+                let said = match (&answer.advice, answer.header("location"), answer.excerpt()) {
+                    (Some(advice), ..) => format!("; {}", advice.text),
+                    (None, Some(location), _) => format!(", to {location:?} (redirects are not followed here)"),
+                    (None, None, body) if body.is_empty() => "; the body is empty".into(),
+                    (None, None, body) => format!("; the body: {body}"),
                 };
-                let text = format!("{}, want 200; {said}", answer.status);
+                let text = format!("{}, want 200{said}", answer.status);
                 return Err(AskError::answer(&answer, Cause::wanting(text, 200, answer.status)));
             }
             let format = format(&answer).map_err(|cause| AskError::Permanent(format!("200, but {cause}").into()))?;
-            // OpenMetrics marks its end itself, and is refused without the mark.
-            if !answer.is_end_marked && format != Some(Format::OpenMetrics) {
-                let text = "200, but nothing marks the end of the body (no Content-Length, not chunked): metrics that were cut off \
-                            between two lines would look whole";
-                return Err(AskError::Permanent(text.into()));
-            }
             Ok((answer, format, at))
         };
         let (result, attempts) = context.attempt_until(deadline, &what, attempt).await;
@@ -83,11 +79,18 @@ impl Scraper {
 
     fn keep_cookies(&mut self, answer: &Answer) {
         for value in answer.headers.get_all("set-cookie") {
-            let cookie = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
-            let Some((name, value)) = cookie.split_once('=') else { continue };
+            let mut parts = value.to_str().unwrap_or_default().split(';').map(|part| part.split_once('='));
+            let Some(Some((name, value))) = parts.next() else { continue };
             let (name, value) = (name.trim().to_owned(), value.trim().to_owned());
             self.cookies.retain(|(known, _)| *known != name);
-            self.cookies.push((name, value));
+            let is_over = |(name, value): (&str, &str)| match &*name.trim().to_ascii_lowercase() {
+                "max-age" => value.trim().parse::<i64>().is_ok_and(|seconds| seconds <= 0),
+                "expires" => httpdate::parse_http_date(value.trim()).is_ok_and(|until| until <= SystemTime::now()),
+                _ => false,
+            };
+            if !parts.flatten().any(is_over) {
+                self.cookies.push((name, value));
+            }
         }
     }
 }
@@ -109,8 +112,11 @@ pub(crate) async fn scrape_once(
     url: &url::Url,
     headers: &[Header],
 ) -> Result<(Vec<u8>, Option<Format>), String> {
-    let mut request = Request::get("").with(Header::plain("Accept", ACCEPT));
+    let mut request = Request::get("");
     request.headers.extend_from_slice(headers);
+    if !client.sends("accept") && !headers.iter().any(|header| header.is("accept")) {
+        request.headers.push(Header::plain("Accept", ACCEPT));
+    }
     let limits = RequestLimits { time: Duration::from_secs(30), body: 64 * 1024 * 1024 };
     let asked = client.ask_url(url, &request, limits, Instant::now() + limits.time).await;
     let answer = asked.map_err(|failure| failure.to_string())?;
@@ -128,13 +134,22 @@ pub(crate) fn now() -> i64 {
 
 /// The format that the answer says it has; nothing where it says nothing.
 fn format(answer: &Answer) -> Result<Option<Format>, String> {
-    match &*answer.media_type() {
-        "application/openmetrics-text" => Ok(Some(Format::OpenMetrics)),
-        "text/plain" => Ok(Some(Format::Prometheus)),
-        "" => Ok(None),
-        other => Err(format!(
-            "the answer is {other}, not metrics (want text/plain or application/openmetrics-text): {}",
-            answer.excerpt()
-        )),
+    let format = match &*answer.media_type() {
+        // It marks its end itself, and is refused without the mark.
+        "application/openmetrics-text" => return Ok(Some(Format::OpenMetrics)),
+        "text/plain" => Some(Format::Prometheus),
+        "" => None,
+        other => {
+            return Err(format!(
+                "the answer is {other}, not metrics (want text/plain or application/openmetrics-text): {}",
+                answer.excerpt()
+            ));
+        }
+    };
+    if answer.is_end_marked {
+        return Ok(format);
     }
+    Err("nothing marks the end of the body (no Content-Length, not chunked): metrics that were cut off between two lines would look \
+         whole"
+        .into())
 }

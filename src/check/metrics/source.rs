@@ -16,8 +16,9 @@ use super::window::WindowState;
 use crate::check::context::{AskError, Context};
 use crate::check::locate::Canary;
 use crate::http::Client;
-use crate::outcome::{Cause, Event, Judged, Observation, Side};
+use crate::outcome::{Cause, Event, Judged, Observation, Seen, Side};
 use crate::plan::{ApiToken, Baseline, Metrics, MetricsSource};
+use crate::text;
 
 /// What it takes to tell of scrapes that failed.
 const MOMENT: Duration = Duration::from_millis(200);
@@ -66,22 +67,25 @@ impl State {
     }
 }
 
-/// A scrape that is missing.
+/// A scrape, or an evaluation by a server, that is missing.
 pub(super) struct Missed {
-    side: Side,
+    /// Whether not the canary is what was not seen.
+    is_beside: bool,
+    /// Whether the next one may do better.
+    pub(super) is_transient: bool,
     error: AskError,
 }
 
 impl From<AskError> for Missed {
     fn from(error: AskError) -> Self {
-        Self { side: Side::Canary, error }
+        Self { is_beside: false, is_transient: matches!(error, AskError::Transient(..)), error }
     }
 }
 
 impl Missed {
-    /// Whether the next one may do better.
-    pub(super) fn is_transient(&self) -> bool {
-        matches!(self.error, AskError::Transient(..))
+    /// What a server beside the canary did not tell: it may do so the next time.
+    pub(super) fn by_server(error: AskError) -> Self {
+        Self { is_beside: true, is_transient: true, error }
     }
 
     /// The same with what is said of it instead.
@@ -89,12 +93,9 @@ impl Missed {
         Self { error: AskError::Permanent(say(self.error.cause()).into()), ..self }
     }
 
-    /// Why a check ends with it: that the stable revision is not to be seen is no failure of the canary.
+    /// Why a check ends with it: that something beside the canary is not to be seen is no failure of the canary.
     pub(super) fn into_error(self) -> AskError {
-        match self.side {
-            Side::Canary => self.error,
-            Side::Stable => self.error.beside(),
-        }
+        if self.is_beside { self.error.beside() } else { self.error }
     }
 }
 
@@ -146,7 +147,10 @@ impl<'p> Source<'p> {
         time: i64,
     ) -> (Result<(), Missed>, u32) {
         let (sides, what, state, recording) = match self {
-            Self::Api(api) => return (Ok(()), api.evaluate_alerts(context, deadline, time).await),
+            Self::Api(api) => {
+                let (result, attempts) = api.evaluate_alerts(context, deadline, time).await;
+                return (result.map_err(Missed::by_server), attempts);
+            }
             Self::Scrape { sides, what, state, recording } => (sides, what, state, recording),
         };
         let scrapes = sides.iter_mut().map(async |(side, scraper)| (*side, scraper.scrape(context, deadline).await));
@@ -166,19 +170,41 @@ impl<'p> Source<'p> {
         (taken.map_err(Missed::from).and_then(|taken| taken), attempts)
     }
 
-    /// Whether the values are computed here, and not asked of a server.
-    pub(super) fn is_local(&self) -> bool {
-        matches!(self, Self::Scrape { .. })
-    }
-
-    /// What the thresholds say at a time.
+    /// What the thresholds say at a time; a server is asked until a deadline.
     ///
     /// # Errors
     /// Why that could not be told.
-    pub(super) async fn thresholds(&mut self, context: &Context<'_>, time: i64) -> Result<Vec<Observation>, AskError> {
+    pub(super) async fn thresholds(
+        &mut self,
+        context: &Context<'_>,
+        deadline: Instant,
+        time: i64,
+    ) -> Result<Vec<Observation>, Missed> {
         match self {
-            Self::Scrape { state, .. } => state.compute(context.deadline, move |state| state.thresholds(time)).await,
-            Self::Api(api) => api.thresholds(context, time).await,
+            Self::Scrape { state, .. } => {
+                Ok(state.compute(context.deadline, move |state| state.thresholds(time)).await?)
+            }
+            Self::Api(api) => api.thresholds(context, deadline, time).await.map_err(Missed::by_server),
+        }
+    }
+
+    pub(super) fn is_scraped(&self) -> bool {
+        matches!(self, Self::Scrape { .. })
+    }
+
+    /// What a sample is called.
+    pub(super) fn sample_word(&self) -> &'static str {
+        match self {
+            Self::Scrape { .. } => "scrape",
+            Self::Api(_) => "evaluation",
+        }
+    }
+
+    /// Why a check ends whose window could not be had as a whole: of a server beside the canary it is no failure of the canary.
+    pub(super) fn lost(&self, text: String) -> AskError {
+        match self {
+            Self::Scrape { .. } => AskError::Permanent(text.into()),
+            Self::Api(_) => AskError::Unseen(text.into()),
         }
     }
 
@@ -195,7 +221,8 @@ impl<'p> Source<'p> {
             Self::Scrape { state, recording, .. } => {
                 let observe = move |state: &mut WindowState| {
                     let inventory = state.inventory();
-                    let seen = format!("{} samples of {} metrics", inventory.samples(), inventory.names());
+                    let (samples, names) = (inventory.samples(), inventory.names());
+                    let seen = format!("{} of {}", text::counted(samples, "sample"), text::counted(names, "metric"));
                     (state.observations(time), seen, state.labels())
                 };
                 let (observations, seen, labels) = state.compute(context.deadline, observe).await?;
@@ -206,10 +233,31 @@ impl<'p> Source<'p> {
                 Ok((observations, seen))
             }
             Self::Api(api) => {
-                let mut observations = api.thresholds(context, time).await?;
-                observations.extend(api.notes());
+                let observations = api.observations(context, time).await?;
                 Ok((observations, format!("asked of {}", api.address())))
             }
+        }
+    }
+}
+
+impl Source<'_> {
+    /// Adds to the thresholds how they went over the window. They are for drawing: what takes too long is left out.
+    pub(super) async fn add_courses(&mut self, context: &Context<'_>, observations: &mut [Observation]) {
+        const LONGEST: Duration = Duration::from_secs(1);
+        // What a server is asked was asked at the end only.
+        let Self::Scrape { state, .. } = self else { return };
+        // A check that ends late does not pass: there must be time to spare.
+        let deadline = Instant::now() + LONGEST;
+        if deadline + MOMENT >= context.deadline {
+            return;
+        }
+        let Ok(courses) = state.compute(deadline, |state| state.courses()).await else { return };
+        let seen = observations.iter_mut().filter_map(|observation| match &mut observation.seen {
+            Seen::Threshold(seen) => Some(seen),
+            _ => None,
+        });
+        for (seen, courses) in seen.zip(courses) {
+            seen.courses = courses;
         }
     }
 }
@@ -233,11 +281,12 @@ pub(super) fn take(
         });
         let Err(error) = added else { continue };
         let error = if side == Side::Stable { error.about("the stable revision") } else { error };
-        if !matches!(error, AskError::Transient(..)) {
-            return Err(Missed { side, error });
+        let missed = Missed { is_beside: side == Side::Stable, ..Missed::from(error) };
+        if !missed.is_transient {
+            return Err(missed);
         }
         state.missed(side, time);
-        result = Err(Missed { side, error });
+        result = Err(missed);
     }
     state.evaluate(newest).map_err(|cause| AskError::Permanent(cause.into()))?;
     result
@@ -253,9 +302,18 @@ fn labels(canary: &Canary, client: &Client, planned: &[(String, String)]) -> Vec
     kept.chain(planned.iter().cloned()).collect()
 }
 
-/// The client of the stable revision.
-fn baseline_client(canary: &Canary, baseline: &Baseline) -> Result<Client, String> {
+/// The client of the stable revision: at the canary's own address it would be the canary.
+///
+/// # Errors
+/// Why there is none.
+pub(in crate::check) fn baseline_client(canary: &Canary, baseline: &Baseline) -> Result<Client, String> {
     let tag = match baseline {
+        Baseline::Address(address) if address.same_origin(canary.client.address()) => {
+            return Err(format!(
+                "the baseline {} is the canary's own address: it cannot be compared with itself",
+                address.shown()
+            ));
+        }
         Baseline::Address(address) => return canary.client.toward(address.clone()),
         Baseline::Tag(tag) => tag,
     };

@@ -11,7 +11,7 @@ use crate::plan::{Alert, Metrics, Threshold, ThresholdExpr, template};
 use crate::text;
 
 /// How many elements of one threshold the reports keep.
-const KEPT: usize = 20;
+pub(super) const KEPT: usize = 20;
 
 /// How many elements a sentence shows.
 const SHOWN: usize = 3;
@@ -36,7 +36,7 @@ fn observation(
     threshold: &Threshold,
     verdict: ThresholdVerdict,
     why: String,
-    elements: Vec<ElementSeen>,
+    (compared, elements): (usize, Vec<ElementSeen>),
 ) -> Observation {
     let status = verdict.status(threshold.severity, threshold.on_no_data.status());
     let detail = match verdict {
@@ -45,7 +45,8 @@ fn observation(
     };
     let actual = elements.first().map(|worst| format_value(worst.value));
     let expression = threshold.rule.source().to_owned();
-    let seen = ThresholdSeen { expression, verdict, severity: threshold.severity, elements };
+    let seen =
+        ThresholdSeen { expression, verdict, severity: threshold.severity, compared, elements, courses: Vec::new() };
     let mut observation = Observation::new(Seen::Threshold(seen), threshold.label(), status, detail);
     observation.actual = actual;
     observation.place.clone_from(&threshold.place);
@@ -59,7 +60,7 @@ pub(super) fn compared(threshold: &Threshold, comparison: &ThresholdExpr, decisi
         let (value, limit) = if swapped { (element.right, element.left) } else { (element.left, element.right) };
         ElementSeen { labels: pairs(&element.labels), value, limit: Some(limit) }
     };
-    let elements = decision.seen.iter().take(KEPT).map(element).collect();
+    let elements = (decision.seen.len(), decision.seen.iter().take(KEPT).map(element).collect());
     let mut observation = observation(threshold, decision.verdict, decision.why, elements);
     let limit = observation.threshold().and_then(|seen| seen.elements.first()?.limit);
     observation.expected = limit.map(|limit| {
@@ -82,6 +83,7 @@ pub(super) fn alerted(
         .take(KEPT)
         .map(|firing| ElementSeen { labels: pairs(&firing.labels), value: firing.value, limit: None })
         .collect();
+    let elements = (firing.len(), elements);
     if !firing.is_empty() {
         return observation(threshold, ThresholdVerdict::Fail, firing_sentence(alert, &firing), elements);
     }
@@ -119,7 +121,7 @@ fn firing_sentence(alert: &Alert, firing: &[Firing]) -> String {
             None if firing.since.is_zero() => String::new(),
             None => format!(", active for {}", text::duration(firing.since)),
         };
-        format!("{labels}{}{since}", format_value(firing.value))
+        format!("{labels}{}{since}", text::number(firing.value))
     };
     let values = text::joined(firing.iter().map(one), SHOWN, "; ");
     let short = firing.iter().all(|firing| firing.since < alert.hold);
@@ -137,6 +139,6 @@ fn firing_sentence(alert: &Alert, firing: &[Firing]) -> String {
     format!("fires: {values}{capped}{summary}")
 }
 
-fn pairs(labels: &Labels) -> Vec<(String, String)> {
+pub(super) fn pairs(labels: &Labels) -> Vec<(String, String)> {
     labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }

@@ -3,38 +3,25 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use promeval::exposition::{Exposition, Format, Kind, Warning};
+use promeval::exposition::{Exposition, Format, Sample, Warning};
 use promeval::labels::METRIC_NAME;
-use promeval::number::format_value;
 use promeval::promql::ast::Selector;
 use promeval::promql::{Evaluator, Expr};
-use promeval::series::{RuleSeries, Storage, Target};
+use promeval::series::{RuleSeries, Storage, StoredSeries, Target};
 
 use super::alerts::Activity;
 #[cfg(test)]
 use super::alerts::{ALERTS, ALERTS_FOR_STATE};
+use super::courses;
+use super::instances::Instances;
 use super::rules::{Makers, elements, exprs, recorded};
 use super::scrape::Scraped;
-use super::stamps::Stamps;
+use super::stamps::{Stamps, Stored};
 use super::thresholds::{alerted, compared, missing_families};
 use crate::judge::{Evidence, Inventory, decide_over};
-use crate::outcome::{Observation, Side, Status, ThresholdVerdict};
+use crate::outcome::{Course, Observation, Side, Status, ThresholdVerdict};
 use crate::plan::{Metrics, Rule, RuleStep, Threshold};
 use crate::text;
-
-/// An instance that was not met for so long, in milliseconds, is taken to be gone: its series end. It is less than the five
-/// minutes after which its samples would be too old to be seen.
-const GONE: i64 = 240_000;
-
-/// One instance that answers at an address.
-struct Instance {
-    /// What tells it from others; nothing where its metrics do not.
-    key: Option<String>,
-    scrapes: u32,
-    target: Target,
-    /// When it was scraped last.
-    last: i64,
-}
 
 /// What one rule has given so far.
 #[derive(Default)]
@@ -49,11 +36,13 @@ struct RuleState {
 }
 
 /// The scrapes so far.
-pub(super) struct WindowState {
+pub(in crate::check) struct WindowState {
     metrics: Arc<Metrics>,
     /// The labels that a scrape configuration would give each side's series, by the side.
     labels: BTreeMap<Side, Vec<(String, String)>>,
     storage: Storage,
+    /// What anything reads: only that is stored.
+    read: Vec<Selector>,
     /// What the canary's newest scrape holds.
     inventory: Inventory,
     /// What the stable revision's newest scrape holds.
@@ -61,26 +50,29 @@ pub(super) struct WindowState {
     /// What is not as its format wants it in that scrape, and is taken all the same.
     warnings: Vec<Warning>,
     /// The instances met, in their order.
-    instances: BTreeMap<Side, Vec<Instance>>,
+    instances: BTreeMap<Side, Instances>,
     /// One for each rule.
     rules: Vec<RuleState>,
+    /// The order in which they are evaluated.
+    order: Vec<usize>,
     /// One for each threshold; only those of alerts are used.
     activities: Vec<Activity>,
     stamps: Stamps,
     /// Whether a scrape came without a content type.
     untyped: bool,
-    /// Whether a counter went down from one scrape of an instance to the next.
-    fell: Option<String>,
-    counters: BTreeMap<(Side, Option<u64>, String), f64>,
+    /// When rules and thresholds could be evaluated: the times of the scrapes.
+    times: Vec<i64>,
 }
 
 impl WindowState {
-    pub(super) fn new(metrics: Arc<Metrics>, labels: BTreeMap<Side, Vec<(String, String)>>) -> Self {
+    pub(in crate::check) fn new(metrics: Arc<Metrics>, labels: BTreeMap<Side, Vec<(String, String)>>) -> Self {
         let makers = Makers::new(&metrics);
         let (needed, shared_names) = (makers.needed(), makers.shared_names());
         let selectors: Vec<Selector> = once(exprs(&metrics, &needed).flat_map(|expr| expr.selectors()).map(by_name));
         Self {
             storage: Storage::default().keeping(&selectors),
+            read: selectors,
+            order: if metrics.window.is_some() { (0..metrics.rules.len()).collect() } else { makers.order() },
             inventory: Inventory::default(),
             stable: Inventory::default(),
             warnings: Vec::new(),
@@ -93,8 +85,7 @@ impl WindowState {
             activities: vec![Activity::new(metrics.window); metrics.thresholds.len()],
             stamps: Stamps::default(),
             untyped: false,
-            fell: None,
-            counters: BTreeMap::new(),
+            times: Vec::new(),
             metrics,
             labels,
         }
@@ -104,7 +95,7 @@ impl WindowState {
     ///
     /// # Errors
     /// Why the text is not an exposition, or is more than can be kept.
-    pub(super) fn add(&mut self, side: Side, scraped: &Scraped) -> Result<(), String> {
+    pub(in crate::check) fn add(&mut self, side: Side, scraped: &Scraped) -> Result<(), String> {
         let format = scraped.format.unwrap_or_else(|| Format::of_file(&scraped.body));
         self.untyped |= scraped.format.is_none();
         let exposition = Exposition::parse(&scraped.body, format)
@@ -116,81 +107,31 @@ impl WindowState {
             self.stable = Inventory::new(&exposition);
         }
         self.inventory.doubt(&self.stable);
-        if self.metrics.window.is_some() {
-            self.watch_counters(side, &exposition);
-        }
-        let index = self.met(side, &exposition, scraped.at);
-        self.stamps.add((side, index), &exposition, scraped.at, self.metrics.honor_timestamps);
-        let known = self.instances.entry(side).or_default();
-        let mut stored = Ok(());
-        for (number, instance) in known.iter_mut().enumerate() {
-            let result = if number == index {
-                instance.target.scraped(&mut self.storage, &exposition, scraped.at)
-            } else if scraped.at - instance.last > GONE {
-                instance.target.failed(&mut self.storage, scraped.at)
-            } else {
-                Ok(())
+        let Self { metrics, labels, instances, storage, stamps, read, .. } = self;
+        let instances = instances.entry(side).or_default();
+        let make = |number| target(metrics, labels, side, number);
+        let index = instances.met(&exposition, scraped.at, &metrics.instance, metrics.window.is_some(), make);
+        let own = instances.labels(index);
+        let newest = |sample: &Sample<'_>| {
+            let name = sample.name();
+            let labels: Vec<_> = sample.labels().collect();
+            let is_it = |series: &StoredSeries<'_>| {
+                own.iter().all(|(name, value)| series.labels.get(name) == *value)
+                    && labels.iter().all(|(name, value)| series.labels.get(name) == value)
             };
-            stored = stored.and(result);
-        }
+            storage.named(&name).find(is_it)?.points.last().map(|point| point.time)
+        };
+        let reads = |name: &str| read.iter().any(|selector| selector.wants(name));
+        let stored = Stored { reads: &reads, newest: &newest };
+        stamps.add((side, index), &exposition, scraped.at, metrics.honor_timestamps, &stored);
+        let stored = instances.store(index, storage, &exposition, scraped.at);
         stored.map_err(|full| format!("200, but the metrics are too many: {full}"))
     }
 
     /// Notes a scrape that failed: what was known of the side has no value from then on.
     pub(super) fn missed(&mut self, side: Side, at: i64) {
-        let known = self.instances.entry(side).or_default();
-        if known.is_empty() {
-            known.push(Instance {
-                key: None,
-                scrapes: 0,
-                target: target(&self.metrics, &self.labels, side, 0),
-                last: at,
-            });
-        }
-        for instance in known {
-            // What is too much to be kept is told of when there is something to keep.
-            let _ = instance.target.failed(&mut self.storage, at);
-        }
-    }
-
-    /// The number of the instance that answered.
-    fn met(&mut self, side: Side, exposition: &Exposition<'_>, at: i64) -> usize {
-        let mut samples = exposition.samples();
-        let key =
-            samples.find(|sample| sample.name() == self.metrics.instance).map(|sample| format_value(sample.value()));
-        let known = self.instances.entry(side).or_default();
-        // What stands for scrapes that failed before anybody answered is whoever answers first.
-        known.retain(|instance| instance.scrapes > 0);
-        let index = known.iter().position(|other| other.key == key).unwrap_or_else(|| {
-            let target = target(&self.metrics, &self.labels, side, known.len());
-            known.push(Instance { key, scrapes: 0, target, last: at });
-            known.len() - 1
-        });
-        known[index].scrapes += 1;
-        known[index].last = at;
-        index
-    }
-
-    /// A counter that falls is a sign of a second instance, where nothing or too little tells instances apart.
-    fn watch_counters(&mut self, side: Side, exposition: &Exposition<'_>) {
-        let key = exposition.samples_of(&self.metrics.instance).next().map(|sample| sample.value().to_bits());
-        let counters = exposition.families().iter().filter(|family| family.kind == Some(Kind::Counter));
-        let names: HashSet<String> = counters
-            .flat_map(|family| {
-                Kind::Counter.suffixes(exposition.format()).iter().map(|suffix| format!("{}{suffix}", family.name))
-            })
-            .filter(|name| !name.ends_with("_created"))
-            .collect();
-        let mut sums: BTreeMap<String, f64> = BTreeMap::new();
-        for sample in exposition.samples().filter(|sample| names.contains(&*sample.name())) {
-            *sums.entry(sample.name().into_owned()).or_default() += sample.value();
-        }
-        for (name, sum) in sums {
-            let before = self.counters.insert((side, key, name.clone()), sum);
-            if before.is_some_and(|before| sum < before) {
-                self.fell.get_or_insert(name);
-            }
-        }
+        let Self { metrics, labels, instances, storage, .. } = self;
+        instances.entry(side).or_default().missed(storage, at, || target(metrics, labels, side, 0));
     }
 
     /// Evaluates the rules at the time of a scrape, one after the other: each sees what those before it gave.
@@ -199,9 +140,12 @@ impl WindowState {
     /// Series of rules that are more than can be kept.
     pub(super) fn evaluate(&mut self, time: i64) -> Result<(), String> {
         let metrics = Arc::clone(&self.metrics);
+        self.times.push(time);
         // Of two rules that give the same series at one time, the first is what counts.
         let mut given = HashSet::new();
-        for (index, step) in metrics.rules.iter().enumerate() {
+        for position in 0..self.order.len() {
+            let index = self.order[position];
+            let step = &metrics.rules[index];
             if !self.rules[index].needed {
                 continue;
             }
@@ -269,7 +213,7 @@ impl WindowState {
     }
 
     /// What the thresholds say at a time.
-    pub(super) fn thresholds(&self, time: i64) -> Vec<Observation> {
+    pub(in crate::check) fn thresholds(&self, time: i64) -> Vec<Observation> {
         let makers = Makers::new(&self.metrics);
         let made = |selector: &Selector| makers.of(selector, |index| self.rules[index].error.as_deref());
         let evidence = |time| Evidence::new(&self.storage, &self.inventory, time, &made);
@@ -288,15 +232,19 @@ impl WindowState {
                     {
                         (decision.verdict, decision.why) = (ThresholdVerdict::NoData, why);
                     }
-                    if decision.verdict == ThresholdVerdict::Pass
-                        && let Some(why) = self.stamps.hidden_from(expr)
-                    {
+                    let hidden = match decision.verdict {
+                        ThresholdVerdict::Fail => None,
+                        ThresholdVerdict::Pass => self.stamps.hidden_from(expr),
+                        ThresholdVerdict::NoData => self.stamps.behind(expr),
+                    };
+                    if let Some(why) = hidden {
                         (decision.verdict, decision.why) = (ThresholdVerdict::NoData, why);
                     }
                     compared(threshold, comparison, decision)
                 }
                 Rule::Silent(alert) => {
-                    let blind = evidence.blind_spot(expr).or_else(|| self.stamps.hidden_from(expr));
+                    let blind = self.stamps.behind(expr).or_else(|| evidence.blind_spot(expr));
+                    let blind = blind.or_else(|| self.stamps.hidden_from(expr));
                     alerted(threshold, alert, activity, blind)
                 }
             }
@@ -314,10 +262,23 @@ impl WindowState {
         self.labels.iter().map(|(side, labels)| (*side, labels.clone())).collect()
     }
 
+    /// How each threshold went over the window.
+    pub(super) fn courses(&self) -> Vec<Vec<Course>> {
+        let course = |threshold: &Threshold| {
+            let times = self.times.iter().map(|time| self.stamps.now(threshold.rule.expr(), *time));
+            courses::of(&threshold.rule, &self.storage, times)
+        };
+        self.metrics.thresholds.iter().map(course).collect()
+    }
+
     /// All observations at the end.
     pub(super) fn observations(&self, time: i64) -> Vec<Observation> {
         let mut observations = self.families();
         observations.extend(self.thresholds(time));
+        if self.inventory.is_empty() {
+            let detail = "the exposition is empty: it has neither a sample nor a # TYPE line";
+            observations.push(Observation::note("exposition", Status::Fail, detail));
+        }
         if self.untyped {
             let detail = "the answer has no Content-Type; Prometheus 3 refuses such a scrape";
             observations.push(Observation::note("content type", Status::Warn, detail));
@@ -338,38 +299,12 @@ impl WindowState {
     }
 
     fn instances_met(&self) -> Vec<Observation> {
-        let mut notes = Vec::new();
-        for (side, known) in &self.instances {
-            let scrapes: Vec<String> = known.iter().map(|instance| instance.scrapes.to_string()).collect();
-            let name = if self.metrics.baseline.is_some() {
-                format!("instances of {}", side.word())
-            } else {
-                "instances".into()
-            };
-            let detail = match scrapes.as_slice() {
-                [only] => format!("one instance answered all {only} scrapes"),
-                several => format!(
-                    "{} instances answered, with {} scrapes: each is a series of its own, and rates are of what it gave",
-                    several.len(),
-                    several.join(", ")
-                ),
-            };
-            // One that restarts all the time has no rate, and neither have so many that none answers twice.
-            let status = if known.len() > 2 && known.iter().all(|instance| instance.scrapes == 1) {
-                Status::Warn
-            } else {
-                Status::Pass
-            };
-            notes.push(Observation::note(&name, status, detail));
-        }
-        if let Some(counter) = &self.fell {
-            let detail = format!(
-                "{counter} went down between two scrapes, and {} does not tell instances apart: the rates may mix several",
-                self.metrics.instance
-            );
-            notes.push(Observation::note("instances", Status::Warn, detail));
-        }
-        notes
+        let has_baseline = self.metrics.baseline.is_some();
+        let notes = self.instances.iter().flat_map(|(side, instances)| {
+            let name = if has_baseline { format!("instances of {}", side.word()) } else { "instances".into() };
+            instances.notes(&name, &self.metrics.instance)
+        });
+        notes.collect()
     }
 
     /// Says where the counters behind a threshold moved at first and then no more.

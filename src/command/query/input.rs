@@ -1,6 +1,5 @@
 //! What a query is evaluated over: a file, or scrapes of a canary; or the answer of a Prometheus server.
 
-use std::io::Read as _;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::check::{ask_prometheus, now, scrape_once};
 use crate::cli::Query;
-use crate::command::process::checks_file;
+use crate::command::process::{checks_file, whole_file, whole_input};
 use crate::command::{CommandError, Session};
 use crate::google::AccessAuth;
 use crate::http::{Address, Client, Request};
@@ -18,6 +17,9 @@ use crate::plan::{self, ApiToken, Kind, Lookup, Metrics, MetricsSource, Plan, Pl
 
 /// The time between two scrapes where no checks file says it.
 const INTERVAL: Duration = Duration::from_secs(5);
+
+/// The largest exposition that the parser counts.
+const MAX_EXPOSITION: u64 = 2 * 1024 * 1024 * 1024;
 
 /// What a query is evaluated over.
 pub(super) enum Input {
@@ -54,6 +56,7 @@ impl Input {
         let mut headers = plan.as_ref().map(|plan| plan.headers.clone()).unwrap_or_default();
         let runtime = session.runtime()?;
         if let Some(MetricsSource::Prometheus(address, token)) = metrics.map(|metrics| &metrics.source) {
+            scrapes_nothing(args)?;
             let header = match token {
                 ApiToken::Header(header) => Some(header.clone()),
                 ApiToken::None | ApiToken::Google => None,
@@ -64,8 +67,12 @@ impl Input {
                 client = client.with_credentials(Rc::new(AccessAuth::new(access)));
             }
             let time = time.unwrap_or_else(now);
-            let value = runtime.block_on(ask_prometheus(&client, &args.expr, time));
-            return Ok(Self::Answer(value.map_err(CommandError::no_verdict)?, time));
+            let answer = runtime.block_on(ask_prometheus(&client, &args.expr, time));
+            let (value, warnings) = answer.map_err(CommandError::no_verdict)?;
+            for warning in warnings {
+                session.complain(&format!("the server warns: {warning}"));
+            }
+            return Ok(Self::Answer(value, time));
         }
         for (index, written) in args.header.iter().enumerate() {
             let number = if args.header.len() > 1 { format!(" {}", index + 1) } else { String::new() };
@@ -84,6 +91,23 @@ impl Input {
             (None, _) => None,
         };
         runtime.block_on(scrapes.take(window)).map(Self::Texts).map_err(CommandError::no_verdict)
+    }
+}
+
+/// Flags of scrapes have no meaning where a server is asked: they must not be dropped without a word.
+fn scrapes_nothing(args: &Query) -> Result<(), CommandError> {
+    let given = [
+        ("--url", args.url.is_some()),
+        ("--header", !args.header.is_empty()),
+        ("--window", args.window.is_some()),
+        ("--exposition", args.exposition.is_some()),
+    ];
+    match given.into_iter().find(|(_, is_given)| *is_given) {
+        None => Ok(()),
+        Some((flag, _)) => {
+            let why = "does not apply: the checks file says source: prometheus, and a server evaluates the expression";
+            Err(CommandError::usage(format!("{flag} {why}")))
+        }
     }
 }
 
@@ -126,7 +150,7 @@ fn plan(path: &Path, args: &Query, lookup: &dyn Lookup) -> Result<Plan, CommandE
 fn metrics_of(plan: &Plan) -> Option<&Metrics> {
     plan.checks.iter().find_map(|check| match &check.kind {
         Kind::Metrics(metrics) => Some(&**metrics),
-        Kind::Ready(_) | Kind::Http(_) | Kind::Smoke(_) => None,
+        Kind::Ready(_) | Kind::Http(_) | Kind::Smoke(_) | Kind::Traffic(_) => None,
     })
 }
 
@@ -138,11 +162,7 @@ fn header(written: &str, lookup: &dyn Lookup) -> Result<crate::http::Header, Str
 
 /// A whole file; `-` is standard input.
 fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
-    let fail = |error| CommandError::usage(format!("the file {} cannot be read: {error}", path.display()));
-    if path.as_os_str() == "-" {
-        let mut body = Vec::new();
-        std::io::stdin().read_to_end(&mut body).map_err(fail)?;
-        return Ok(body);
-    }
-    std::fs::read(path).map_err(fail)
+    let is_input = path.as_os_str() == "-";
+    let body = if is_input { whole_input(MAX_EXPOSITION) } else { whole_file(path, MAX_EXPOSITION) };
+    body.map_err(|error| CommandError::usage(format!("--file: {error}")))
 }

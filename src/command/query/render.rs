@@ -8,6 +8,7 @@ use promeval::series::Point;
 use promeval::{Element, Value};
 use serde_json::{Map, Value as Json, json};
 
+use crate::judge::order;
 use crate::text::{Redactor, escaped};
 
 /// `{"status":"success","data":…}`. Texts are redacted, numbers are not.
@@ -52,6 +53,11 @@ pub(super) fn as_table(value: &Value, redactor: &Redactor) -> String {
         Value::Scalar(scalar) => format!("{}\n", format_value(*scalar)),
         Value::String(text) => format!("{}\n", shown(text)),
         Value::Vector(elements) => {
+            let mut elements: Vec<&Element> = elements.iter().collect();
+            // What no function has sorted is read by its labels.
+            if elements.is_sorted_by_key(|element| &element.labels) {
+                elements.sort_by(|a, b| order(&a.labels, &b.labels));
+            }
             let rows: Vec<(String, f64)> =
                 elements.iter().map(|element| (shown(&element.labels.to_string()), element.value)).collect();
             let width = rows.iter().map(|(labels, _)| labels.chars().count()).max().unwrap_or(0);

@@ -267,7 +267,7 @@ fn rules_come_from_several_files_in_their_order() {
     for (rules, wanted) in [
         ("none/*.yml", "dir/c.yaml:1:18: no rules file fits \"none/*.yml\""),
         ("[app.rules, 'more/*.yaml']", "dir/c.yaml:1:30: no rules file fits \"more/*.yaml\""),
-        ("more/records.yml", "dir/c.yaml:1:18: the rules have no alert, so that they would gate nothing"),
+        ("more/records.yml", "dir/c.yaml:1:18: the rules have no alert, and no threshold reads"),
         ("[app.rules, none.yml]", "dir/c.yaml:1:30: the rules file dir/none.yml: the file cannot be opened"),
         ("''", "dir/c.yaml:1:18: the path of a rules file is empty"),
         ("[[app.rules]]", "dir/c.yaml:1:19: metrics.rules[0] wants the path of a rules file, such as alerts.yml"),

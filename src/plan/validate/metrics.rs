@@ -14,8 +14,10 @@ pub(super) fn check(keys: Key<file::Metrics>, context: &mut Context<'_, '_>) -> 
     let place = context.mistakes.source(keys.place());
     let mut keys = keys.get()?;
     let own_limit = keys.timeout.place().is_some();
+    let (own_require, own_thresholds) = (keys.require.place().is_some(), keys.thresholds.place().is_some());
     let judged = judged(&mut keys, context);
-    let labels = labels(std::mem::replace(&mut keys.labels, Key::Absent), context);
+    let has_baseline = keys.baseline.at().is_some_and(|baseline| baseline.value.is_some());
+    let labels = labels(std::mem::replace(&mut keys.labels, Key::Absent), has_baseline, context);
     let headers = http::headers(keys.headers, context);
     let policy = policy::of(policy::keys!(keys, severity: keys.severity, retries: Key::Absent), context);
     let written = WindowKeys {
@@ -35,9 +37,17 @@ pub(super) fn check(keys: Key<file::Metrics>, context: &mut Context<'_, '_>) -> 
         context.conflict(None, "--threshold and --warn are given, but the checks file switches metrics off");
     }
     let (thresholds, rules) = judged?;
+    let read = thresholds::names_of_blocking(&thresholds, &rules);
     let require = match keys.require.get()? {
-        Some(names) => names.items.into_iter().map(|name| name.value).collect(),
-        None => thresholds::names_of_blocking(&thresholds),
+        // What the embedded default requires belongs to its own thresholds.
+        None => read,
+        Some(_) if !own_require && own_thresholds => read,
+        Some(names) => {
+            let mut all: Vec<String> = names.items.into_iter().map(|name| name.value).collect();
+            let added = read.into_iter().filter(|name| !own_require && !all.contains(name)).collect::<Vec<_>>();
+            all.extend(added);
+            all
+        }
     };
     let request = Request { headers: headers?, ..Request::get(keys.path.get()?.meant.0) };
     let metrics = Metrics {
@@ -63,15 +73,18 @@ fn judged(keys: &mut file::Metrics, context: &mut Context<'_, '_>) -> Option<(Ve
     let input = context.input;
     let blocking = thresholds::of_flag("--threshold", &input.thresholds, Severity::Block, context);
     let warning = thresholds::of_flag("--warn", &input.warnings, Severity::Warn, context);
+    let known = written.map(|mut all| {
+        all.extend(blocking);
+        all.extend(warning);
+        all
+    });
     let severities = std::mem::replace(&mut keys.severities, Key::Absent);
     let ruled = match std::mem::replace(&mut keys.rules, Key::Absent).present_or_null()? {
-        Some(rules) => thresholds::of_rules(&rules, severities, context),
+        Some(rules) => thresholds::of_rules(&rules, severities, known.as_deref(), context),
         None => Some((Vec::new(), Vec::new())),
     };
     let (alerts, steps) = ruled?;
-    let mut all = written?;
-    all.extend(blocking);
-    all.extend(warning);
+    let mut all = known?;
     let before = all.len();
     all.extend(alerts);
     let placed = |step: RuleStep| match step {
@@ -82,17 +95,23 @@ fn judged(keys: &mut file::Metrics, context: &mut Context<'_, '_>) -> Option<(Ve
 }
 
 /// The labels of targets: any name but the metric's.
-fn labels(keys: Key<Map<String>>, context: &mut Context<'_, '_>) -> Option<Vec<(String, String)>> {
+fn labels(keys: Key<Map<String>>, has_baseline: bool, context: &mut Context<'_, '_>) -> Option<Vec<(String, String)>> {
     let mut labels = Vec::new();
     for (name, value) in keys.or_absent()?.unwrap_or_default().0 {
         if name.is_empty() || name == "__name__" {
             let message = format!("{name:?} is not a label that a series can be given");
             context.mistakes.add(code::NAME, value.place, message);
         }
+        if name == "target" && has_baseline {
+            context.conflict(value.place, "beside a baseline the label target says which revision a series is of");
+        }
         labels.push((name, value.value));
     }
     Some(labels)
 }
+
+/// A scrape takes its time, however near the canary is.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 
 struct WindowKeys {
     has_own_limit: bool,
@@ -140,6 +159,14 @@ fn window(
             humantime::format_duration(limit)
         );
         context.conflict(length.place, message);
+    }
+    if step.meant < SHORTEST_INTERVAL {
+        let message = format!(
+            "metrics.interval ({}) is shorter than {}, in which no scrape can be made",
+            step.written,
+            humantime::format_duration(SHORTEST_INTERVAL)
+        );
+        context.conflict(interval.place.or(length.place), message);
     }
     if step.meant > window.meant {
         let message = format!("metrics.interval ({}) is longer than metrics.window ({})", step.written, window.written);

@@ -7,6 +7,7 @@ mod policy;
 mod smoke;
 mod source;
 mod thresholds;
+mod traffic;
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::file::{self, File};
 use super::meaning::duration;
 use super::mistakes::Mistakes;
 use super::written::{At, Key};
-use super::{CheckSpec, Identity, Kind, Lookup, Plan, PlanInput, Ready, Stage, ToldBy, code, reserve};
+use super::{CheckSpec, Identity, Kind, Lookup, Plan, PlanInput, Ready, STANDARD_INPUT, Stage, ToldBy, code, reserve};
 use crate::outcome::{Place, Severity};
 
 /// What validation works with.
@@ -34,6 +35,7 @@ pub(super) fn plan(file: File, spare: file::Http, context: &mut Context<'_, '_>)
         None => file.timeout.get().map(|timeout| timeout.meant),
     };
     let headers = http::headers(file.headers, context);
+    let baseline = file.metrics.at().map_or(Key::Absent, |metrics| metrics.value.baseline.clone());
     let defaults = http::defaults(file.readiness.at().map_or(spare, |at| at.value.clone()));
     let mut checks = vec![
         ready(file.ready, file.identity, context),
@@ -41,32 +43,53 @@ pub(super) fn plan(file: File, spare: file::Http, context: &mut Context<'_, '_>)
         http::check("readiness", file.readiness, Stage::SideBySide, context),
         metrics::check(file.metrics, context),
         smoke::check(file.smoke, context),
+        traffic::check(file.traffic, baseline, context),
     ];
     checks.extend(http::added(file.http, &defaults, context));
-    let checks: Vec<CheckSpec> = checks.into_iter().collect::<Option<_>>()?;
+    let mut checks: Vec<CheckSpec> = checks.into_iter().collect::<Option<_>>()?;
+    // It is off unless somebody asks for it: nobody misses it then.
+    checks.retain(|check| !matches!(check.kind, Kind::Traffic(_)) || check.policy.enabled);
     if !checks.iter().any(|check| check.policy.enabled && check.policy.severity == Severity::Block) {
         let message = "no enabled check blocks, so that the gate would pass whatever the canary does; enable one with severity: block";
         context.mistakes.whole(code::CONFLICT, message);
     }
     let timeout = timeout?;
     windows_fit(timeout, &checks, context);
-    Some(Plan { timeout, headers: headers?, checks })
+    let file = context.input.file.as_ref().map(|(name, _)| name.clone()).filter(|name| name != STANDARD_INPUT);
+    Some(Plan { timeout, file, headers: headers?, checks })
 }
 
-/// A window that the limit of the whole run would cut cannot pass: that is said before any request.
+/// What the limit of the whole run would cut cannot pass: that is said before any request.
 fn windows_fit(timeout: Duration, checks: &[CheckSpec], context: &mut Context<'_, '_>) {
-    let windows = checks.iter().filter_map(|check| match &check.kind {
-        Kind::Metrics(metrics) if check.policy.enabled => metrics.window.map(|window| (window.length, &check.place)),
-        _ => None,
-    });
-    for (length, place) in windows {
+    let written = |duration| humantime::format_duration(duration);
+    // The traffic is measured after everything else.
+    let mut before = Duration::ZERO;
+    for check in checks.iter().filter(|check| check.policy.enabled) {
+        let (what, length) = match &check.kind {
+            Kind::Metrics(metrics) => {
+                let Some(window) = metrics.window else { continue };
+                before = window.length;
+                (format!("the window of the metrics ({})", written(window.length)), window.length)
+            }
+            Kind::Traffic(traffic) => {
+                let (measured, more) = (traffic.warm_up + traffic.duration, traffic.extension());
+                let after = if before.is_zero() {
+                    String::new()
+                } else {
+                    format!(", after the window of the metrics ({})", written(before))
+                };
+                let what = format!("the traffic ({}, and up to {} more{after})", written(measured), written(more));
+                (what, before + measured + more)
+            }
+            Kind::Ready(_) | Kind::Http(_) | Kind::Smoke(_) => continue,
+        };
         if length >= timeout.saturating_sub(reserve(timeout)) {
-            let (length, timeout) = (humantime::format_duration(length), humantime::format_duration(timeout));
             let message = format!(
-                "the window of the metrics ({length}) does not fit into the limit of the whole run ({timeout}), of which a part \
-                 is kept for the summary; raise timeout (--timeout)"
+                "{what} does not fit into the limit of the whole run ({}), of which a part is kept for the summary; raise timeout \
+                 (--timeout)",
+                written(timeout)
             );
-            context.conflict(place.as_ref().map(|source| source.place), message);
+            context.conflict(check.place.as_ref().map(|source| source.place), message);
         }
     }
 }

@@ -34,6 +34,13 @@ pub(super) fn check(keys: Key<file::Smoke>, context: &mut Context<'_, '_>) -> Op
         let message = format!("min_assets is {least}; want at most max_assets, {most}");
         context.mistakes.add(code::NUMBER, *place, message);
     }
+    let loads_none = matches!(keys.page.at(), Some(page) if page.value.is_none())
+        || matches!(keys.assets.at(), Some(assets) if !assets.value);
+    if let Some(At { value: Some(1..), place, .. }) = keys.min_assets.at()
+        && loads_none
+    {
+        context.conflict(*place, "min_assets wants assets, and none are loaded (assets: false, or no page)");
+    }
     let concurrency = bounded(&keys.concurrency, 64, "concurrency", context);
     let policy = policy::of(policy::keys!(keys, severity: keys.severity, retries: Key::Absent), context);
     let kind = Kind::Smoke(Smoke {

@@ -66,10 +66,11 @@ pub(super) fn of_flag(
 }
 
 /// The alerts of rules files as thresholds, and all rules in their order, in which alerts are counted from 0. The files lie
-/// beside the checks file.
+/// beside the checks file. `thresholds` are the others, which may read what rules record; nothing where these are wrong.
 pub(super) fn of_rules(
     paths: &At<List<Meant<RulesPath>>>,
     severities: Key<Map<Severity>>,
+    thresholds: Option<&[Threshold]>,
     context: &mut Context<'_, '_>,
 ) -> Option<(Vec<Threshold>, Vec<RuleStep>)> {
     let before = context.mistakes.count();
@@ -98,8 +99,10 @@ pub(super) fn of_rules(
     if !paths.value.whole || context.mistakes.count() > before {
         return None;
     }
-    if rules.alerts.is_empty() {
-        context.mistakes.add(code::RULES, paths.place, "the rules have no alert, so that they would gate nothing");
+    if rules.alerts.is_empty() && thresholds.is_some_and(|thresholds| !reads_a_record(thresholds, &rules.steps)) {
+        let message =
+            "the rules have no alert, and no threshold reads what they record, so that they would gate nothing";
+        context.mistakes.add(code::RULES, paths.place, message);
         return None;
     }
     let severities: BTreeMap<String, Severity> =
@@ -110,6 +113,14 @@ pub(super) fn of_rules(
         Threshold { name, rule: Rule::Silent(alert), severity, on_no_data: OnNoData::of(severity), place }
     };
     Some((rules.alerts.into_iter().map(threshold).collect(), rules.steps))
+}
+
+fn reads_a_record(thresholds: &[Threshold], steps: &[RuleStep]) -> bool {
+    let selectors: Vec<_> = thresholds.iter().flat_map(|threshold| threshold.rule.expr().selectors()).collect();
+    steps.iter().any(|step| match step {
+        RuleStep::Record(record) => selectors.iter().any(|selector| selector.wants(&record.name)),
+        RuleStep::Alert(_) => false,
+    })
 }
 
 /// The files that a path or a pattern names.
@@ -129,14 +140,21 @@ fn files_of(path: &At<Meant<RulesPath>>, context: &mut Context<'_, '_>) -> Vec<P
     found.iter().map(|path| beside.join(path)).collect()
 }
 
-/// The metric names that blocking comparisons read, sorted.
-pub(super) fn names_of_blocking(thresholds: &[Threshold]) -> Vec<String> {
+/// The metric names that blocking comparisons read and that an application declares, sorted: a scrape gives some of its own, and
+/// rules record others.
+pub(super) fn names_of_blocking(thresholds: &[Threshold], rules: &[RuleStep]) -> Vec<String> {
+    const OF_SCRAPES: [&str; 3] = ["up", "scrape_samples_scraped", "scrape_samples_post_metric_relabeling"];
+    const OF_ALERTS: [&str; 2] = ["ALERTS", "ALERTS_FOR_STATE"];
+    let recorded =
+        |name: &String| rules.iter().any(|step| matches!(step, RuleStep::Record(record) if record.name == *name));
+    let made = |name: &String| OF_SCRAPES.contains(&&**name) || OF_ALERTS.contains(&&**name) || recorded(name);
     let blocking = thresholds.iter().filter(|threshold| threshold.severity == Severity::Block);
     let comparisons = blocking.filter_map(|threshold| match &threshold.rule {
         Rule::Holds(comparison) => Some(comparison),
         Rule::Silent(_) => None,
     });
     let mut names: Vec<String> = comparisons.flat_map(ThresholdExpr::metric_names).collect();
+    names.retain(|name| !made(name));
     names.sort();
     names.dedup();
     names

@@ -5,9 +5,8 @@ use serde::de::{DeserializeSeed, Deserializer, IntoDeserializer as _, MapAccess,
 
 use super::super::code;
 use super::deserializer::{Error, Here, KEY, MUST, Step};
-use super::scalar::Style;
-use super::tree::{Edge, Entry, Value};
 use crate::text::{cut, similar};
+use crate::yaml::{Edge, Entry, Style, Value};
 
 /// The longest key that is repeated in a message.
 const SHOWN: usize = 60;

@@ -9,10 +9,9 @@ use serde::de::{self, Deserializer, IntoDeserializer as _, Visitor};
 use super::super::code;
 use super::super::mistakes::Mistakes;
 use super::access::{Fields, Items, Pairs, Placed};
-use super::scalar::{Meaning, Scalar};
-use super::tree::{Edge, MAX_DEPTH, Node, Value};
 use crate::outcome::{Diagnostic, Place};
 use crate::text::{CUT, cut};
+use crate::yaml::{Edge, MAX_DEPTH, Meaning, Node, Scalar, Value};
 
 /// Names of newtypes that ask for more than a value. This one is a value with its place, and can be left out.
 pub(in crate::plan) const KEY: &str = "a key";

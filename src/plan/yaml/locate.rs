@@ -3,7 +3,7 @@
 use std::iter;
 
 use crate::outcome::Place;
-use crate::plan::secret::SECRET_NAMES;
+use crate::plan::secret::SECRET_ENDINGS;
 use crate::text::covered;
 
 const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
@@ -125,7 +125,7 @@ fn written_width(rest: &str, quote: Option<char>) -> usize {
 pub(in crate::plan) fn carets(text: &str, place: Place, width: usize) -> String {
     let index = |number: u64| usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
     let line = text.split('\n').nth(index(place.line)).unwrap_or_default().trim_end();
-    let line: Vec<char> = covered(line, &SECRET_NAMES).chars().collect();
+    let line: Vec<char> = covered(line, &SECRET_ENDINGS).chars().collect();
     let column = index(place.column).min(line.len());
     let indent = line.iter().take_while(|c| c.is_whitespace()).count();
     let from = if line.len() - indent <= SHOWN { indent } else { column.saturating_sub(SHOWN / 2).max(indent) };

@@ -146,6 +146,7 @@ pub(super) struct RetryPhase {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RollbackPhase {
     pub(super) destination_phase: String,
+    pub(super) disable_rollback_if_rollout_pending: bool,
 }
 
 #[derive(Deserialize)]

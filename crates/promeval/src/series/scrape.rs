@@ -4,7 +4,7 @@ use super::cache::Cache;
 use super::kept::{Run, Wanted, WantedNames};
 use super::resolve::Resolver;
 use super::{Full, Point, STALE, Storage, milliseconds};
-use crate::exposition::Exposition;
+use crate::exposition::{Exposition, Sample};
 use crate::labels::{Labels, METRIC_NAME};
 
 /// One target that is scraped again and again.
@@ -92,7 +92,40 @@ impl Target {
     /// # Errors
     /// The limit that the storage has reached; what came before it is stored.
     pub fn scraped(&mut self, storage: &mut Storage, exposition: &Exposition<'_>, at: i64) -> Result<(), Full> {
-        let Self { labels, honor_labels, honor_timestamps, track_timestamps_staleness, cache, names } = self;
+        let honor_timestamps = self.honor_timestamps;
+        self.store(storage, exposition, |sample| {
+            let own = sample.timestamp().filter(|_| honor_timestamps);
+            Some((Point { time: own.map_or(at, milliseconds), value: sample.value() }, own.is_some()))
+        })?;
+        end(storage, &self.cache.gone(), at)?;
+        self.cache.forget_unseen();
+        let samples = u32::try_from(exposition.samples().len()).unwrap_or(u32::MAX);
+        self.report(storage, at, 1.0, f64::from(samples))
+    }
+
+    /// Notes that the process behind the target started at a time, before its first scrape is stored: the series that `counts`
+    /// picks, which are those of counters, were 0 then. What it had counted by its first scrape is an increase.
+    ///
+    /// # Errors
+    /// The limit that the storage has reached.
+    pub fn started(
+        &mut self,
+        storage: &mut Storage,
+        exposition: &Exposition<'_>,
+        at: i64,
+        counts: impl Fn(&Sample<'_>) -> bool,
+    ) -> Result<(), Full> {
+        self.store(storage, exposition, |sample| counts(sample).then_some((Point { time: at, value: 0.0 }, false)))
+    }
+
+    /// Stores a point for each sample that has one; with whether it has a timestamp of its own.
+    fn store(
+        &mut self,
+        storage: &mut Storage,
+        exposition: &Exposition<'_>,
+        point: impl Fn(&Sample<'_>) -> Option<(Point, bool)>,
+    ) -> Result<(), Full> {
+        let Self { labels, honor_labels, track_timestamps_staleness, cache, names, .. } = self;
         let mut resolver = Resolver::new(exposition, labels, *honor_labels);
         let mut run = Run::default();
         let (mut points, mut unsettled) = (Vec::with_capacity(TOGETHER), Vec::new());
@@ -102,25 +135,21 @@ impl Target {
             if *wanted == Wanted::Nothing {
                 return Ok(());
             }
+            let Some((point, is_stamped)) = point(&sample) else { return Ok(()) };
             let (line, series) = match cache.find(sample.key().as_bytes()) {
                 Some(found) => found,
                 None => cache.insert(sample.key().as_bytes(), resolver.series(storage, sample, wanted)?),
             };
             let Some(series) = series else { return Ok(()) };
-            let own = sample.timestamp().filter(|_| *honor_timestamps);
-            if own.is_none() || *track_timestamps_staleness {
+            if !is_stamped || *track_timestamps_staleness {
                 cache.track(line);
             }
-            points.push((series, Point { time: own.map_or(at, milliseconds), value: sample.value() }));
+            points.push((series, point));
             if points.len() == TOGETHER { storage.push_all(&mut points, &mut unsettled) } else { Ok(()) }
         });
         let stored = read.and_then(|()| storage.push_all(&mut points, &mut unsettled));
         storage.settle(unsettled);
-        stored?;
-        end(storage, &cache.gone(), at)?;
-        cache.forget_unseen();
-        let samples = u32::try_from(exposition.samples().len()).unwrap_or(u32::MAX);
-        self.report(storage, at, 1.0, f64::from(samples))
+        stored
     }
 
     /// Notes a scrape that failed: all series of the target end.
@@ -131,6 +160,16 @@ impl Target {
         self.cache.begin();
         end(storage, &self.cache.gone(), at)?;
         self.report(storage, at, 0.0, 0.0)
+    }
+
+    /// Notes that the target is gone, and is not scraped any more: all series of it end, `up` too.
+    ///
+    /// # Errors
+    /// The limit that the storage has reached.
+    pub fn removed(&mut self, storage: &mut Storage, at: i64) -> Result<(), Full> {
+        self.cache.begin();
+        end(storage, &self.cache.gone(), at)?;
+        self.report(storage, at, STALE, STALE)
     }
 
     /// The series that a server makes of the scrape itself.

@@ -21,7 +21,12 @@ const TOLERANCE: f64 = 1e-12;
 impl<'s> Evaluation<'s> {
     /// The φ-quantile of each histogram whose buckets are among the elements.
     pub(super) fn quantiles(&mut self, phi: f64, items: Vec<Item<'s>>) -> Vec<Item<'s>> {
-        let quantile = |(labels, buckets)| Item { labels, value: bucket_quantile(phi, buckets) };
+        let unbounded = self.unbounded_quantiles;
+        let value = |buckets| match bucket_quantile(phi, buckets) {
+            Quantile::Beyond(_) if unbounded => f64::INFINITY,
+            Quantile::Beyond(value) | Quantile::Within(value) => value,
+        };
+        let quantile = |(labels, buckets)| Item { labels, value: value(buckets) };
         self.histograms(items).into_iter().map(quantile).collect()
     }
 
@@ -52,24 +57,31 @@ impl<'s> Evaluation<'s> {
     }
 }
 
-fn bucket_quantile(phi: f64, buckets: Vec<Bucket>) -> f64 {
+/// A quantile of a histogram.
+enum Quantile {
+    Within(f64),
+    /// Beyond the highest finite bound, which is this one.
+    Beyond(f64),
+}
+
+fn bucket_quantile(phi: f64, buckets: Vec<Bucket>) -> Quantile {
     if phi.is_nan() {
-        return f64::NAN;
+        return Quantile::Within(f64::NAN);
     }
     if phi < 0.0 {
-        return f64::NEG_INFINITY;
+        return Quantile::Within(f64::NEG_INFINITY);
     }
     if phi > 1.0 {
-        return f64::INFINITY;
+        return Quantile::Within(f64::INFINITY);
     }
-    let Some(mut buckets) = complete(buckets) else { return f64::NAN };
+    let Some(mut buckets) = complete(buckets) else { return Quantile::Within(f64::NAN) };
     make_monotonic(&mut buckets);
     let [.., before_last, last] = buckets.as_slice() else {
-        return f64::NAN;
+        return Quantile::Within(f64::NAN);
     };
     let observations = last.count;
     if observations == 0.0 {
-        return f64::NAN;
+        return Quantile::Within(f64::NAN);
     }
     let rank = phi * observations;
     let finite = &buckets[..buckets.len() - 1];
@@ -80,14 +92,15 @@ fn bucket_quantile(phi: f64, buckets: Vec<Bucket>) -> f64 {
         if finite[middle].count >= rank { end = middle } else { index = middle + 1 }
     }
     if index == finite.len() {
-        return before_last.bound;
+        return Quantile::Beyond(before_last.bound);
     }
     let bucket = finite[index];
     if index == 0 && bucket.bound <= 0.0 {
-        return bucket.bound;
+        return Quantile::Within(bucket.bound);
     }
     let below = index.checked_sub(1).map_or(Bucket { bound: 0.0, count: 0.0 }, |before| finite[before]);
-    below.bound + (bucket.bound - below.bound) * ((rank - below.count) / (bucket.count - below.count))
+    let part = (rank - below.count) / (bucket.count - below.count);
+    Quantile::Within(below.bound + (bucket.bound - below.bound) * part)
 }
 
 fn bucket_fraction(lower: f64, upper: f64, buckets: Vec<Bucket>) -> f64 {

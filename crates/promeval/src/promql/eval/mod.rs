@@ -68,6 +68,7 @@ pub struct Evaluator<'s> {
     /// Milliseconds since the Unix epoch.
     time: i64,
     query: QueryRange,
+    unbounded_quantiles: bool,
     touched: Cell<usize>,
 }
 
@@ -75,7 +76,7 @@ impl<'s> Evaluator<'s> {
     /// Makes an evaluator for a time in milliseconds since the Unix epoch.
     #[must_use]
     pub fn new(storage: &'s Storage, time: i64) -> Self {
-        Self { storage, time, query: QueryRange::instant(time), touched: Cell::new(0) }
+        Self { storage, time, query: QueryRange::instant(time), unbounded_quantiles: false, touched: Cell::new(0) }
     }
 
     /// Makes the evaluation one of a range query: its start, end and step are what `@ start()`, `@ end()`, `step()` and
@@ -85,6 +86,13 @@ impl<'s> Evaluator<'s> {
         Self { query, ..self }
     }
 
+    /// Makes a quantile infinite that lies beyond the highest finite bound of a classic histogram. Prometheus gives that bound, and
+    /// so does an evaluation otherwise, although nothing is known of such a quantile but that it is not below.
+    #[must_use]
+    pub fn unbounded_quantiles(self) -> Self {
+        Self { unbounded_quantiles: true, ..self }
+    }
+
     /// Evaluates an expression. Elements and series are sorted by their labels, unless the expression says in which order they are.
     ///
     /// # Errors
@@ -92,6 +100,7 @@ impl<'s> Evaluator<'s> {
     /// many samples.
     pub fn value(&self, expr: &Expr) -> Result<Value, Error> {
         let mut evaluation = Evaluation::new(self.storage, self.query);
+        evaluation.unbounded_quantiles = self.unbounded_quantiles;
         evaluation.touched = self.touched.get();
         let found = evaluation.whole(expr, self.time);
         self.touched.set(evaluation.touched);
@@ -151,12 +160,13 @@ struct Evaluation<'s> {
     storage: &'s Storage,
     query: QueryRange,
     texts: Texts<'s>,
+    unbounded_quantiles: bool,
     touched: usize,
 }
 
 impl<'s> Evaluation<'s> {
     fn new(storage: &'s Storage, query: QueryRange) -> Self {
-        Self { storage, query, texts: Texts::new(storage.symbols()), touched: 0 }
+        Self { storage, query, texts: Texts::new(storage.symbols()), unbounded_quantiles: false, touched: 0 }
     }
 
     /// The value of the query's expression at one time.

@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 
 use super::label_set::LabelSet;
 use super::over_time::Window;
-use super::{Evaluation, Found, Item, LOOKBACK, RangeItem};
+use super::{Evaluation, Found, Item, LOOKBACK, MAX_SAMPLES, RangeItem, seconds};
 use crate::promql::Error;
 use crate::promql::ast::{At, Expr, ExprKind, Selector, Shift, Subquery};
 use crate::promql::duration::{QueryRange, Role};
@@ -96,9 +96,19 @@ impl<'s> Evaluation<'s> {
         if at <= window.start {
             at += step;
         }
+        // Each evaluation counts as a sample: what is too many by that alone is told before any of them is made.
+        let steps = if at > end { 0 } else { end.abs_diff(at) / step.unsigned_abs() + 1 };
+        self.touched = self.touched.saturating_add(usize::try_from(steps).unwrap_or(usize::MAX));
+        if self.touched > MAX_SAMPLES {
+            let message = format!(
+                "a range of {} s in steps of {} s has {steps} evaluations, and the expression may read {MAX_SAMPLES} samples in all",
+                seconds(range),
+                seconds(step)
+            );
+            return Err(Error::new(message, span.clone()));
+        }
         let mut gathered = Gathered::default();
         while at <= end {
-            self.touch(1, span)?;
             if let Found::Vector(items) = self.eval(&subquery.expr, at)? {
                 self.touch(items.len(), span)?;
                 gathered.add(items, at);

@@ -1,9 +1,12 @@
 //! Samples that an evaluation cannot see, because they are too old or ahead of its time.
 
+use std::collections::HashSet;
+
 use super::{Evaluator, LOOKBACK};
 use crate::promql::Error;
 use crate::promql::ast::{Expr, ExprKind, Selector, Shift};
 use crate::promql::duration::Role;
+use crate::series::Point;
 use crate::series::StoredSeries;
 
 /// A series that an expression selects and whose samples it cannot see: all of them are outside the times that it reads.
@@ -58,7 +61,18 @@ impl<'s> Evaluator<'s> {
             ExprKind::Subquery(subquery) => {
                 let (start, end) = shifted(&subquery.shift)?;
                 let range = subquery.range.within(&self.query, Role::Range)?;
-                self.find_unseen(&subquery.expr, start.saturating_sub(range), end, unseen)?;
+                let step = subquery.step.within(&self.query, Role::Step)?.max(1);
+                // Within the range anything is read at whole multiples of the step only.
+                let before = start.saturating_sub(range);
+                let first = before.div_euclid(step).saturating_add(1).saturating_mul(step);
+                let last = end.div_euclid(step).saturating_mul(step);
+                let (first, last) = if first <= last { (first, last) } else { (before, before) };
+                self.find_unseen(&subquery.expr, before, end, unseen)?;
+                let mut between_steps = Vec::new();
+                self.find_unseen(&subquery.expr, first, last, &mut between_steps)?;
+                let known: HashSet<*const Point> = unseen.iter().map(|known| known.series.points.as_ptr()).collect();
+                between_steps.retain(|found| !known.contains(&found.series.points.as_ptr()));
+                unseen.append(&mut between_steps);
             }
             _ => {
                 for child in expr.children() {

@@ -7,25 +7,35 @@ use std::rc::Rc;
 
 use granit_parser::{ErrorKind, Event, Marker, Options, Parser, ScalarStyle, Span, StructureStyle, Tag};
 
-use super::super::code;
-use super::super::mistakes::Mistakes;
+use super::code;
 use super::scalar::{Scalar, Style};
-use crate::outcome::Place;
+use crate::outcome::{Diagnostic, Place};
 use crate::text::cut;
 
 const MAX_ALIASES: usize = 1_000;
-pub(super) const MAX_DEPTH: usize = 32;
+pub(crate) const MAX_DEPTH: usize = 32;
+
+/// What a text may hold.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    /// The most values.
+    pub(crate) nodes: usize,
+    /// Whether it may hold several documents.
+    pub(crate) several: bool,
+    /// What the text is, for the sentence about one that is too large: "plan".
+    pub(crate) noun: &'static str,
+}
 
 /// A node of the tree.
 #[derive(Debug)]
-pub(super) struct Node {
+pub(crate) struct Node {
     /// Of a block mapping or list behind a key: that of the key, which is what a person looks for.
-    pub(super) place: Place,
-    pub(super) value: Value,
+    pub(crate) place: Place,
+    pub(crate) value: Value,
 }
 
 #[derive(Debug)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Scalar(Scalar),
     List(Vec<Edge>),
     Mapping(Vec<Entry>),
@@ -33,34 +43,43 @@ pub(super) enum Value {
 
 /// A key and its value.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) key: String,
-    pub(super) key_place: Place,
-    pub(super) value: Edge,
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    pub(crate) key_place: Place,
+    pub(crate) value: Edge,
 }
 
 /// The way to a node.
 #[derive(Clone, Debug)]
-pub(super) struct Edge {
-    pub(super) node: Rc<Node>,
+pub(crate) struct Edge {
+    pub(crate) node: Rc<Node>,
     /// Where the alias is used that leads to it.
-    pub(super) alias: Option<Place>,
+    pub(crate) alias: Option<Place>,
 }
 
 /// What a text holds.
-#[derive(Debug)]
-pub(super) enum Built {
-    Tree(Edge),
-    /// Nothing, or null.
-    Nothing,
+#[derive(Debug, Default)]
+pub(crate) struct Built {
+    /// The roots of its documents, without those that are nothing or null.
+    pub(crate) roots: Vec<Edge>,
+    /// Its comments in their order: the place of the `#`, and what follows it.
+    pub(crate) comments: Vec<(Place, String)>,
 }
 
-/// Builds the tree; nothing where the text is not YAML or over a bound, which is then the last mistake.
-pub(super) fn build(text: &str, most: usize, mistakes: &mut Mistakes<'_>) -> Option<Built> {
+/// Builds the tree; nothing where the text is not YAML or over a limit, which is then the last mistake.
+pub(crate) fn build(text: &str, limits: Limits, mistakes: &mut Vec<Diagnostic>) -> Option<Built> {
     let mut options = Options::default();
-    options.set_emit_comments(false);
-    let mut builder =
-        Builder { mistakes, open: Vec::new(), anchors: HashMap::new(), root: None, nodes: 0, aliases: 0, most };
+    // A file may begin with as many lines of comment as it likes.
+    options.max_buffered_comment_events = text.len();
+    let mut builder = Builder {
+        mistakes,
+        open: Vec::new(),
+        anchors: HashMap::new(),
+        built: Built::default(),
+        nodes: 0,
+        aliases: 0,
+        limits,
+    };
     for event in Parser::new_from_str_with_options(text, options) {
         match event {
             Ok((event, span)) => builder.event(event, span)?,
@@ -73,12 +92,12 @@ pub(super) fn build(text: &str, most: usize, mistakes: &mut Mistakes<'_>) -> Opt
             }
         }
     }
-    let root = builder.root.take();
     let is_null = |edge: &Edge| match &edge.node.value {
         Value::Scalar(scalar) => scalar.meaning() == super::scalar::Meaning::Null,
         Value::List(_) | Value::Mapping(_) => false,
     };
-    Some(root.filter(|root| !is_null(root)).map_or(Built::Nothing, Built::Tree))
+    builder.built.roots.retain(|root| !is_null(root));
+    Some(builder.built)
 }
 
 fn place(marker: Marker) -> Place {
@@ -86,15 +105,14 @@ fn place(marker: Marker) -> Place {
     Place { line: number(marker.line()), column: number(marker.col()).saturating_add(1) }
 }
 
-struct Builder<'m, 't> {
-    mistakes: &'m mut Mistakes<'t>,
+struct Builder<'m> {
+    mistakes: &'m mut Vec<Diagnostic>,
     open: Vec<Open>,
     anchors: HashMap<usize, Rc<Node>>,
-    root: Option<Edge>,
+    built: Built,
     nodes: usize,
     aliases: usize,
-    /// The most nodes.
-    most: usize,
+    limits: Limits,
 }
 
 /// A list or a mapping that has not ended.
@@ -109,13 +127,17 @@ enum Content {
     Mapping { entries: Vec<Entry>, merged: Vec<Edge>, seen: HashMap<String, Place>, key: Option<Edge> },
 }
 
-impl Builder<'_, '_> {
+impl Builder<'_> {
     /// Nothing where reading has to stop.
     fn event(&mut self, event: Event<'_>, span: Span) -> Option<()> {
         let start = place(span.start);
         match event {
-            Event::DocumentStart(..) if self.root.is_some() => {
+            Event::DocumentStart(..) if !self.built.roots.is_empty() && !self.limits.several => {
                 self.stop(start, "the file holds several YAML documents; want one")
+            }
+            Event::Comment(text, _) => {
+                self.built.comments.push((start, text.into_owned()));
+                Some(())
             }
             Event::Scalar(text, style, anchor, tag) => {
                 self.count(start)?;
@@ -154,7 +176,10 @@ impl Builder<'_, '_> {
                 self.count(start)?;
                 self.aliases += 1;
                 if self.aliases > MAX_ALIASES {
-                    return self.stop(start, format!("the file has over {MAX_ALIASES} aliases; no plan needs them"));
+                    return self.stop(
+                        start,
+                        format!("the file has over {MAX_ALIASES} aliases; no {} needs them", self.limits.noun),
+                    );
                 }
                 let Some(node) = self.anchors.get(&anchor).cloned() else {
                     return self.stop(start, "the alias is inside of what it names");
@@ -167,18 +192,26 @@ impl Builder<'_, '_> {
     }
 
     fn stop<T>(&mut self, place: Place, message: impl Into<String>) -> Option<T> {
-        self.mistakes.add(code::YAML, Some(place), message);
+        self.report(code::YAML, place, message);
         None
     }
 
+    fn report(&mut self, code: &'static str, place: Place, message: impl Into<String>) {
+        self.mistakes.push(Diagnostic::new(code, Some(place), message));
+    }
+
     fn too_deep<T>(&mut self, place: Place) -> Option<T> {
-        self.stop(place, format!("the file is nested over {MAX_DEPTH} levels deep; no plan is that deep"))
+        self.stop(
+            place,
+            format!("the file is nested over {MAX_DEPTH} levels deep; no {} is that deep", self.limits.noun),
+        )
     }
 
     fn count(&mut self, place: Place) -> Option<()> {
         self.nodes += 1;
-        if self.nodes > self.most {
-            return self.stop(place, format!("the file has over {} values; no plan is that large", self.most));
+        let Limits { nodes, noun, .. } = self.limits;
+        if self.nodes > nodes {
+            return self.stop(place, format!("the file has over {nodes} values; no {noun} is that large"));
         }
         Some(())
     }
@@ -232,7 +265,7 @@ impl Builder<'_, '_> {
     /// Puts a node where it belongs: into the list or the mapping around it.
     fn attach(&mut self, edge: Edge) {
         let Some(Open { content, .. }) = self.open.last_mut() else {
-            self.root = Some(edge);
+            self.built.roots.push(edge);
             return;
         };
         let (entries, merged, seen, key) = match content {
@@ -248,7 +281,7 @@ impl Builder<'_, '_> {
         };
         let key_place = key.alias.unwrap_or(key.node.place);
         let Value::Scalar(Scalar { text, style }) = &key.node.value else {
-            self.mistakes.add(code::WRONG_TYPE, Some(key_place), "a key is text, and this is a list or a mapping");
+            self.report(code::WRONG_TYPE, key_place, "a key is text, and this is a list or a mapping");
             return;
         };
         if text == "<<" && *style == Style::Plain {
@@ -257,7 +290,7 @@ impl Builder<'_, '_> {
         }
         if let Some(first) = seen.get(text) {
             let message = format!("the key {:?} is duplicated; the first one is at {first}", cut(text, 40));
-            self.mistakes.add(code::DUPLICATE_KEY, Some(key_place), message);
+            self.mistakes.push(Diagnostic::new(code::DUPLICATE_KEY, Some(key_place), message));
             return;
         }
         seen.insert(text.clone(), key_place);
@@ -278,7 +311,7 @@ impl Builder<'_, '_> {
             for part in parts {
                 let Value::Mapping(brought) = &part.node.value else {
                     let message = "<< wants a mapping or a list of mappings, each by its alias";
-                    self.mistakes.add(code::WRONG_TYPE, Some(part.alias.unwrap_or(part.node.place)), message);
+                    self.report(code::WRONG_TYPE, part.alias.unwrap_or(part.node.place), message);
                     continue;
                 };
                 for entry in brought {

@@ -8,14 +8,14 @@ use crate::text;
 
 /// A scalar as it is written.
 #[derive(Clone, Debug)]
-pub(super) struct Scalar {
-    pub(super) text: String,
-    pub(super) style: Style,
+pub(crate) struct Scalar {
+    pub(crate) text: String,
+    pub(crate) style: Style,
 }
 
 /// How a scalar is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Style {
+pub(crate) enum Style {
     /// Not written at all: `key:` with nothing behind it.
     Missing,
     /// Without quotes: the text says what it is.
@@ -28,7 +28,7 @@ pub(super) enum Style {
 
 /// What a scalar is.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Meaning {
+pub(crate) enum Meaning {
     Null,
     Bool(bool),
     Whole(i128),
@@ -37,7 +37,7 @@ pub(super) enum Meaning {
 }
 
 impl Scalar {
-    pub(super) fn meaning(&self) -> Meaning {
+    pub(crate) fn meaning(&self) -> Meaning {
         match self.style {
             Style::Missing => Meaning::Null,
             Style::Quoted | Style::Block => Meaning::Text,

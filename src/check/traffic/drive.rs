@@ -1,0 +1,264 @@
+//! Sends what is due when it is due, and brings what came of it. The answers do not move the schedule: a service that slows
+//! down is asked as often as before, or it would be asked least when it is worst.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::schedule::{Due, Schedule};
+use crate::check::context::Context;
+use crate::check::expect;
+use crate::http::{Answer, Client, Failure, FailureKind, Header};
+use crate::judge::shape::Shape;
+use crate::outcome::Side;
+use crate::plan::Traffic;
+use crate::text;
+
+/// A body of so many bytes is looked at on the thread of the I/O; a larger one beside it.
+const SMALL: usize = 16 * 1024;
+
+/// What came of a request.
+pub(super) struct Sent {
+    pub(super) due: Due,
+    /// Whether it was a part of the warm-up.
+    pub(super) is_warm_up: bool,
+    /// From the moment when it was due to the last byte of the answer, without setting up a connection; in seconds.
+    pub(super) since_due: f64,
+    /// From the moment when it was sent, likewise.
+    pub(super) latency: f64,
+    /// How long setting up a connection took, where one was; in seconds.
+    pub(super) setup: Option<f64>,
+    /// From the moment when it was sent to the last byte, everything included; in seconds.
+    pub(super) whole: f64,
+    /// How long the gate itself was behind the schedule; nothing where the service kept the request waiting.
+    pub(super) lag: Option<f64>,
+    /// The status as a word, or what kept an answer from coming.
+    pub(super) code: String,
+    /// Why the answer is not good; nothing where it is.
+    pub(super) failure: Option<String>,
+    pub(super) bytes: usize,
+    /// Of an answer: what it is made of.
+    pub(super) shape: Option<Shape>,
+}
+
+/// One side: where it is asked, and what waits for it.
+struct Lane {
+    side: Side,
+    client: Client,
+    running: usize,
+    /// Due, and kept waiting: as many run as may.
+    waiting: VecDeque<Due>,
+}
+
+pub(super) struct Drive<'d> {
+    context: &'d Context<'d>,
+    traffic: &'d Traffic,
+    began: Instant,
+    schedule: Schedule,
+    next: Option<Due>,
+    lanes: Vec<Lane>,
+    /// How many requests of one side run at once.
+    most: usize,
+    running: FuturesUnordered<LocalBoxFuture<'d, Sent>>,
+    /// What is to be handed on before anything else.
+    ready: VecDeque<Sent>,
+}
+
+impl<'d> Drive<'d> {
+    pub(super) fn new(
+        context: &'d Context<'d>,
+        traffic: &'d Traffic,
+        canary: Client,
+        stable: Option<Client>,
+        seed: u64,
+    ) -> Self {
+        let sides = [Some((Side::Canary, canary)), stable.map(|client| (Side::Stable, client))];
+        let lane = |(side, client)| Lane { side, client, running: 0, waiting: VecDeque::new() };
+        let lanes: Vec<Lane> = sides.into_iter().flatten().map(lane).collect();
+        let most = (traffic.max_in_flight / lanes.len()).max(1);
+        let mut schedule = Schedule::new(&traffic.requests, traffic.rate, lanes.len() > 1, seed);
+        let next = schedule.next();
+        let (running, ready, began) = (FuturesUnordered::new(), VecDeque::new(), Instant::now());
+        Self { context, traffic, began, schedule, next, lanes, most, running, ready }
+    }
+
+    /// The next thing that came of a request, with everything sent meanwhile that is due before `end` (since the start); nothing
+    /// at `end`.
+    pub(super) async fn until(&mut self, end: Duration) -> Option<Sent> {
+        let end_at = self.began + end;
+        loop {
+            self.send_due(end);
+            if let Some(sent) = self.ready.pop_front() {
+                return Some(sent);
+            }
+            if Instant::now() >= end_at {
+                return None;
+            }
+            let next = self.next.as_ref().map_or(end_at, |due| self.began + due.at).min(end_at);
+            // What waits too long fails at that moment, whatever else happens.
+            let patience =
+                self.lanes.iter().filter_map(|lane| lane.waiting.front()).map(|due| self.gives_up(due)).min();
+            let next = patience.map_or(next, |patience| next.min(patience));
+            tokio::select! {
+                biased;
+                Some(sent) = self.running.next() => return Some(self.ended(sent)),
+                () = sleep_until(next) => {}
+            }
+        }
+    }
+
+    /// The next thing that came of what runs still; nothing where nothing does.
+    pub(super) async fn rest(&mut self) -> Option<Sent> {
+        self.send_due(Duration::ZERO);
+        if let Some(sent) = self.ready.pop_front() {
+            return Some(sent);
+        }
+        if let Some(sent) = self.running.next().await {
+            return Some(self.ended(sent));
+        }
+        None
+    }
+
+    fn gives_up(&self, due: &Due) -> Instant {
+        self.began + due.at + self.context.policy.request.time
+    }
+
+    fn ended(&mut self, sent: Sent) -> Sent {
+        for lane in self.lanes.iter_mut().filter(|lane| lane.side == sent.due.side) {
+            lane.running -= 1;
+        }
+        sent
+    }
+
+    /// Sends what is due before `end` and may run, and gives up what has waited for as long as a request may take.
+    fn send_due(&mut self, end: Duration) {
+        let now = Instant::now();
+        while let Some(due) = self.next.take_if(|due| due.at < end && self.began + due.at <= now) {
+            self.next = self.schedule.next();
+            for index in 0..self.lanes.len() {
+                if self.lanes[index].side == due.side {
+                    let waits = self.lanes[index].running >= self.most || !self.lanes[index].waiting.is_empty();
+                    if waits {
+                        self.lanes[index].waiting.push_back(due.clone());
+                    } else {
+                        let lag = now.saturating_duration_since(self.began + due.at).as_secs_f64();
+                        self.send(index, due.clone(), Some(lag));
+                    }
+                }
+            }
+        }
+        for index in 0..self.lanes.len() {
+            while let Some(due) = self.lanes[index].waiting.front() {
+                if self.gives_up(due) <= now {
+                    let Some(due) = self.lanes[index].waiting.pop_front() else { break };
+                    let sent = self.unsent(due);
+                    self.ready.push_back(sent);
+                } else if self.lanes[index].running < self.most {
+                    let Some(due) = self.lanes[index].waiting.pop_front() else { break };
+                    self.send(index, due, None);
+                } else {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, lane: usize, due: Due, lag: Option<f64>) {
+        let Self { context, traffic, began, .. } = *self;
+        self.lanes[lane].running += 1;
+        let (client, due_at) = (self.lanes[lane].client.clone(), began + due.at);
+        let is_warm_up = due.at < traffic.warm_up;
+        self.running.push(Box::pin(async move {
+            let planned = &traffic.requests[due.request];
+            let request = planned.request.clone();
+            let request =
+                request.with(Header::plain("X-Canary-Gate", "1")).with(Header::plain("traceparent", &due.traceparent));
+            let sent_at = Instant::now();
+            // What is in flight when the check's time is up has its own time all the same: the limit of the check allows for it.
+            let asked = client.ask(&request, context.policy.request, context.deadline).await;
+            let whole = sent_at.elapsed().as_secs_f64();
+            let setup = asked.as_ref().ok().and_then(|answer| answer.timing.setup());
+            let latency = asked.as_ref().map_or(whole, |answer| answer.timing.latency().as_secs_f64());
+            let waited = sent_at.saturating_duration_since(due_at).as_secs_f64();
+            let (code, failure, bytes, shape) = match asked {
+                Ok(answer) => {
+                    let failure = planned.expect.as_ref().map_or_else(
+                        || unexpected(&answer),
+                        |expect| expect::judge(expect, &answer).err().map(|cause| cause.text),
+                    );
+                    let (code, bytes) = (answer.status.to_string(), answer.body.len());
+                    (code, failure, bytes, shape(answer, context.deadline).await)
+                }
+                Err(failure) => (word(&failure).to_owned(), Some(failure.to_string()), 0, None),
+            };
+            let (since_due, setup) = (waited + latency, setup.map(|setup| setup.as_secs_f64()));
+            Sent { due, is_warm_up, since_due, latency, setup, whole, lag, code, failure, bytes, shape }
+        }));
+    }
+
+    /// A request that never could be sent, since those before it never ended.
+    fn unsent(&self, due: Due) -> Sent {
+        let waited = self.context.policy.request.time.as_secs_f64();
+        let cause = format!(
+            "not sent: {} were in flight for {} without an answer",
+            self.most,
+            text::duration(self.context.policy.request.time)
+        );
+        let is_warm_up = due.at < self.traffic.warm_up;
+        Sent {
+            due,
+            is_warm_up,
+            since_due: waited,
+            latency: waited,
+            setup: None,
+            whole: waited,
+            lag: None,
+            code: "unsent".into(),
+            failure: Some(cause),
+            bytes: 0,
+            shape: None,
+        }
+    }
+}
+
+/// Where nothing else is wanted: any status below 400.
+fn unexpected(answer: &Answer) -> Option<String> {
+    if answer.status < 400 {
+        return None;
+    }
+    let said = match &answer.advice {
+        Some(advice) => advice.text.clone(),
+        None => answer.excerpt(),
+    };
+    Some(if said.is_empty() { answer.status.to_string() } else { format!("{}: {said}", answer.status) })
+}
+
+async fn shape(answer: Answer, deadline: Instant) -> Option<Shape> {
+    let is_small = answer.body.len() <= SMALL;
+    let read = move || Shape::new(answer.status, Some(&answer.media_type()), &String::from_utf8_lossy(&answer.body));
+    if is_small {
+        return Some(read());
+    }
+    timeout_at(deadline, spawn_blocking(read)).await.ok()?.ok()
+}
+
+/// What stands for the status where there is none.
+fn word(failure: &Failure) -> &'static str {
+    match failure.kind {
+        FailureKind::Refused => "refused",
+        FailureKind::Closed => "closed",
+        FailureKind::Dns => "dns",
+        FailureKind::Tls => "tls",
+        FailureKind::Timeout => "timeout",
+        FailureKind::TooLarge => "too_large",
+        FailureKind::Encoding => "encoding",
+        FailureKind::Protocol => "protocol",
+        FailureKind::Proxy => "proxy",
+        FailureKind::Request => "request",
+        FailureKind::Credentials => "credentials",
+    }
+}

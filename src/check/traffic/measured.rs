@@ -1,0 +1,98 @@
+//! What was measured: every value is kept until the end, so that quantiles are exact.
+
+use std::collections::BTreeMap;
+
+use super::drive::Sent;
+use crate::outcome::Side;
+
+/// How many different causes of failures are kept with their numbers.
+const CAUSES: usize = 20;
+
+/// What one side answered.
+#[derive(Default)]
+pub(super) struct Answers {
+    pub(super) requests: usize,
+    pub(super) failed: usize,
+    /// Why, and how often, in the order in which the causes came.
+    pub(super) causes: Vec<(String, usize)>,
+    /// The first failure with its request and its trace.
+    pub(super) first_failure: Option<String>,
+    /// Seconds since the moment when each request was due.
+    pub(super) since_due: Vec<f64>,
+    /// Whether each of those ended well.
+    is_good: Vec<bool>,
+    /// Seconds since each request was sent.
+    pub(super) latencies: Vec<f64>,
+    /// By the request's path: what the series are made of.
+    pub(super) paths: BTreeMap<String, Path>,
+}
+
+/// What one side answered at a path.
+#[derive(Default)]
+pub(super) struct Path {
+    /// How often, by the status or what kept an answer from coming.
+    pub(super) codes: BTreeMap<String, usize>,
+    pub(super) since_due: Vec<f64>,
+}
+
+/// What both sides answered.
+#[derive(Default)]
+pub(super) struct Measured {
+    pub(super) judged: BTreeMap<Side, Answers>,
+    pub(super) warm_up: BTreeMap<Side, Answers>,
+    /// How long the first good answer took, connection and all, in seconds.
+    pub(super) first_answers: BTreeMap<Side, f64>,
+    /// Setting up each connection, in seconds.
+    pub(super) setups: Vec<f64>,
+    /// How long the gate itself was behind its schedule, in seconds.
+    pub(super) lags: Vec<f64>,
+    /// Of all bodies.
+    pub(super) bytes: u64,
+}
+
+impl Measured {
+    /// Notes what came of a request; `what` says which it was.
+    pub(super) fn add(&mut self, sent: &Sent, what: &str, path: &str) {
+        let part = if sent.is_warm_up { &mut self.warm_up } else { &mut self.judged };
+        part.entry(sent.due.side).or_default().add(sent, what, path);
+        if sent.failure.is_none() {
+            self.first_answers.entry(sent.due.side).or_insert(sent.whole);
+        }
+        self.setups.extend(sent.setup);
+        self.lags.extend(sent.lag);
+        self.bytes += sent.bytes as u64;
+    }
+
+    pub(super) fn of(&self, side: Side) -> Option<&Answers> {
+        self.judged.get(&side)
+    }
+}
+
+impl Answers {
+    /// Seconds since the moment when each request was due, of those that ended well.
+    pub(super) fn good_since_due(&self) -> impl Iterator<Item = f64> {
+        self.since_due.iter().zip(&self.is_good).filter(|(_, is_good)| **is_good).map(|(seconds, _)| *seconds)
+    }
+
+    fn add(&mut self, sent: &Sent, what: &str, path: &str) {
+        self.requests += 1;
+        if let Some(failure) = &sent.failure {
+            self.failed += 1;
+            let cause = format!("{what}: {failure}");
+            if self.first_failure.is_none() {
+                self.first_failure = Some(format!("{cause} (traceparent {})", sent.due.traceparent));
+            }
+            if let Some((_, count)) = self.causes.iter_mut().find(|(known, _)| *known == cause) {
+                *count += 1;
+            } else if self.causes.len() < CAUSES {
+                self.causes.push((cause, 1));
+            }
+        }
+        self.since_due.push(sent.since_due);
+        self.is_good.push(sent.failure.is_none());
+        self.latencies.push(sent.latency);
+        let path = self.paths.entry(path.to_owned()).or_default();
+        *path.codes.entry(sent.code.clone()).or_default() += 1;
+        path.since_due.push(sent.since_due);
+    }
+}
