@@ -129,7 +129,7 @@ fn usable(tape: &Tape) -> Result<&Judged, String> {
 /// An outcome with its thresholds judged again.
 fn judged_in_place(outcome: &Outcome, tape: Tape, metrics: &Arc<Metrics>) -> Result<Outcome, String> {
     let judged = usable(&tape)?.clone();
-    let again = judge_again(metrics, tape.rounds, &judged)?;
+    let again = judge_again(metrics, tape.rounds, &judged, &outcome.observations)?;
     let observations =
         again.in_place(&outcome.observations).ok_or("the record holds other thresholds than its plan")?;
     Ok(concluded(outcome, observations, outcome, &judged))
@@ -138,7 +138,7 @@ fn judged_in_place(outcome: &Outcome, tape: Tape, metrics: &Arc<Metrics>) -> Res
 /// An outcome by other thresholds.
 fn judged_instead(outcome: &Outcome, tape: Tape, metrics: &Arc<Metrics>, spec: &CheckSpec) -> Result<Outcome, String> {
     let judged = usable(&tape)?.clone();
-    let again = judge_again(metrics, tape.rounds, &judged)?;
+    let again = judge_again(metrics, tape.rounds, &judged, &outcome.observations)?;
     let observations = again.instead(&outcome.observations);
     let by = Outcome { severity: spec.policy.severity, place: spec.place.clone(), ..outcome.clone() };
     Ok(concluded(outcome, observations, &by, &judged))

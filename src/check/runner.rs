@@ -11,7 +11,7 @@ use super::locate::{Canary, Route, locate, prove_again};
 use super::{Ledger, http, identity, metrics, ready, reproduce, smoke, traffic};
 use crate::http::Credentials;
 use crate::outcome::{CheckId, Event, Observer, Status, bounds, effect};
-use crate::plan::{CheckSpec, Identity, Kind, Plan, Stage, reserve};
+use crate::plan::{CheckSpec, Identity, Kind, Plan, Stage, ToldBy, reserve};
 use crate::text;
 
 /// Several observers as one; they hear in their order.
@@ -204,7 +204,9 @@ impl<'r> Runner<'r> {
 
     /// What a check finds, with the commands that show it.
     async fn kind(&self, context: &Context<'_>, canary: &Canary, spec: &CheckSpec) -> Finding {
-        let mut finding = kind(context, canary, &spec.kind).await;
+        let identity = self.plan.checks.iter().find_map(identity_of);
+        let told_by = identity.map(|identity| &identity.told_by);
+        let mut finding = kind(context, canary, &spec.kind, told_by).await;
         reproduce::add(&mut finding, self.plan, spec, &canary.client);
         finding
     }
@@ -282,13 +284,13 @@ fn identity_of(spec: &CheckSpec) -> Option<&Identity> {
     }
 }
 
-/// What a check does, by its kind.
-async fn kind(context: &Context<'_>, canary: &Canary, kind: &Kind) -> Finding {
+/// What a check does, by its kind. `told_by` says what tells in an answer which revision gave it, where the plan does.
+async fn kind(context: &Context<'_>, canary: &Canary, kind: &Kind, told_by: Option<&ToldBy>) -> Finding {
     match kind {
         Kind::Ready(ready) => ready::check(context, canary, ready).await,
         Kind::Http(check) => http::check(context, &canary.client, check).await,
         Kind::Metrics(metrics) => metrics::check(context, canary, metrics).await,
         Kind::Smoke(smoke) => smoke::check(context, canary, smoke).await,
-        Kind::Traffic(traffic) => Box::pin(traffic::check(context, canary, traffic)).await,
+        Kind::Traffic(traffic) => Box::pin(traffic::check(context, canary, traffic, told_by)).await,
     }
 }

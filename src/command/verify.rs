@@ -205,7 +205,7 @@ impl Prepared {
             _ => {}
         }
         if deployment.is_none() {
-            needs_a_stable_address(&plan)?;
+            needs_a_stable_address(&plan, url.as_ref())?;
         }
         let transport = session.transport(args.network.ca_file.as_deref())?;
         // What is told afterwards is no part of the evidence.
@@ -251,13 +251,16 @@ fn needs_no_deployment(args: &GoogleArgs, plan: &Plan) -> Result<(), CommandErro
 }
 
 /// Beside an address alone no tag of another revision is known: a comparison that must be made needs an address.
-fn needs_a_stable_address(plan: &Plan) -> Result<(), CommandError> {
+fn needs_a_stable_address(plan: &Plan, url: Option<&Address>) -> Result<(), CommandError> {
     for check in plan.checks.iter().filter(|check| check.policy.enabled) {
         let Kind::Traffic(traffic) = &check.kind else { continue };
         let why = match &traffic.compare {
             Compare::On(None) => "there is none".to_owned(),
             Compare::On(Some(Baseline::Tag(tag))) => {
                 format!("the tag {tag:?} is known to the Cloud Run Admin API only")
+            }
+            Compare::On(Some(Baseline::Address(stable))) if url.is_some_and(|url| stable.is_same_place(url)) => {
+                format!("{} is the canary's own", stable.shown())
             }
             Compare::On(Some(Baseline::Address(_))) | Compare::Auto(_) | Compare::Off => continue,
         };

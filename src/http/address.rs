@@ -67,6 +67,13 @@ impl Address {
         self.url.origin() == other.url.origin()
     }
 
+    /// Whether both lead to the same server: of this machine, whatever it is called.
+    pub(crate) fn is_same_place(&self, other: &Self) -> bool {
+        let is_own = |address: &Self| address.is_loopback() || address.host() == "0.0.0.0" || address.host() == "[::]";
+        let port = |address: &Self| address.url.port_or_known_default();
+        self.same_origin(other) || (is_own(self) && is_own(other) && port(self) == port(other))
+    }
+
     /// The same address at another host.
     pub(crate) fn at_host(&self, host: &str) -> Option<Self> {
         let mut url = self.url.clone();

@@ -16,7 +16,6 @@ const TOTAL: &str = "_total";
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Inventory {
     summary: Summary,
-    kinds: BTreeMap<String, Kind>,
     /// Counters, and counts of histograms and summaries, with a value that no count can be: the first one of each name.
     bad_counters: BTreeMap<String, f64>,
 }
@@ -24,27 +23,23 @@ pub(crate) struct Inventory {
 impl Inventory {
     /// What an exposition holds.
     pub(crate) fn new(exposition: &Exposition<'_>) -> Self {
-        let families = exposition.families().iter();
-        let kinds = families.filter_map(|family| Some((family.name.clone(), family.kind?))).collect();
-        let mut inventory = Self { summary: Summary::new(exposition), kinds, bad_counters: BTreeMap::new() };
-        for sample in exposition.samples().filter(|sample| !(0.0..f64::INFINITY).contains(&sample.value())) {
+        let mut bad_counters = BTreeMap::new();
+        let bad = exposition.samples().filter(|sample| !(0.0..f64::INFINITY).contains(&sample.value()));
+        let mut seen = None;
+        for sample in bad {
             let name = sample.name();
-            if inventory.counts(&name) {
-                inventory.bad_counters.entry(name.into_owned()).or_insert(sample.value());
+            // Neighbours mostly have one name: its kind is looked up once.
+            if seen.as_ref() != Some(&name) && counts(&name, |family| exposition.kind_of(family)) {
+                bad_counters.entry(name.clone().into_owned()).or_insert(sample.value());
             }
+            seen = Some(name);
         }
-        inventory
+        Self { summary: Summary::new(exposition), bad_counters }
     }
 
     /// Whether samples of this name only ever go up from 0.
     pub(super) fn counts(&self, name: &str) -> bool {
-        let is = |name: Option<&str>, wanted: &[Kind]| {
-            name.and_then(|name| self.kinds.get(name)).is_some_and(|kind| wanted.contains(kind))
-        };
-        is(Some(name), &[Kind::Counter])
-            || is(name.strip_suffix(TOTAL), &[Kind::Counter])
-            || is(name.strip_suffix("_bucket"), &[Kind::Histogram])
-            || is(name.strip_suffix("_count"), &[Kind::Histogram, Kind::Summary])
+        counts(name, |family| self.summary.kind_of(family))
     }
 
     /// Whether a family or a metric of this name is declared by a `# TYPE` line.
@@ -76,14 +71,15 @@ impl Inventory {
         let names = ENDINGS.iter().flat_map(|ending| [format!("{base}{ending}"), format!("{name}{ending}")]);
         let names = names.chain(escaped(name));
         // Two families that are declared beside each other are not one.
-        let apart = |other: &str| self.kinds.contains_key(name) && self.kinds.contains_key(other);
+        let is_family = |name: &str| self.summary.kind_of(name).is_some();
+        let apart = |other: &str| is_family(name) && is_family(other);
         let others = names.filter(|other| other != name && self.has_samples(other) && !apart(other));
         others.collect::<BTreeSet<String>>().into_iter().collect()
     }
 
     /// Whether nothing is declared and nothing has samples.
     pub(crate) fn is_empty(&self) -> bool {
-        self.kinds.is_empty() && self.summary.samples() == 0
+        self.summary.is_empty()
     }
 
     /// How many names have samples.
@@ -112,7 +108,7 @@ impl Inventory {
 
     /// Where the samples of a family are whose own name none has.
     fn parts(&self, name: &str) -> Option<String> {
-        let (kind, suffixes) = match self.kinds.get(name)? {
+        let (kind, suffixes) = match self.summary.kind_of(name)? {
             kind @ (Kind::Histogram | Kind::GaugeHistogram) => (kind, "_bucket, _sum and _count"),
             kind @ Kind::Summary => (kind, "_sum and _count"),
             _ => return None,
@@ -121,14 +117,15 @@ impl Inventory {
             Kind::Summary => "a summary without quantiles",
             _ => "a histogram",
         };
-        let wanted = if *kind == Kind::Summary { "" } else { "; write {name}_bucket for its buckets" };
+        let wanted = if kind == Kind::Summary { "" } else { "; write {name}_bucket for its buckets" };
         let wanted = wanted.replace("{name}", name);
         Some(format!("{name} is {what} and no series: its samples end in {suffixes}{wanted}"))
     }
 
     /// What is said of a name that is declared and has no sample.
     fn unsampled(&self, name: &str) -> String {
-        let kind = self.kinds.get(name).or_else(|| self.kinds.get(name.strip_suffix(TOTAL)?));
+        let kind_of = |name: &str| self.summary.kind_of(name);
+        let kind = kind_of(name).or_else(|| kind_of(name.strip_suffix(TOTAL)?));
         let why = match kind {
             // Only there is nothing as good as zero.
             Some(Kind::Counter) if counts_failures(name) => " (write \"or vector(0)\" where none means zero)",
@@ -193,6 +190,15 @@ fn escaped(name: &str) -> Vec<String> {
         format!("U__{values}"),
         dots,
     ]
+}
+
+/// Whether samples of this name only ever go up from 0, by the kinds of families.
+fn counts(name: &str, kind_of: impl Fn(&str) -> Option<Kind>) -> bool {
+    let is = |name: Option<&str>, wanted: &[Kind]| name.and_then(&kind_of).is_some_and(|kind| wanted.contains(&kind));
+    is(Some(name), &[Kind::Counter])
+        || is(name.strip_suffix(TOTAL), &[Kind::Counter])
+        || is(name.strip_suffix("_bucket"), &[Kind::Histogram])
+        || is(name.strip_suffix("_count"), &[Kind::Histogram, Kind::Summary])
 }
 
 /// Whether a counter counts what should not happen, by its name.

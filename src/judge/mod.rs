@@ -17,4 +17,4 @@ pub(crate) use bucket_quantiles::{beyond_bounds, buckets_of, falling, unbounded}
 pub(crate) use decision::{Decision, decide, decide_over, limit_on_left};
 pub(crate) use inventory::Inventory;
 pub(crate) use labels::{Shown, order};
-pub(crate) use reads::needs_two_samples;
+pub(crate) use reads::{needs_two_samples, unread};

@@ -43,7 +43,7 @@ struct Reading<'r> {
 }
 
 /// What an expression reads that is there and that it did not get; nothing where it got all that there is.
-pub(super) fn unread(expr: &Expr, storage: &Storage, inventory: &Inventory, time: i64) -> Option<String> {
+pub(crate) fn unread(expr: &Expr, storage: &Storage, inventory: &Inventory, time: i64) -> Option<String> {
     Reading { storage, inventory, time, selectors: expr.selectors() }.unread(expr, None)
 }
 
@@ -91,10 +91,10 @@ impl Reading<'_> {
 
     /// What a selector matches none of because it asks for it by another name, or by a label that it does not have.
     fn missed(&self, selector: &Selector) -> Option<String> {
-        let name = selector.metric_name()?;
         if self.matching(selector).next().is_some() {
             return None;
         }
+        let Some(name) = selector.metric_name() else { return self.inventory.absence(selector, self.storage) };
         if !self.inventory.has_samples(name) {
             let mut relatives = self.inventory.relatives(name);
             relatives.retain(|other| !self.selectors.iter().any(|selector| selector.wants(other)));

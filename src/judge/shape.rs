@@ -3,7 +3,7 @@
 mod difference;
 mod json;
 
-pub(crate) use difference::{Noise, compare, noise};
+pub(crate) use difference::{Noise, Weight, compare, noise};
 pub(crate) use json::Json;
 
 /// The most bytes of a body that are read as JSON.
@@ -21,6 +21,8 @@ pub(crate) struct Shape {
 /// What a body looks like.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Body {
+    /// Nothing at all.
+    Empty,
     /// Its media type is not one of JSON: only that is compared.
     Other,
     Json(Json),
@@ -31,6 +33,11 @@ pub(crate) enum Body {
 }
 
 impl Shape {
+    /// Whether the keys and types of its JSON are known.
+    pub(crate) fn is_json(&self) -> bool {
+        matches!(self.body, Body::Json(_))
+    }
+
     /// The shape of an answer with this `Content-Type` and body.
     pub(crate) fn new(status: u16, content_type: Option<&str>, body: &str) -> Self {
         let media_type = content_type
@@ -40,7 +47,9 @@ impl Shape {
         let is_json = media_type.as_deref().is_some_and(|media_type| {
             media_type.strip_prefix("application/").is_some_and(|kind| kind == "json" || kind.ends_with("+json"))
         });
-        let body = if !is_json {
+        let body = if body.is_empty() {
+            Body::Empty
+        } else if !is_json {
             Body::Other
         } else if body.len() > MOST_BYTES {
             Body::TooMuch

@@ -44,6 +44,11 @@ impl ReportSpec {
     /// The first file that would be both.
     pub(crate) fn spares(&self, inputs: &[(&str, Option<&Path>)]) -> Result<(), String> {
         let Some(report) = &self.path else { return Ok(()) };
+        // Checks and rules are YAML; no report is, and which files the plan reads is not known yet.
+        let is_yaml = report.extension().is_some_and(|extension| extension == "yml" || extension == "yaml");
+        if is_yaml && fs::metadata(report).is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0) {
+            return Err(format!("--report {}: the file is YAML, and would be written over", report.display()));
+        }
         for (flag, input) in inputs.iter().filter_map(|(flag, input)| Some((flag, (*input)?))) {
             // What is not a file cannot be written over: a terminal may be both.
             if is_one(report, input) && !fs::metadata(report).is_ok_and(|metadata| !metadata.is_file()) {

@@ -154,7 +154,7 @@ mod window {
         bencher.counter(BytesCount::new(text.len() * 24)).bench(|| {
             let mut storage = Storage::default().keeping(expr.selectors());
             if !expr.reads_past() {
-                storage = storage.newest_only();
+                storage = storage.newest_two();
             }
             let mut target = Target::new([("job", "shop")]);
             for at in (0..SCRAPES).map(|index| index * 5_000) {
@@ -175,9 +175,9 @@ mod window {
         scrapes(bencher, &families(), "sum(rate(family_1_total[30s])) < 1");
     }
 
-    #[divan::bench(sample_count = 3)]
-    fn parsed_and_no_more(bencher: Bencher) {
-        let text = labelled_counters(5_000_000);
+    #[divan::bench(sample_count = 3, args = ["one family", "many families"])]
+    fn parsed_and_no_more(bencher: Bencher, text: &str) {
+        let text = if text == "one family" { labelled_counters(5_000_000) } else { families() };
         bencher.counter(BytesCount::new(text.len() * 24)).bench(|| {
             for _ in 0..SCRAPES {
                 Exposition::parse(black_box(text.as_bytes()), Format::Prometheus).unwrap();

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "outside production code")]
 
-use promeval::exposition::{Exposition, Format, Summary};
+use promeval::exposition::{Exposition, Format, Kind, Summary};
 use proptest::prelude::*;
 
 use Format::{OpenMetrics, Prometheus};
@@ -243,7 +243,17 @@ fn names_are_known_with_their_samples_and_declarations() {
     let open = Exposition::parse(b"# TYPE a counter\na_total 1\n# EOF\n", OpenMetrics).unwrap();
     assert_eq!(open.declared_names().collect::<Vec<_>>(), ["a_total", "a_created", "a"]);
 
+    let runs =
+        exposition.runs().map(|(name, samples)| format!("{name} {:?}", samples.map(|s| s.value()).collect::<Vec<_>>()));
+    assert_eq!(runs.collect::<Vec<_>>(), ["a_total [1.0]", "b [1.0]", "a_total [2.0]", "c [1.0]"]);
+    let together = Exposition::parse(b"a{x=\"1\"} 1\na{x=\"2\"} 2\nab 3\n{\"a b\"} 4\n", Prometheus).unwrap();
+    let runs: Vec<_> = together.runs().map(|(name, samples)| (name.into_owned(), samples.len())).collect();
+    assert_eq!(runs, [("a".into(), 2), ("ab".into(), 1), ("a b".into(), 1)]);
+
     let summary = Summary::new(&exposition);
+    for (family, kind) in [("a", Some(Kind::Counter)), ("h", Some(Kind::Histogram)), ("a_total", None), ("b", None)] {
+        assert_eq!((exposition.kind_of(family), summary.kind_of(family)), (kind, kind), "{family}");
+    }
     assert_eq!((summary.names(), summary.samples(), summary.samples_of("a_total")), (3, 4, 2));
     assert!(["a", "a_total", "h", "h_bucket", "c"].iter().all(|name| summary.declares(name)));
     assert!(!["b", "c_total", "none"].iter().any(|name| summary.declares(name)));

@@ -42,7 +42,7 @@ fn dump(storage: &Storage) -> Vec<String> {
 }
 
 #[test]
-fn a_storage_may_keep_the_newest_point_only() {
+fn a_storage_may_keep_the_newest_two_points_only() {
     for (source, reads_past) in [
         ("sum(a) / 2 > 1", false),
         ("a offset 1m", true),
@@ -52,15 +52,23 @@ fn a_storage_may_keep_the_newest_point_only() {
     ] {
         assert_eq!(parse(source).unwrap().reads_past(), reads_past, "{source}");
     }
-    let (mut storage, mut target) = (Storage::default().newest_only(), Target::new([("", "")]));
+    let (mut storage, mut target) = (Storage::default().newest_two(), Target::new([("", "")]));
     scrape(&mut target, &mut storage, "a 1\nb 1\nb{x=\"\"} 1\n", 0);
     scrape(&mut target, &mut storage, "a 2\n", 5_000);
     scrape(&mut target, &mut storage, "a 3\n", 10_000);
     storage.append(&Labels::new([("__name__", "c")]), Point { time: 10_000, value: 1.0 }).unwrap();
     storage.append(&Labels::new([("__name__", "c")]), Point { time: 10_000, value: 2.0 }).unwrap();
     storage.append(&Labels::new([("__name__", "c")]), Point { time: 5_000, value: 3.0 }).unwrap();
-    assert_eq!(dump(&storage), ["a 3@10000", "b stale@5000", "c 2@10000"]);
+    assert_eq!(dump(&storage), ["a 2@5000 3@10000", "b 1@0 stale@5000", "c 3@5000 2@10000"]);
     assert_eq!(found(&storage, "{__name__=~'[abc]'}", 10_000), ["a 3", "c 2"]);
+    // After a scrape that failed, the one before it is there as it was.
+    target.failed(&mut storage, 15_000).unwrap();
+    assert_eq!(found(&storage, "a", 10_000), ["a 3"]);
+    assert_eq!(found(&storage, "a", 15_000), [""; 0]);
+    // What has a timestamp of its own is kept.
+    scrape(&mut target, &mut storage, "a 4 20000\n", 20_000);
+    scrape(&mut target, &mut storage, "a 5 21000\n", 25_000);
+    assert_eq!(dump(&storage)[0], "a 3@10000 stale@15000 4@20000 5@21000");
 }
 
 #[test]

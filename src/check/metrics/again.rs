@@ -18,15 +18,20 @@ use crate::plan::{Metrics, RuleStep};
 pub(crate) struct Again {
     thresholds: Vec<Observation>,
     families: Vec<Observation>,
-    /// How each threshold went over the window.
+    /// How each threshold went over the window; nothing where nobody asked for that.
     courses: Vec<Vec<Course>>,
 }
 
-/// Judges the rounds of a check.
+/// Judges the rounds of a check; how its thresholds went over the window only where what was `recorded` tells it.
 ///
 /// # Errors
 /// Why they cannot be judged by these thresholds.
-pub(crate) fn judge_again(metrics: &Arc<Metrics>, rounds: Vec<Round>, judged: &Judged) -> Result<Again, String> {
+pub(crate) fn judge_again(
+    metrics: &Arc<Metrics>,
+    rounds: Vec<Round>,
+    judged: &Judged,
+    recorded: &[Observation],
+) -> Result<Again, String> {
     if let Some(kept) = &judged.kept {
         let is_made = |name: &str| {
             let made = |step: &RuleStep| matches!(step, RuleStep::Record(record) if record.name == name);
@@ -36,8 +41,9 @@ pub(crate) fn judge_again(metrics: &Arc<Metrics>, rounds: Vec<Round>, judged: &J
             return Err(format!("{name} was not recorded: the scrapes were too large to be kept whole"));
         }
     }
+    let courses = recorded.iter().any(has_courses);
     let labels = judged.labels.iter().cloned().collect();
-    let mut state = WindowState::new(metrics.clone(), labels);
+    let mut state = WindowState::new(metrics.clone(), labels, courses);
     for Round { time, sides } in rounds {
         let scraped = sides.into_iter().map(|seen| {
             let scrape = seen.scrape.ok_or_else(|| AskError::Transient("it failed".into(), None));
@@ -57,7 +63,8 @@ pub(crate) fn judge_again(metrics: &Arc<Metrics>, rounds: Vec<Round>, judged: &J
         }
     }
     let families = state.families();
-    Ok(Again { thresholds: state.thresholds(judged.time), families, courses: state.courses() })
+    let courses = if courses { state.courses() } else { Vec::new() };
+    Ok(Again { thresholds: state.thresholds(judged.time), families, courses })
 }
 
 impl Again {
@@ -69,7 +76,7 @@ impl Again {
         if before.len() != self.thresholds.len() {
             return None;
         }
-        self.draw(before.iter().map(|seen| has_courses(seen)));
+        self.draw();
         for (now, before) in self.thresholds.iter_mut().zip(before) {
             // The command that shows a threshold is the same, whatever its value is.
             now.reproduce = before.reproduce.clone().filter(|_| !is_good(now.status));
@@ -83,7 +90,7 @@ impl Again {
 
     /// What the check would have seen by another plan: its families and thresholds, and all else as it was recorded.
     pub(crate) fn instead(mut self, recorded: &[Observation]) -> Vec<Observation> {
-        self.draw(std::iter::repeat(recorded.iter().any(has_courses)));
+        self.draw();
         let is_other = |seen: &&Observation| !matches!(seen.seen, Seen::Threshold(_) | Seen::Family);
         let others = recorded.iter().filter(is_other).cloned();
         let mut observations: Vec<Observation> =
@@ -92,12 +99,10 @@ impl Again {
         observations
     }
 
-    /// Gives the thresholds of which it is wanted how they went over the window.
-    fn draw(&mut self, wanted: impl Iterator<Item = bool>) {
+    /// Tells of the thresholds how they went over the window.
+    fn draw(&mut self) {
         let courses = std::mem::take(&mut self.courses);
-        for ((threshold, courses), _) in
-            self.thresholds.iter_mut().zip(courses).zip(wanted).filter(|(_, wanted)| *wanted)
-        {
+        for (threshold, courses) in self.thresholds.iter_mut().zip(courses) {
             if let Seen::Threshold(seen) = &mut threshold.seen {
                 seen.courses = courses;
             }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use promeval::exposition::{Exposition, Kind};
+use promeval::exposition::{Exposition, Format, Kind};
 use promeval::series::{Full, Storage, Target};
 
 use crate::outcome::{Observation, Status};
@@ -195,10 +195,18 @@ impl Instance {
 
 /// The sums of all counters, by their names.
 fn counters(exposition: &Exposition<'_>) -> BTreeMap<String, f64> {
-    let names = named(exposition, |kind| if kind == Kind::Counter { kind.suffixes(exposition.format()) } else { &[] });
+    let is_counter = |name: &str| {
+        let family = if exposition.format() == Format::OpenMetrics { name.strip_suffix("_total") } else { Some(name) };
+        let kind = family.and_then(|family| exposition.kind_of(family));
+        kind == Some(Kind::Counter) && !name.ends_with("_created")
+    };
     let mut sums: BTreeMap<String, f64> = BTreeMap::new();
-    for sample in exposition.samples().filter(|sample| names.contains(&*sample.name())) {
-        *sums.entry(sample.name().into_owned()).or_default() += sample.value();
+    for (name, samples) in exposition.runs().filter(|(name, _)| is_counter(name)) {
+        let sum: f64 = samples.map(|sample| sample.value()).sum();
+        match sums.get_mut(&*name) {
+            Some(known) => *known += sum,
+            None => drop(sums.insert(name.into_owned(), sum)),
+        }
     }
     sums
 }
@@ -221,7 +229,6 @@ fn named(exposition: &Exposition<'_>, endings: impl Fn(Kind) -> &'static [&'stat
 
 #[cfg(test)]
 mod tests {
-    use promeval::exposition::Format;
     use promeval::number::format_value as shown;
     use promeval::promql::parse;
     use promeval::{Evaluator, Value};

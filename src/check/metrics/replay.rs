@@ -66,7 +66,7 @@ impl Scenario {
     fn replayed(&self) -> (Vec<BTreeMap<String, f64>>, BTreeMap<String, ThresholdVerdict>) {
         let metrics = self.metrics();
         let labels = vec![("job".to_owned(), "app".to_owned()), ("instance".to_owned(), "i".to_owned())];
-        let mut state = WindowState::new(metrics, BTreeMap::from([(Side::Canary, labels)]));
+        let mut state = WindowState::new(metrics, BTreeMap::from([(Side::Canary, labels)]), false);
         let mut scrapes = self.scrapes.iter().enumerate().peekable();
         let mut given = Vec::new();
         for time in &self.evaluations {

@@ -118,7 +118,11 @@ impl<'p> Source<'p> {
                     }
                 }
                 let reads = metrics.reads();
-                let state = State { kept: Some(Box::new(WindowState::new(metrics.clone(), labels))), bytes: 0, reads };
+                let state = State {
+                    kept: Some(Box::new(WindowState::new(metrics.clone(), labels, context.courses))),
+                    bytes: 0,
+                    reads,
+                };
                 let what = canary.client.shown(&metrics.request);
                 let recording = context.observer.records().then(|| Recording::new(metrics));
                 Ok(Self::Scrape { sides, what, state, recording })
@@ -308,7 +312,7 @@ fn labels(canary: &Canary, client: &Client, planned: &[(String, String)]) -> Vec
 /// Why there is none.
 pub(in crate::check) fn baseline_client(canary: &Canary, baseline: &Baseline) -> Result<Client, String> {
     let tag = match baseline {
-        Baseline::Address(address) if address.same_origin(canary.client.address()) => {
+        Baseline::Address(address) if address.is_same_place(canary.client.address()) => {
             return Err(format!(
                 "the baseline {} is the canary's own address: it cannot be compared with itself",
                 address.shown()

@@ -62,6 +62,10 @@ impl Stamps {
     ) {
         self.hidden.retain(|(other, _), _| *other != stamper);
         let unstamped = self.unstamped.get(&stamper).copied();
+        if !exposition.has_timestamps() {
+            self.unstamped.insert(stamper, at);
+            return self.overtaken(stamper, exposition, at);
+        }
         let mut looked_up = 0;
         for sample in exposition.samples() {
             let Some(stamp) = sample.timestamp().map(milliseconds) else {

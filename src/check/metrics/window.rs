@@ -65,12 +65,23 @@ pub(in crate::check) struct WindowState {
 }
 
 impl WindowState {
-    pub(in crate::check) fn new(metrics: Arc<Metrics>, labels: BTreeMap<Side, Vec<(String, String)>>) -> Self {
+    /// `courses` says whether somebody wants to see how thresholds went over the window.
+    pub(in crate::check) fn new(
+        metrics: Arc<Metrics>,
+        labels: BTreeMap<Side, Vec<(String, String)>>,
+        courses: bool,
+    ) -> Self {
         let makers = Makers::new(&metrics);
         let (needed, shared_names) = (makers.needed(), makers.shared_names());
         let selectors: Vec<Selector> = once(exprs(&metrics, &needed).flat_map(|expr| expr.selectors()).map(by_name));
+        let mut storage = Storage::default().keeping(&selectors);
+        // Beside a baseline, and with rules, scrapes and evaluations may follow on the one that counts in the end.
+        let is_alone = metrics.baseline.is_none() && metrics.rules.is_empty() && !courses;
+        if is_alone && !exprs(&metrics, &needed).any(Expr::reads_past) {
+            storage = storage.newest_two();
+        }
         Self {
-            storage: Storage::default().keeping(&selectors),
+            storage,
             read: selectors,
             order: if metrics.window.is_some() { (0..metrics.rules.len()).collect() } else { makers.order() },
             inventory: Inventory::default(),

@@ -9,7 +9,7 @@ use crate::judge::compare::{
     Comparison, Decision, Finding, Judgement, Measure, Pair, Settings, Side as PairSide, Stop,
 };
 use crate::judge::quantile::Sorted;
-use crate::judge::shape::{Noise, Shape, compare, noise};
+use crate::judge::shape::{Noise, Shape, Weight, compare, noise};
 use crate::outcome::{Observation, Seen, Side, Status};
 use crate::plan::{Compare, Traffic};
 use crate::text;
@@ -41,15 +41,20 @@ struct Answered {
 struct Shapes {
     /// Stable's newest.
     stable: Option<Shape>,
-    /// What differs between one of stable's answers and the next.
-    noise: Noise,
-    /// How many pairs had a good answer of both.
+    /// How often a place differed between one of stable's answers and the next.
+    noise: BTreeMap<String, usize>,
+    /// Objects of stable whose keys are no part of their shape.
+    maps: Noise,
+    /// How many pairs had an answer of both that can be compared.
     pairs: usize,
+    /// Of how many the keys and types of JSON are known.
+    json: usize,
     /// What differed, by its place: the pair that showed it first, and how many did.
     differences: BTreeMap<String, Difference>,
 }
 
 struct Difference {
+    weight: Weight,
     sentence: String,
     canary: Shape,
     stable: Shape,
@@ -58,7 +63,10 @@ struct Difference {
 
 /// The pairs so far.
 pub(super) struct Compared {
-    comparison: Comparison,
+    /// Of all pairs: which side fails more often.
+    errors: Comparison,
+    /// Of the pairs that both answered well: a failure of either is no latency.
+    latency: Comparison,
     open: HashMap<usize, Half>,
     /// By the request's index.
     shapes: BTreeMap<usize, Shapes>,
@@ -74,7 +82,8 @@ impl Compared {
         let planned = (traffic.rate * traffic.duration.as_secs_f64() / 2.0) as usize;
         let settings = Settings::new(planned.max(1), seed);
         Self {
-            comparison: Comparison::new(settings),
+            errors: Comparison::new(settings),
+            latency: Comparison::new(settings),
             open: HashMap::new(),
             shapes: BTreeMap::new(),
             latencies: Vec::new(),
@@ -89,7 +98,9 @@ impl Compared {
         }
         let (pair, request, side) = (sent.due.pair, sent.due.request, sent.due.side);
         let failed = sent.failure.is_some();
-        let shape = sent.shape.filter(|_| !failed);
+        // What a server in trouble answers has no shape of its own.
+        let in_trouble = |status| matches!(status, 408 | 425 | 429 | 500..);
+        let shape = sent.shape.filter(|shape| !failed || !in_trouble(shape.status));
         let answered = Answered { side: PairSide { latency: sent.latency, failed }, shape };
         let half = self.open.entry(pair).or_default();
         match side {
@@ -100,18 +111,25 @@ impl Compared {
             return false;
         }
         let Some(Half { canary: Some(canary), stable: Some(stable) }) = self.open.remove(&pair) else { return false };
-        self.shapes.entry(request).or_default().add(canary.shape, stable.shape);
-        if !canary.side.failed && !stable.side.failed {
-            self.latencies.push((canary.side.latency, stable.side.latency));
+        // What stable answers wrongly is no model.
+        let model = stable.shape.filter(|_| !stable.side.failed);
+        self.shapes.entry(request).or_default().add(canary.shape, model);
+        let pair = Pair { canary: canary.side, stable: stable.side };
+        if self.errors.push(pair) == Some(Stop::Errors) {
+            return true;
         }
-        match self.comparison.push(Pair { canary: canary.side, stable: stable.side }) {
-            Some(Stop::Errors) => true,
-            // Not with each pair: it takes all of them.
-            Some(Stop::Latency) => {
-                self.latencies.len().is_multiple_of(LOOKED_AT) && !self.is_too_little(Measure::Latency)
-            }
-            None => false,
+        if canary.side.failed || stable.side.failed {
+            return false;
         }
+        self.latencies.push((canary.side.latency, stable.side.latency));
+        // Not with each pair: it takes all of them.
+        self.latency.push(pair) == Some(Stop::Latency)
+            && self.latencies.len().is_multiple_of(LOOKED_AT)
+            && !self.is_too_little(Measure::Latency)
+    }
+
+    fn judge(&self) -> Judgement {
+        Judgement { errors: self.errors.judge().errors, ..self.latency.judge() }
     }
 
     /// By how much the canary is slower where both answer well, in seconds.
@@ -121,7 +139,13 @@ impl Compared {
         };
         let between = |share| Some(quantile(share, |pair| pair.0)? - quantile(share, |pair| pair.1)?);
         match measure {
-            Measure::Latency => quantile(0.5, |pair| pair.0 - pair.1),
+            // The mean: of several requests, one may be much slower and the typical one not at all.
+            Measure::Latency => {
+                let sum: f64 = self.latencies.iter().map(|pair| pair.0 - pair.1).sum();
+                #[expect(clippy::cast_precision_loss, reason = "some hundred thousand")]
+                let count = self.latencies.len() as f64;
+                (count > 0.0).then(|| sum / count)
+            }
             Measure::P95 => between(0.95),
             Measure::P99 => between(0.99),
             Measure::Errors => None,
@@ -136,7 +160,7 @@ impl Compared {
     /// Whether more pairs may prove what is not proven yet. The tails are told and not waited for: proving them takes tens of
     /// thousands of pairs.
     pub(super) fn is_unproven(&self) -> bool {
-        let Judgement { latency, errors, .. } = self.comparison.judge();
+        let Judgement { latency, errors, .. } = self.judge();
         [latency, errors].iter().any(|finding| {
             let is_open = finding.decision == Decision::Unproven && finding.needed.is_some();
             is_open && !self.is_too_little(finding.measure)
@@ -145,19 +169,21 @@ impl Compared {
 
     /// What the pairs say; `client` shows requests as sentences do.
     pub(super) fn observations(&self, client: &Client, traffic: &Traffic) -> Vec<Observation> {
-        let judgement = self.comparison.judge();
+        let judgement = self.judge();
         let findings = judgement.findings().into_iter().map(|finding| self.compared(finding, traffic));
         findings.chain([self.shape(client, traffic)]).collect()
     }
 
     fn compared(&self, finding: &Finding, traffic: &Traffic) -> Observation {
         let is_tail = matches!(finding.measure, Measure::P95 | Measure::P99);
-        let is_too_little = finding.tally.canary_alone == 0 && self.is_too_little(finding.measure);
+        let is_too_little = self.is_too_little(finding.measure);
         let status = match finding.decision {
             Decision::Fail | Decision::Healed | Decision::Unproven if is_too_little => Status::Pass,
             Decision::Pass => Status::Pass,
             Decision::Healed => Status::Warn,
             Decision::Fail => Status::Fail,
+            // Proven to be beyond what a pass would prove, and not surely enough for a failure.
+            Decision::Unproven if is_tail && finding.interval.0 > finding.bound => Status::Warn,
             Decision::Unproven if is_tail => Status::Pass,
             Decision::Unproven => traffic.on_unproven.status(),
         };
@@ -173,6 +199,7 @@ impl Compared {
         let mut observation = Observation::new(Seen::Measure, name, status, detail);
         let shown = |value: f64| match finding.measure {
             Measure::Errors => format!("{:+.2} %", 100.0 * value),
+            Measure::Latency | Measure::P95 | Measure::P99 if value > 1000.0 => "over 1000×".into(),
             Measure::Latency | Measure::P95 | Measure::P99 => format!("{value:.2}×"),
         };
         observation.expected = Some(format!("<= {}", shown(finding.bound)));
@@ -181,12 +208,18 @@ impl Compared {
     }
 
     fn shape(&self, client: &Client, traffic: &Traffic) -> Observation {
-        let mut broken = Vec::new();
+        let (mut broken, mut hollow) = (Vec::new(), Vec::new());
         for (request, shapes) in &self.shapes {
             let what = client.shown(&traffic.requests[*request].request);
-            broken.extend(shapes.broken().map(|why| format!("{what}: {why}")));
+            for (weight, why) in shapes.broken() {
+                if weight == Weight::Hollow { &mut hollow } else { &mut broken }.push(format!("{what}: {why}"));
+            }
         }
         let pairs: usize = self.shapes.values().map(|shapes| shapes.pairs).sum();
+        let json: usize = self.shapes.values().map(|shapes| shapes.json).sum();
+        let unseen =
+            (0..traffic.requests.len()).filter(|request| self.shapes.get(request).is_none_or(Shapes::is_unseen));
+        let unseen: Vec<String> = unseen.map(|request| client.shown(&traffic.requests[request].request)).collect();
         let (status, detail) = if !broken.is_empty() {
             (Status::Fail, text::joined(broken, SHOWN, "; "))
         } else if pairs == 0 {
@@ -194,9 +227,15 @@ impl Compared {
             let status =
                 if matches!(traffic.compare, Compare::On(_)) { Status::Error } else { traffic.on_unproven.status() };
             (status, "unproven: no pair was answered well by both".into())
+        } else if !unseen.is_empty() {
+            let unseen = text::joined(unseen, SHOWN, ", ");
+            (traffic.on_unproven.status(), format!("unproven: too few pairs were answered by both of {unseen}"))
+        } else if !hollow.is_empty() {
+            (Status::Warn, text::joined(hollow, SHOWN, "; "))
         } else {
+            let json = if json > 0 { format!(", keys and types of JSON in {json} of them") } else { String::new() };
             let pairs = text::counted(pairs, "pair");
-            (Status::Pass, format!("status, media type, keys and types of JSON are those of stable, over {pairs}"))
+            (Status::Pass, format!("status and media type are those of stable, over {pairs}{json}"))
         };
         Observation::new(Seen::Measure, "shape beside stable", status, detail)
     }
@@ -206,13 +245,20 @@ impl Shapes {
     fn add(&mut self, canary: Option<Shape>, stable: Option<Shape>) {
         let Some(stable) = stable else { return };
         if let Some(before) = self.stable.replace(stable.clone()) {
-            self.noise.add(noise(&before, &stable));
+            let noise = noise(&before, &stable);
+            for place in noise.places() {
+                *self.noise.entry(place.to_owned()).or_default() += 1;
+            }
+            self.maps.add(noise.maps_only());
         }
         let Some(canary) = canary else { return };
         self.pairs += 1;
-        for difference in compare(&canary, &stable, &Noise::default()).into_iter().filter(|found| found.breaks) {
-            let known = self.differences.entry(difference.place).or_insert_with(|| Difference {
-                sentence: difference.sentence,
+        self.json += usize::from(canary.is_json() && stable.is_json());
+        let differences = compare(&canary, &stable, &Noise::default()).into_iter();
+        for found in differences.filter(|found| found.weight != Weight::New) {
+            let known = self.differences.entry(found.place).or_insert_with(|| Difference {
+                weight: found.weight,
+                sentence: found.sentence,
                 canary: canary.clone(),
                 stable: stable.clone(),
                 count: 0,
@@ -221,15 +267,29 @@ impl Shapes {
         }
     }
 
-    /// What differs again and again, and not between two answers of stable as well.
-    fn broken(&self) -> impl Iterator<Item = String> {
-        let enough = if self.pairs < 2 { usize::MAX } else { SEEN.min(self.pairs) };
-        let is_noise = |place: &String, found: &Difference| {
-            !compare(&found.canary, &found.stable, &self.noise).iter().any(|other| other.place == *place)
+    /// Whether there are too few answers to tell a difference of the revisions from one of a moment.
+    fn is_unseen(&self) -> bool {
+        self.pairs < 2
+    }
+
+    /// What differs again and again, and far more often than two answers of stable do; what is only empty in all of the canary's.
+    fn broken(&self) -> impl Iterator<Item = (Weight, String)> {
+        let is_known = |place: &str, found: &Difference| {
+            compare(&found.canary, &found.stable, &self.maps).iter().any(|other| other.place == *place)
         };
-        let broken = self.differences.iter().filter(move |(_, found)| found.count >= enough);
-        broken
-            .filter(move |(place, found)| !is_noise(place, found))
-            .map(|(_, found)| format!("{} (in {} of {} pairs)", found.sentence, found.count, self.pairs))
+        let noise = |place: &str| {
+            let around = self.noise.iter().filter(|(noisy, _)| place.starts_with(noisy.as_str()));
+            around.map(|(_, count)| *count).max().unwrap_or(0)
+        };
+        let broken = self.differences.iter().filter(move |(place, found)| {
+            let enough = match found.weight {
+                Weight::Hollow => self.pairs.max(SEEN),
+                Weight::Breaks | Weight::New => SEEN.min(self.pairs.max(2)),
+            };
+            found.count >= enough && found.count > 4 * noise(place) && is_known(place, found)
+        });
+        broken.map(|(_, found)| {
+            (found.weight, format!("{} (in {} of {} pairs)", found.sentence, found.count, self.pairs))
+        })
     }
 }

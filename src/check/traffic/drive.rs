@@ -32,15 +32,17 @@ pub(super) struct Sent {
     pub(super) latency: f64,
     /// How long setting up a connection took, where one was; in seconds.
     pub(super) setup: Option<f64>,
-    /// From the moment when it was sent to the last byte, everything included; in seconds.
-    pub(super) whole: f64,
     /// How long the gate itself was behind the schedule; nothing where the service kept the request waiting.
     pub(super) lag: Option<f64>,
     /// The status as a word, or what kept an answer from coming.
     pub(super) code: String,
     /// Why the answer is not good; nothing where it is.
     pub(super) failure: Option<String>,
-    pub(super) bytes: usize,
+    pub(super) bytes: u64,
+    /// Whether nothing marks the end of the body, so that a cut one looks whole.
+    pub(super) is_unmarked: bool,
+    /// Whether it could not be sent although others were answered meanwhile: more would have to run at once.
+    pub(super) is_crowded: bool,
     /// Of an answer: what it is made of.
     pub(super) shape: Option<Shape>,
 }
@@ -50,6 +52,8 @@ struct Lane {
     side: Side,
     client: Client,
     running: usize,
+    /// When a request ended last.
+    ended: Option<Instant>,
     /// Due, and kept waiting: as many run as may.
     waiting: VecDeque<Due>,
 }
@@ -63,6 +67,8 @@ pub(super) struct Drive<'d> {
     lanes: Vec<Lane>,
     /// How many requests of one side run at once.
     most: usize,
+    /// The header that tells the revision of an answer, and the canary's.
+    told: Option<(&'d str, &'d str)>,
     running: FuturesUnordered<LocalBoxFuture<'d, Sent>>,
     /// What is to be handed on before anything else.
     ready: VecDeque<Sent>,
@@ -72,18 +78,18 @@ impl<'d> Drive<'d> {
     pub(super) fn new(
         context: &'d Context<'d>,
         traffic: &'d Traffic,
-        canary: Client,
-        stable: Option<Client>,
+        (canary, stable): (Client, Option<Client>),
         seed: u64,
+        told: Option<(&'d str, &'d str)>,
     ) -> Self {
         let sides = [Some((Side::Canary, canary)), stable.map(|client| (Side::Stable, client))];
-        let lane = |(side, client)| Lane { side, client, running: 0, waiting: VecDeque::new() };
+        let lane = |(side, client)| Lane { side, client, running: 0, ended: None, waiting: VecDeque::new() };
         let lanes: Vec<Lane> = sides.into_iter().flatten().map(lane).collect();
         let most = (traffic.max_in_flight / lanes.len()).max(1);
         let mut schedule = Schedule::new(&traffic.requests, traffic.rate, lanes.len() > 1, seed);
         let next = schedule.next();
         let (running, ready, began) = (FuturesUnordered::new(), VecDeque::new(), Instant::now());
-        Self { context, traffic, began, schedule, next, lanes, most, running, ready }
+        Self { context, traffic, began, schedule, next, lanes, most, told, running, ready }
     }
 
     /// The next thing that came of a request, with everything sent meanwhile that is due before `end` (since the start); nothing
@@ -130,6 +136,7 @@ impl<'d> Drive<'d> {
     fn ended(&mut self, sent: Sent) -> Sent {
         for lane in self.lanes.iter_mut().filter(|lane| lane.side == sent.due.side) {
             lane.running -= 1;
+            lane.ended = Some(Instant::now());
         }
         sent
     }
@@ -155,7 +162,9 @@ impl<'d> Drive<'d> {
             while let Some(due) = self.lanes[index].waiting.front() {
                 if self.gives_up(due) <= now {
                     let Some(due) = self.lanes[index].waiting.pop_front() else { break };
-                    let sent = self.unsent(due);
+                    let time = self.context.policy.request.time;
+                    let is_crowded = self.lanes[index].ended.is_some_and(|ended| now.duration_since(ended) < time);
+                    let sent = self.unsent(due, is_crowded);
                     self.ready.push_back(sent);
                 } else if self.lanes[index].running < self.most {
                     let Some(due) = self.lanes[index].waiting.pop_front() else { break };
@@ -168,7 +177,7 @@ impl<'d> Drive<'d> {
     }
 
     fn send(&mut self, lane: usize, due: Due, lag: Option<f64>) {
-        let Self { context, traffic, began, .. } = *self;
+        let Self { context, traffic, began, told, .. } = *self;
         self.lanes[lane].running += 1;
         let (client, due_at) = (self.lanes[lane].client.clone(), began + due.at);
         let is_warm_up = due.at < traffic.warm_up;
@@ -184,30 +193,52 @@ impl<'d> Drive<'d> {
             let setup = asked.as_ref().ok().and_then(|answer| answer.timing.setup());
             let latency = asked.as_ref().map_or(whole, |answer| answer.timing.latency().as_secs_f64());
             let waited = sent_at.saturating_duration_since(due_at).as_secs_f64();
+            let is_unmarked = asked.as_ref().is_ok_and(|answer| !answer.is_end_marked);
             let (code, failure, bytes, shape) = match asked {
                 Ok(answer) => {
                     let failure = planned.expect.as_ref().map_or_else(
                         || unexpected(&answer),
                         |expect| expect::judge(expect, &answer).err().map(|cause| cause.text),
                     );
-                    let (code, bytes) = (answer.status.to_string(), answer.body.len());
+                    let of_another =
+                        told.filter(|_| due.side == Side::Canary).and_then(|told| of_another(&answer, told));
+                    let failure = failure.or(of_another);
+                    let (code, bytes) = (answer.status.to_string(), answer.body.len() as u64);
                     (code, failure, bytes, shape(answer, context.deadline).await)
                 }
-                Err(failure) => (word(&failure).to_owned(), Some(failure.to_string()), 0, None),
+                Err(failure) => {
+                    // So much was read before it was too much.
+                    let bytes = if failure.kind == FailureKind::TooLarge { context.policy.request.body } else { 0 };
+                    (word(&failure).to_owned(), Some(failure.to_string()), bytes, None)
+                }
             };
             let (since_due, setup) = (waited + latency, setup.map(|setup| setup.as_secs_f64()));
-            Sent { due, is_warm_up, since_due, latency, setup, whole, lag, code, failure, bytes, shape }
+            Sent {
+                due,
+                is_warm_up,
+                since_due,
+                latency,
+                setup,
+                lag,
+                code,
+                failure,
+                bytes,
+                is_unmarked,
+                is_crowded: false,
+                shape,
+            }
         }));
     }
 
     /// A request that never could be sent, since those before it never ended.
-    fn unsent(&self, due: Due) -> Sent {
+    fn unsent(&self, due: Due, is_crowded: bool) -> Sent {
         let waited = self.context.policy.request.time.as_secs_f64();
-        let cause = format!(
-            "not sent: {} were in flight for {} without an answer",
-            self.most,
-            text::duration(self.context.policy.request.time)
-        );
+        let (most, time) = (self.most, text::duration(self.context.policy.request.time));
+        let cause = if is_crowded {
+            format!("not sent within {time}: {most} were in flight all the time (max_in_flight)")
+        } else {
+            format!("not sent: {most} were in flight for {time} without an answer")
+        };
         let is_warm_up = due.at < self.traffic.warm_up;
         Sent {
             due,
@@ -215,26 +246,35 @@ impl<'d> Drive<'d> {
             since_due: waited,
             latency: waited,
             setup: None,
-            whole: waited,
             lag: None,
             code: "unsent".into(),
             failure: Some(cause),
             bytes: 0,
+            is_unmarked: false,
+            is_crowded,
             shape: None,
         }
     }
 }
 
-/// Where nothing else is wanted: any status below 400.
+/// Where nothing else is wanted: any status from 200 to 299. A redirect is not the answer.
 fn unexpected(answer: &Answer) -> Option<String> {
-    if answer.status < 400 {
+    if (200..300).contains(&answer.status) {
         return None;
     }
-    let said = match &answer.advice {
-        Some(advice) => advice.text.clone(),
-        None => answer.excerpt(),
+    let said = match (&answer.advice, answer.header("location")) {
+        (Some(advice), _) => advice.text.clone(),
+        (None, Some(location)) => format!("to {location:?} (redirects are not followed here)"),
+        (None, None) => answer.excerpt(),
     };
     Some(if said.is_empty() { answer.status.to_string() } else { format!("{}: {said}", answer.status) })
+}
+
+/// Why an answer is not the canary's, where a header tells its revision.
+fn of_another(answer: &Answer, (header, revision): (&str, &str)) -> Option<String> {
+    let told = answer.header(header)?;
+    let is_it = told == revision || told.ends_with(&format!("/{revision}"));
+    (!is_it).then(|| format!("the answer is of {told} ({header}), not of {revision}"))
 }
 
 async fn shape(answer: Answer, deadline: Instant) -> Option<Shape> {

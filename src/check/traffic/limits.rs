@@ -43,11 +43,36 @@ pub(super) fn lag(measured: &Measured, most: Duration) -> Option<String> {
     })
 }
 
+/// Why the gate itself kept requests back: both sides were answered meanwhile, and not quickly enough for so many at once. Where
+/// stable is not kept back, the canary is what is slow.
+pub(super) fn crowded(measured: &Measured, most: usize) -> Option<String> {
+    let crowded = |side| measured.crowded.get(side).copied().unwrap_or(0);
+    let counts: Vec<usize> = measured.judged.keys().map(crowded).collect();
+    let all = !counts.is_empty() && counts.iter().all(|count| *count > 0);
+    all.then(|| {
+        format!(
+            "no data: {} could not be sent in time, since at most {most} may run at once (max_in_flight) and each takes its time; raise it, \
+             or lower the rate",
+            text::counted(counts.iter().sum(), "request")
+        )
+    })
+}
+
 /// What the limits say.
 pub(super) fn observations(measured: &Measured, limits: &TrafficLimits) -> Vec<Observation> {
     let none = Answers::default();
     let answers = measured.of(Side::Canary).unwrap_or(&none);
     let first = measured.first_answers.get(&Side::Canary).copied();
+    if answers.failed == answers.requests {
+        // Whatever is limited, and whatever stable does.
+        let detail = if answers.requests == 0 {
+            "no data: no request was answered".into()
+        } else {
+            format!("every one of {} failed{}", text::counted(answers.requests, "request"), causes(answers))
+        };
+        let (expected, actual) = ("a good answer".into(), format!("{} of {} failed", answers.failed, answers.requests));
+        return vec![measure("errors", Status::Fail, detail, expected, actual)];
+    }
     [
         limits.errors.map(|share| errors(answers, share)),
         limits.p95.map(|limit| p95(answers, limit)),
@@ -151,9 +176,23 @@ pub(super) fn notes(measured: &Measured, ended: &Ended, seed: u64) -> Vec<Observ
         );
         notes.push(note(&format!("requests to {}", side.word()), detail));
     }
+    if let Some(warm_up) = measured.warm_up.get(&Side::Canary).filter(|warm_up| warm_up.failed > 0) {
+        let detail = format!("{} of {} requests failed{}", warm_up.failed, warm_up.requests, causes(warm_up));
+        notes.push(Observation::note("warm-up", Status::Warn, detail));
+    }
+    if measured.unmarked > 0 {
+        let detail = format!(
+            "nothing marks the end of {} bodies (no Content-Length, not chunked): cut ones look whole",
+            measured.unmarked
+        );
+        notes.push(Observation::note("ends of bodies", Status::Warn, detail));
+    }
     let connections = quantile(&measured.setups, 0.5).map_or_else(
         || "no connection was set up".into(),
-        |median| format!("{} connections were set up, in {} each (median)", measured.setups.len(), time(median)),
+        |median| {
+            let count = text::counted(measured.setups.len(), "new connection");
+            format!("{count}, set up in {} (median)", time(median))
+        },
     );
     let behind = quantile(&measured.lags, 0.99)
         .map_or(String::new(), |lag| format!("; the gate was at most {} behind its schedule in 99 of 100", time(lag)));

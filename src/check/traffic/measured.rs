@@ -40,7 +40,7 @@ pub(super) struct Path {
 pub(super) struct Measured {
     pub(super) judged: BTreeMap<Side, Answers>,
     pub(super) warm_up: BTreeMap<Side, Answers>,
-    /// How long the first good answer took, connection and all, in seconds.
+    /// How long it took from the moment when the first request was due to the first good answer, in seconds.
     pub(super) first_answers: BTreeMap<Side, f64>,
     /// Setting up each connection, in seconds.
     pub(super) setups: Vec<f64>,
@@ -48,6 +48,12 @@ pub(super) struct Measured {
     pub(super) lags: Vec<f64>,
     /// Of all bodies.
     pub(super) bytes: u64,
+    /// How many bodies had an end that nothing marks.
+    pub(super) unmarked: usize,
+    /// How many requests of each side could not be sent, since too few may run at once.
+    pub(super) crowded: BTreeMap<Side, usize>,
+    /// When the first request of each side was due, in seconds.
+    first_due: BTreeMap<Side, f64>,
 }
 
 impl Measured {
@@ -55,12 +61,19 @@ impl Measured {
     pub(super) fn add(&mut self, sent: &Sent, what: &str, path: &str) {
         let part = if sent.is_warm_up { &mut self.warm_up } else { &mut self.judged };
         part.entry(sent.due.side).or_default().add(sent, what, path);
+        let due = sent.due.at.as_secs_f64();
+        let first_due = self.first_due.entry(sent.due.side).or_insert(due);
+        *first_due = first_due.min(due);
         if sent.failure.is_none() {
-            self.first_answers.entry(sent.due.side).or_insert(sent.whole);
+            // Until then nobody was answered.
+            let since_first = due - *first_due + sent.since_due + sent.setup.unwrap_or_default();
+            self.first_answers.entry(sent.due.side).or_insert(since_first);
         }
+        self.unmarked += usize::from(sent.is_unmarked);
+        *self.crowded.entry(sent.due.side).or_default() += usize::from(sent.is_crowded);
         self.setups.extend(sent.setup);
         self.lags.extend(sent.lag);
-        self.bytes += sent.bytes as u64;
+        self.bytes += sent.bytes;
     }
 
     pub(super) fn of(&self, side: Side) -> Option<&Answers> {

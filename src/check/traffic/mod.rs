@@ -25,7 +25,7 @@ use super::locate::Canary;
 use super::metrics::{Scraped, WindowState, baseline_client, now};
 use crate::http::Client;
 use crate::outcome::{Event, Observation, Side, Status, worst};
-use crate::plan::{Baseline, Compare, Traffic};
+use crate::plan::{Baseline, Compare, ToldBy, Traffic};
 
 /// How often a person hears how far it is, and what was measured becomes a sample of its series.
 const TOLD: Duration = Duration::from_secs(5);
@@ -33,7 +33,13 @@ const TOLD: Duration = Duration::from_secs(5);
 /// How often it is looked at, past its time, whether enough is proven.
 const LOOK: Duration = Duration::from_secs(1);
 
-pub(super) async fn check(context: &Context<'_>, canary: &Canary, traffic: &Traffic) -> Finding {
+/// `told_by` says what tells in an answer which revision gave it, where the plan does.
+pub(super) async fn check(
+    context: &Context<'_>,
+    canary: &Canary,
+    traffic: &Traffic,
+    told_by: Option<&ToldBy>,
+) -> Finding {
     let (stable, note) = match stable(canary, &traffic.compare) {
         Ok(found) => found,
         Err(why) => return Finding::new(Status::Error, 0, why),
@@ -44,9 +50,14 @@ pub(super) async fn check(context: &Context<'_>, canary: &Canary, traffic: &Traf
     let seed = traffic.seed.unwrap_or_else(|| drawn(canary));
     let is_paired = stable.is_some();
     let compared = is_paired.then(|| Compared::new(traffic, seed));
-    let drive = Drive::new(context, traffic, canary.client.clone(), stable, seed);
+    let revision = canary.deployed.as_ref().map(|(_, revision)| revision.as_str());
+    let told = match (told_by, revision) {
+        (Some(ToldBy::Header(header)), Some(revision)) => Some((header.as_str(), revision)),
+        _ => None,
+    };
+    let drive = Drive::new(context, traffic, (canary.client.clone(), stable), seed, told);
     let series = (!traffic.judged.thresholds.is_empty())
-        .then(|| Box::new(WindowState::new(traffic.judged.clone(), BTreeMap::new())));
+        .then(|| Box::new(WindowState::new(traffic.judged.clone(), BTreeMap::new(), false)));
     let mut run = Run {
         context,
         traffic,
@@ -217,7 +228,8 @@ impl Run<'_> {
                 ))
             }
             Ended::Unkept(why) => Some(why.clone()),
-            Ended::InTime { .. } | Ended::Proven => limits::lag(&self.measured, self.traffic.max_lag),
+            Ended::InTime { .. } | Ended::Proven => limits::lag(&self.measured, self.traffic.max_lag)
+                .or_else(|| limits::crowded(&self.measured, self.traffic.max_in_flight)),
         };
         let notes = limits::notes(&self.measured, ended, seed);
         if let Some(why) = stopped {
@@ -226,11 +238,18 @@ impl Run<'_> {
         }
         let mut observations = limits::observations(&self.measured, &self.traffic.limits);
         if let Some(compared) = &self.compared {
-            observations.extend(compared.observations(self.client, self.traffic));
+            let compared = compared.observations(self.client, self.traffic);
+            // What ended it is told first: the limits had no time to be proven.
+            let at = if *ended == Ended::Proven { 0 } else { observations.len() };
+            observations.splice(at..at, compared);
         }
         observations.extend(users);
         if let Some(series) = &self.series {
             observations.extend(series.thresholds(self.seen_at));
+        }
+        if observations.is_empty() {
+            let why = "nothing was judged: there is no limit, no threshold, and no stable revision to compare with";
+            return Finding::new(Status::Error, attempts, why).seeing(notes);
         }
         observations.extend(notes);
         let (status, detail) = worst(&observations).unwrap_or_else(|| (Status::Pass, limits::held(&observations)));

@@ -14,7 +14,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::check::context::Context;
 use crate::check::metrics::{Scraped, Scraper};
 use crate::http::Client;
-use crate::judge::compare::{Counted, Interval, compare_counters};
+use crate::judge::compare::counters::{Counted, Interval, compare_counters};
+use crate::judge::{Inventory, unread};
 use crate::outcome::{Observation, Seen, Status};
 use crate::plan::{Traffic, TrafficCounters};
 use crate::text;
@@ -162,6 +163,14 @@ fn count(scraped: &Scraped, requests: &Expr, errors: &Expr) -> Result<Counts, St
         Err(error) => Err(error.message),
     };
     let requests = value(requests)?.ok_or("counters.requests has no element")?;
+    let inventory = Inventory::new(&exposition);
+    let unknown = errors.selectors().into_iter().filter_map(|selector| selector.metric_name());
+    if let Some(name) = unknown.into_iter().find(|name| !inventory.declares(name) && !inventory.has_samples(name)) {
+        return Err(format!("there is no metric {name}"));
+    }
+    if let Some(why) = unread(errors, &storage, &inventory, scraped.at) {
+        return Err(why);
+    }
     // Before the first error there may be no such series.
     let errors = value(errors)?.unwrap_or(0.0);
     if !(requests.is_finite() && errors.is_finite()) || errors < 0.0 || requests < errors {

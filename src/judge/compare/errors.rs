@@ -2,12 +2,26 @@
 
 use super::finding::{Decision, Doubt, Finding, Measure, Power, Tally};
 use super::wealth::Wealth;
-use super::{Rules, scaled};
+use super::{FAILURES, Rules, scaled};
 use crate::judge::distribution::{at_least, at_most, count, real, share_limits};
 use crate::judge::proof;
 
 /// A pass proves that at most this share of requests more fails on the canary; the power is stated for it, too.
 const EXCESS: f64 = 0.01;
+
+/// The share of the errors' level that the end has; the bets have the rest. Failures come whole: with half of it, the end would
+/// take 10 failures of the canary alone, and not 9.
+const END: f64 = 0.75;
+
+/// The level of the test at the end.
+fn end(rules: &Rules) -> f64 {
+    rules.alpha * FAILURES * END
+}
+
+/// The level of the bets.
+fn bets(rules: &Rules) -> f64 {
+    rules.alpha * FAILURES * (1.0 - END)
+}
 
 /// Pairs by which side failed. Where both failed, or neither, a pair says nothing about who fails more: whatever the
 /// rate of failures, a pair with one failure is a fair coin if the sides are alike (McNemar, "Note on the sampling error of
@@ -56,7 +70,7 @@ impl Errors {
     }
 
     fn is_decided(&self, rules: &Rules) -> bool {
-        self.wealth.highest_ln() >= rules.decisive()
+        self.wealth.highest_ln() >= -bets(rules).ln()
     }
 
     pub(super) fn judge(&self, rules: &Rules, tally: Tally) -> Finding {
@@ -72,12 +86,12 @@ impl Errors {
             p,
             tolerated: 0.0,
             bound: EXCESS,
-            power: Power { effect: EXCESS, probability: self.planned.power(rules.fixed()) },
+            power: Power { effect: EXCESS, probability: self.planned.power(end(rules)) },
             needed,
             doubt,
             tally,
         };
-        if self.is_decided(rules) || p <= rules.fixed() {
+        if self.is_decided(rules) || p <= end(rules) {
             return finding(Decision::Fail, None, None);
         }
         if interval.1 <= EXCESS {
@@ -122,11 +136,12 @@ impl Seen {
         if self.pairs == 0 {
             return 0.0;
         }
-        let base = real(self.stable_alone) / real(self.pairs);
+        // Half a failure more, or a rate of zero would be taken for granted where none was seen.
+        let base = ((real(self.stable_alone) + 0.5) / real(self.pairs)).min(1.0);
         let worse = (base + EXCESS).min(1.0);
         // Six deviations on either side leave out nothing that a percentage would show.
-        let middle = real(self.stable_alone);
-        let width = 6.0 * (middle * (1.0 - base)).sqrt() + 1.0;
+        let middle = base * real(self.pairs);
+        let width = 6.0 * (middle * (1.0 - base)).sqrt() + 4.0;
         let mut power = 0.0;
         let mut takes = 0;
         let mut at_most_before = if middle > width { at_most(count(middle - width), self.pairs, base) } else { 0.0 };

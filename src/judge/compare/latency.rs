@@ -4,6 +4,7 @@ use super::finding::{Decision, Doubt, Finding, Measure, Power, Tally};
 use super::signed_rank::{SequentialRanks, Walsh, p_above};
 use super::wealth::Wealth;
 use super::{LOST, MINIMUM, Rules, scaled};
+use crate::judge::distribution::{normal_above, real};
 
 /// Before half of the window, only a canary proven to be slower than this fails: a start is slow, too.
 const EARLY: f64 = 1.5;
@@ -113,7 +114,7 @@ impl Latency {
         if n < MINIMUM {
             return finding(Decision::Unproven, Some(Doubt::Few));
         }
-        let is_slower = self.slower.wealth.ln() >= rules.decisive() || p <= rules.fixed();
+        let is_slower = self.slower.wealth.ln() >= rules.decisive() || p <= rules.typical();
         if is_slower && self.p_recently(self.slower.factor) < AGREES {
             return if rules.is_early(n) && self.much_slower.wealth.ln() < rules.decisive() {
                 finding(Decision::Unproven, Some(Doubt::Cut))
@@ -141,15 +142,31 @@ impl Latency {
     }
 
     /// How often a canary slower by [`EFFECT`] would fail at the end: by the test that looks once, and by the last third.
-    /// Where one rejects, so does the other more often than not, so that the product does not promise too much.
     fn power(&self, all: &Walsh, estimate: f64, rules: &Rules) -> f64 {
         let n = self.ratios.len().min(rules.planned);
         if n < MINIMUM {
             return 0.0;
         }
         let shift = EFFECT.ln() - estimate - self.slower.factor;
-        all.power(shift, rules.fixed(), n) * all.power(shift, AGREES, n / 3)
+        both(all.margin(shift, rules.typical(), n), all.margin(shift, AGREES, n / 3))
     }
+}
+
+/// The probability that two tests reject whose margins are given in deviations, the second on a third of what the first
+/// one sees: their correlation is the root of that. Summed over what the second may show.
+fn both(all: f64, last: f64) -> f64 {
+    const STEPS: usize = 200;
+    /// Beyond so many deviations there is nothing left.
+    const FAR: f64 = 8.0;
+    let (own, other) = ((1.0_f64 / 3.0).sqrt(), (2.0_f64 / 3.0).sqrt());
+    let width = (last.clamp(-FAR, FAR) + FAR) / real(STEPS);
+    let sum: f64 = (0..STEPS)
+        .map(|step| {
+            let seen = -last.clamp(-FAR, FAR) + width * (real(step) + 0.5);
+            (-seen * seen / 2.0).exp() * normal_above((-all - own * seen) / other)
+        })
+        .sum();
+    sum * width / std::f64::consts::TAU.sqrt()
 }
 
 /// How far a ratio lies beyond a factor. A failure is beyond any.

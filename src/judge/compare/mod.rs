@@ -3,7 +3,7 @@
 //! Every test is exact because the order within a pair is random: were the sides alike, a pair with its sides swapped
 //! would be as likely, however the load drifts meanwhile. Pure: no clock, no requests, the seed passed in.
 
-mod counters;
+pub(crate) mod counters;
 mod errors;
 mod finding;
 mod latency;
@@ -12,7 +12,6 @@ mod signed_rank;
 mod tail;
 mod wealth;
 
-pub(crate) use counters::{Counted, Interval, compare_counters};
 use finding::Tally;
 pub(crate) use finding::{Decision, Finding, Measure};
 #[cfg(test)]
@@ -24,6 +23,12 @@ use latency::Latency;
 
 /// Stands for the logarithm of a failed request's latency: slower than any answer, and still a number to rank.
 const LOST: f64 = 1_000.0;
+
+/// What each of the three parts has of alpha. Typical latency shows in every pair and needs the least; of a few hundred
+/// pairs, only a few are in the tail, or fail.
+const TYPICAL: f64 = 0.15;
+const TAIL: f64 = 0.5;
+const FAILURES: f64 = 0.35;
 
 /// With fewer pairs no latency is decided; it is also what proves 5 % without an exception.
 const MINIMUM: usize = 60;
@@ -187,15 +192,14 @@ impl std::ops::Deref for Rules {
 }
 
 impl Rules {
-    /// The level of each of the tests that look once, and of the bets: the three parts (typical latency, tail, errors) share
-    /// alpha, and halve their part (bets and end; p95 and p99).
-    fn fixed(&self) -> f64 {
-        self.alpha / 6.0
+    /// The level of the bets on typical latency, and of its test that looks once.
+    fn typical(&self) -> f64 {
+        self.alpha * TYPICAL / 2.0
     }
 
-    /// The logarithm of the wealth that decides.
+    /// The logarithm of the wealth that decides on typical latency.
     fn decisive(&self) -> f64 {
-        -self.fixed().ln()
+        -self.typical().ln()
     }
 
     /// The probability that an end of an interval is passed. An extended window is a second look, and more careful.
@@ -221,5 +225,9 @@ fn scaled(n: usize, estimate: f64, high: f64, bound: f64) -> Option<usize> {
     (estimate < bound && factor.is_finite()).then(|| count((real(n) * factor).ceil()).max(n + 1))
 }
 
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tests;

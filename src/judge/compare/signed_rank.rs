@@ -107,10 +107,10 @@ impl Walsh {
         (self.exceeded_by((last + 1).saturating_sub(cut).min(last)), self.exceeded_by(cut.saturating_sub(1).min(last)))
     }
 
-    /// The probability that the test rejects at a level, were these differences higher by `shift`, and as many as
-    /// `pairs`. The variance of the share of averages above zero is that of a U statistic's first projection
+    /// By how many of its deviations the test would on average pass what it takes to reject at a level, were these
+    /// differences higher by `shift`, and as many as `pairs`. The variance of the share of averages above zero is that of a U statistic's first projection
     /// (Hoeffding, "A Class of Statistics with Asymptotically Normal Distribution", 1948).
-    pub(super) fn power(&self, shift: f64, level: f64, pairs: usize) -> f64 {
+    pub(super) fn margin(&self, shift: f64, level: f64, pairs: usize) -> f64 {
         let own = real(self.sorted.len());
         let shares: Vec<f64> = self.partners(-shift).map(|partners| real(partners) / own).collect();
         let share = shares.iter().sum::<f64>() / own;
@@ -118,7 +118,7 @@ impl Walsh {
         let n = real(pairs);
         let needed = 0.5 + normal_exceeded(level) * ((2.0 * n + 1.0) / (6.0 * n * (n + 1.0))).sqrt();
         let deviation = 2.0 * (variance / n).sqrt();
-        if deviation > 0.0 { normal_above((needed - share) / deviation) } else { f64::from(u8::from(share > needed)) }
+        if deviation > 0.0 { (share - needed) / deviation } else { f64::INFINITY.copysign(share - needed) }
     }
 }
 

@@ -2,19 +2,25 @@
 
 use super::finding::{Decision, Doubt, Finding, Measure, Power, Tally};
 use super::random::Random;
-use super::{LOST, Logs, MINIMUM, Rules, scaled};
-use crate::judge::distribution::{at_most, count, normal_exceeded, real};
+use super::{LOST, Logs, MINIMUM, Rules, TAIL, scaled};
+use crate::judge::distribution::{at_most, count, normal_above, real};
 use crate::judge::{proof, quantile};
 
 /// The quantiles, the lower one first.
 const SHARES: [f64; 2] = [0.95, 0.99];
 
+/// What each has of the tail's level.
+const LEVELS: [f64; 2] = [0.3, 0.7];
+
 /// A pass proves that the quantile is at most this many times stable's, and the power is stated for it: a few hundred
 /// pairs hold too few of the slowest requests for less.
 const BOUND: f64 = 2.0;
 
-/// The last three quarters have to agree with a failure, or it is a slow start.
+/// What follows a start has to agree with a failure.
 const AGREES: f64 = 0.01;
+
+/// A start is a sixth of the window, and so many pairs at least, up to half of it.
+const START: usize = 40;
 
 /// How often pairs are swapped at random.
 const DRAWS: usize = 1_999;
@@ -26,14 +32,14 @@ const MOST_DRAWS: usize = 49_999;
 pub(super) fn judge(pairs: &[Logs], rules: &Rules, tally: Tally) -> [Finding; 2] {
     // As for the typical latency: this test looks once, at the planned window.
     let once = &pairs[..pairs.len().min(rules.planned)];
-    let later = &once[once.len() / 4..];
+    let later = &once[(once.len() / 6).max(START).min(once.len() / 2)..];
     let tolerated = (1.0 + rules.tolerance).ln();
-    let level = rules.fixed();
-    let swapped = Swaps::new(once, tolerated).draw(level, rules.seed);
-    let is_worse = swapped.p.map(|p| p <= level);
+    let levels = LEVELS.map(|share| share * TAIL * rules.alpha);
+    let swapped = Swaps::new(once, tolerated).draw(levels, rules.seed);
+    let is_worse = [0, 1].map(|at| swapped.p[at] <= levels[at]);
     // Drawn only where it decides something.
     let agrees = if is_worse.contains(&true) {
-        Swaps::new(later, tolerated).draw(AGREES, rules.seed ^ 1).p.map(|p| p <= AGREES)
+        Swaps::new(later, tolerated).draw([AGREES; 2], rules.seed ^ 1).p.map(|p| p <= AGREES)
     } else {
         [false; 2]
     };
@@ -66,7 +72,7 @@ pub(super) fn judge(pairs: &[Logs], rules: &Rules, tally: Tally) -> [Finding; 2]
             p: swapped.p[at],
             tolerated: 1.0 + rules.tolerance,
             bound: BOUND,
-            power: Power { effect: BOUND, probability: power(once, at, rules) },
+            power: Power { effect: BOUND, probability: power(once, at, levels, rules) },
             needed: match doubt {
                 Some(Doubt::Few) => Some(least.max(MINIMUM)),
                 // With fewer, no request need have been slower than the quantile.
@@ -80,24 +86,19 @@ pub(super) fn judge(pairs: &[Logs], rules: &Rules, tally: Tally) -> [Finding; 2]
     })
 }
 
-/// How often a quantile [`BOUND`] times as long would be found: the canary's latencies are scaled until it is, which
-/// gives what a swap would reach then, and the estimate errs about it as its interval says.
-fn power(pairs: &[Logs], at: usize, rules: &Rules) -> f64 {
+/// How often a quantile [`BOUND`] times as long would be found. The canary's latencies are scaled until it is, which
+/// gives what swaps would reach then; and until both sides are alike, which gives how much the ratio varies by itself.
+fn power(pairs: &[Logs], at: usize, levels: [f64; 2], rules: &Rules) -> f64 {
     let tolerated = (1.0 + rules.tolerance).ln();
     let ratio = Ratio::new(pairs, SHARES[at], rules.doubt(pairs.len()));
-    let spread = ratio.high.min(2.0 * ratio.estimate - ratio.low) - ratio.low;
-    let deviation = spread / (2.0 * normal_exceeded(rules.doubt(pairs.len())));
-    if pairs.len() < MINIMUM || !deviation.is_finite() {
+    if pairs.len() < MINIMUM || ratio.is_lost {
         return 0.0;
     }
+    let deviation = Swaps::new(pairs, ratio.estimate).draw(levels, rules.seed).deviations[at];
     let effect = BOUND.ln();
-    let reached = Swaps::new(pairs, tolerated + ratio.estimate - effect).draw(rules.fixed(), rules.seed).reached[at];
+    let reached = Swaps::new(pairs, tolerated + ratio.estimate - effect).draw(levels, rules.seed).reached[at];
     let ahead = effect - tolerated - reached;
-    if deviation > 0.0 {
-        crate::judge::distribution::normal_above(-ahead / deviation)
-    } else {
-        f64::from(u8::from(ahead > 0.0))
-    }
+    if deviation > 0.0 { normal_above(-ahead / deviation) } else { f64::from(u8::from(ahead > 0.0)) }
 }
 
 /// The logarithm of a quantile's ratio, and its limits.
@@ -171,6 +172,8 @@ struct Swapped {
     p: [f64; 2],
     /// A ratio above this has a p of at most the level.
     reached: [f64; 2],
+    /// The standard deviations of the ratios among the swaps.
+    deviations: [f64; 2],
 }
 
 impl Swaps {
@@ -211,25 +214,32 @@ impl Swaps {
     /// The test by random swaps of whole pairs: were the canary's latencies stable's times the factor at most, every swap
     /// would be as likely as what was seen (Phipson and Smyth, "Permutation P-values Should Never Be Zero", 2010, for the 1
     /// that is added).
-    fn draw(&self, level: f64, seed: u64) -> Swapped {
-        let draws = if level > 0.0 { count(3.0 / level).clamp(DRAWS, MOST_DRAWS) } else { DRAWS };
+    fn draw(&self, levels: [f64; 2], seed: u64) -> Swapped {
+        let strictest = levels[0].min(levels[1]);
+        let draws = if strictest > 0.0 { count(2.0 / strictest).clamp(DRAWS, MOST_DRAWS) } else { DRAWS };
         let words = self.pairs.div_ceil(64);
         let mut swapped = vec![0; words];
         let real_one = self.ratios(&swapped);
         let mut as_high = [1; 2];
-        let kept = count(level * real(draws + 1) + 1e-9);
-        let mut highest = [vec![f64::NEG_INFINITY; kept], vec![f64::NEG_INFINITY; kept]];
+        let mut highest = levels.map(|level| vec![f64::NEG_INFINITY; count(level * real(draws + 1) + 1e-9)]);
+        let mut squares = [0.0; 2];
         let mut random = Random::new(seed);
         for _ in 0..draws {
             swapped.fill_with(|| random.bits());
             let ratios = self.ratios(&swapped);
             for at in [0, 1] {
                 as_high[at] += usize::from(ratios[at] >= real_one[at] - 1e-12);
+                // Every swap is as likely as its reverse: the mean is 0.
+                squares[at] += ratios[at].powi(2);
                 keep(&mut highest[at], ratios[at]);
             }
         }
         let reached = highest.map(|highest| highest.last().copied().unwrap_or(f64::INFINITY));
-        Swapped { p: as_high.map(|number| real(number) / real(draws + 1)), reached }
+        Swapped {
+            p: as_high.map(|number| real(number) / real(draws + 1)),
+            reached,
+            deviations: squares.map(|sum| (sum / real(draws)).sqrt()),
+        }
     }
 }
 

@@ -13,8 +13,18 @@ pub(crate) struct Difference {
     /// Where: `status`, `media type`, `body`, or a JSON path.
     pub(crate) place: String,
     pub(crate) sentence: String,
-    /// A client of stable may break on it. A key that is new breaks none.
-    pub(crate) breaks: bool,
+    pub(crate) weight: Weight,
+}
+
+/// What a difference does to a client of stable.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Weight {
+    /// A key that is new breaks none.
+    New,
+    /// Nothing is there where stable has something: one answer may, and not all of them.
+    Hollow,
+    /// It may break on it.
+    Breaks,
 }
 
 /// The places that differ between two answers of stable to the same request: what differs there says nothing of a canary.
@@ -27,6 +37,16 @@ pub(crate) struct Noise {
 }
 
 impl Noise {
+    /// The places that differed.
+    pub(crate) fn places(&self) -> impl Iterator<Item = &str> {
+        self.places.iter().map(String::as_str)
+    }
+
+    /// The same without what is no map.
+    pub(crate) fn maps_only(self) -> Self {
+        Self { places: BTreeSet::new(), maps: self.maps }
+    }
+
     /// Also takes what differed between two other answers.
     pub(crate) fn add(&mut self, other: Self) {
         self.places.extend(other.places);
@@ -107,6 +127,9 @@ pub(crate) fn compare(canary: &Shape, stable: &Shape, noise: &Noise) -> Vec<Diff
     }
     match (&canary.body, &stable.body) {
         (Body::Json(canary), Body::Json(stable)) => found.json("$", canary, stable),
+        (Body::Empty, stable) if *stable != Body::Empty => {
+            found.breaking("body", "the body is empty, stable's is not".to_owned());
+        }
         (Body::NotJson, Body::Json(_) | Body::TooMuch) => {
             found.breaking("body", "the body is not JSON, stable's is".to_owned());
         }
@@ -122,12 +145,12 @@ struct Found<'a> {
 
 impl Found<'_> {
     fn breaking(&mut self, place: &str, sentence: String) {
-        self.add(place, sentence, true);
+        self.add(place, sentence, Weight::Breaks);
     }
 
-    fn add(&mut self, place: &str, sentence: String, breaks: bool) {
+    fn add(&mut self, place: &str, sentence: String, weight: Weight) {
         if self.differences.len() < MOST && !self.noise.places.contains(place) {
-            self.differences.push(Difference { place: place.to_owned(), sentence, breaks });
+            self.differences.push(Difference { place: place.to_owned(), sentence, weight });
         }
     }
 
@@ -144,8 +167,15 @@ impl Found<'_> {
         if canary.types.has_object() && stable.types.has_object() && !self.noise.maps.contains(path) {
             self.fields(path, canary, stable);
         }
-        if let (Some(canary), Some(stable)) = (&canary.elements, &stable.elements) {
-            self.json(&format!("{path}[]"), canary, stable);
+        if canary.types == Types::NULL && stable.types != Types::NULL {
+            self.add(path, format!("{path} is null, stable has {}", stable.types.shown()), Weight::Hollow);
+        }
+        match (&canary.elements, &stable.elements) {
+            (Some(canary), Some(stable)) => self.json(&format!("{path}[]"), canary, stable),
+            (None, Some(_)) if canary.types == stable.types => {
+                self.add(path, format!("{path} is empty, stable's is not"), Weight::Hollow);
+            }
+            _ => {}
         }
     }
 
@@ -159,7 +189,7 @@ impl Found<'_> {
         }
         for (key, field) in canary.fields.iter().filter(|(key, _)| !stable.fields.contains_key(*key)) {
             let place = below(path, key);
-            self.add(&place, format!("{place} is new: {}", field.types.shown()), false);
+            self.add(&place, format!("{place} is new: {}", field.types.shown()), Weight::New);
         }
     }
 }
@@ -187,7 +217,8 @@ mod tests {
     }
 
     fn sentences(canary: &Shape, stable: &Shape, noise: &Noise) -> Vec<String> {
-        compare(canary, stable, noise).into_iter().map(|difference| difference.sentence).collect()
+        let found = compare(canary, stable, noise).into_iter();
+        found.filter(|difference| difference.weight != Weight::Hollow).map(|difference| difference.sentence).collect()
     }
 
     #[test]
@@ -228,10 +259,13 @@ mod tests {
 
     #[test]
     fn only_what_is_new_breaks_nobody() {
-        let breaks = |canary, stable| compare(&json(canary), &json(stable), &Noise::default())[0].breaks;
-        assert!(!breaks(r#"{"a": 1}"#, "{}"));
-        assert!(breaks("{}", r#"{"a": 1}"#));
-        assert!(breaks(r#"{"a": 1}"#, r#"{"a": ""}"#));
+        let weight = |canary, stable| compare(&json(canary), &json(stable), &Noise::default())[0].weight;
+        assert_eq!(weight(r#"{"a": 1}"#, "{}"), Weight::New);
+        assert_eq!(weight("{}", r#"{"a": 1}"#), Weight::Breaks);
+        assert_eq!(weight(r#"{"a": 1}"#, r#"{"a": ""}"#), Weight::Breaks);
+        assert_eq!(weight("", r#"{"a": ""}"#), Weight::Breaks);
+        assert_eq!(weight(r#"{"a": null}"#, r#"{"a": ""}"#), Weight::Hollow);
+        assert_eq!(weight(r#"{"a": []}"#, r#"{"a": [1]}"#), Weight::Hollow);
     }
 
     #[test]

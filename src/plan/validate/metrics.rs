@@ -38,13 +38,21 @@ pub(super) fn check(keys: Key<file::Metrics>, context: &mut Context<'_, '_>) -> 
     }
     let (thresholds, rules) = judged?;
     let read = thresholds::names_of_blocking(&thresholds, &rules);
+    let flags: Vec<Threshold> = thresholds
+        .iter()
+        .filter(|threshold| context.input.thresholds.iter().any(|flag| flag.trim() == threshold.rule.source()))
+        .cloned()
+        .collect();
+    let of_flags = on_command_line.then(|| thresholds::names_of_blocking(&flags, &rules));
     let require = match keys.require.get()? {
         // What the embedded default requires belongs to its own thresholds.
         None => read,
         Some(_) if !own_require && own_thresholds => read,
         Some(names) => {
             let mut all: Vec<String> = names.items.into_iter().map(|name| name.value).collect();
-            let added = read.into_iter().filter(|name| !own_require && !all.contains(name)).collect::<Vec<_>>();
+            // What a flag reads is not known to the file; an empty list says that nothing is required.
+            let added = if own_require { of_flags.filter(|_| !all.is_empty()).unwrap_or_default() } else { read };
+            let added: Vec<String> = added.into_iter().filter(|name| !all.contains(name)).collect();
             all.extend(added);
             all
         }

@@ -8,12 +8,13 @@ use promeval::promql::ast::Type;
 use promeval::promql::{Error, parse};
 
 use crate::http::{Request, RequestLimits, RetryPolicy};
+use crate::outcome::Place;
 use crate::plan::file;
 use crate::plan::traffic::extension;
 use crate::plan::written::{At, Key, List, Meant};
 use crate::plan::{
-    Baseline, CheckPolicy, CheckSpec, Compare, Kind, Metrics, MetricsSource, Stage, Traffic, TrafficCounters,
-    TrafficLimits, TrafficRequest, Window, code,
+    Baseline, CheckPolicy, CheckSpec, Compare, Kind, Metrics, MetricsSource, Stage, Threshold, Traffic,
+    TrafficCounters, TrafficLimits, TrafficRequest, Window, code,
 };
 
 /// The most requests a second: beyond it the gate itself would be what is measured.
@@ -40,6 +41,18 @@ pub(super) fn check(
     let limits = limits(keys.limits, context);
     let max_in_flight = in_flight(&keys.max_in_flight, context);
     let compare = compare(keys.compare.get()?, keys.baseline, baseline, context);
+    if let (Some(requests), Some(times), true) = (&requests, &times, enabled) {
+        are_asked(
+            requests,
+            times,
+            !matches!(compare, Some(Compare::Off)),
+            place.as_ref().map(|source| source.place),
+            context,
+        );
+    }
+    if let Some(thresholds) = &thresholds {
+        names_are_known(thresholds, context);
+    }
     let counters = counters(keys.counters, context);
     let times = times?;
     let request = RequestLimits { time: keys.request_timeout.get()?.meant, body: keys.max_body.get()?.meant.0 };
@@ -137,6 +150,52 @@ fn request(
     let method = stated.map_or_else(|| "GET".to_owned(), |(method, _)| method);
     let request = Request { method, path: keys.path.0?.value.meant.0, headers: headers?, body };
     Some(TrafficRequest { request, weight: weight?, expect: expect? })
+}
+
+/// A request that is asked once or never shows nothing.
+fn are_asked(
+    requests: &[TrafficRequest],
+    times: &Times,
+    is_paired: bool,
+    place: Option<Place>,
+    context: &mut Context<'_, '_>,
+) {
+    const LEAST: f64 = 3.0;
+    let whole: f64 = requests.iter().map(|request| request.weight).sum();
+    let each = times.rate * times.duration.as_secs_f64() / if is_paired { 2.0 } else { 1.0 };
+    for asked in requests {
+        let often = each * asked.weight / whole;
+        if often < LEAST {
+            let message = format!(
+                "traffic asks {} {} {often:.1} times of each revision, too seldom to show anything; give it more weight, or raise rate or \
+                 duration",
+                asked.request.method, asked.request.path
+            );
+            context.conflict(place, message);
+        }
+    }
+}
+
+/// What is measured has these names and no others: another one is a slip.
+fn names_are_known(thresholds: &[Threshold], context: &mut Context<'_, '_>) {
+    const NAMES: [&str; 6] = [
+        "canary_gate_requests_total",
+        "canary_gate_request_duration_seconds",
+        "canary_gate_request_duration_seconds_bucket",
+        "canary_gate_request_duration_seconds_sum",
+        "canary_gate_request_duration_seconds_count",
+        "canary_gate_first_answer_seconds",
+    ];
+    for threshold in thresholds {
+        for selector in threshold.rule.expr().selectors() {
+            if !NAMES.iter().any(|name| selector.wants(name)) {
+                let asked = selector.metric_name().unwrap_or("such a name");
+                let message =
+                    format!("{}: traffic measures no {asked}; there are {}", threshold.label(), NAMES.join(", "));
+                context.mistakes.add(code::NAME, threshold.place.as_ref().map(|source| source.place), message);
+            }
+        }
+    }
 }
 
 struct Times {

@@ -86,6 +86,22 @@ impl Kind {
         }
     }
 
+    /// The names that samples may have by the declaration of a family of this kind.
+    fn declares(
+        self,
+        family: &str,
+        format: Format,
+        has_samples: impl Fn(&str) -> bool,
+    ) -> impl Iterator<Item = String> {
+        let total = || format!("{family}_total");
+        let also = match (self, format) {
+            (Self::Counter, Format::OpenMetrics) => Some(family.to_owned()),
+            (Self::Counter, Format::Prometheus) => Some(total()).filter(|total| has_samples(total)),
+            _ => None,
+        };
+        self.suffixes(format).iter().map(move |suffix| format!("{family}{suffix}")).chain(also)
+    }
+
     /// The endings that sample names of this kind add to the family's name.
     #[must_use]
     pub fn suffixes(self, format: Format) -> &'static [&'static str] {
@@ -354,6 +370,28 @@ impl<'a> Exposition<'a> {
         (0..self.samples.len() as u32).map(|index| Sample { exposition: self, index })
     }
 
+    /// The samples that follow one another and whose names are written alike, each run with that name.
+    pub fn runs(&self) -> impl Iterator<Item = (Cow<'_, str>, impl ExactSizeIterator<Item = Sample<'_>>)> {
+        let mut samples = self.samples();
+        let mut next = samples.next();
+        std::iter::from_fn(move || {
+            let first = next?;
+            let name = first.raw_name();
+            next = samples.find(|sample| !sample.is_named(name));
+            let end = next.map_or(self.samples.len(), |next| next.index as usize);
+            #[expect(clippy::cast_possible_truncation, reason = "the number of samples, which is counted in 32 bits")]
+            let run = first.index..end as u32;
+            Some((first.name(), run.map(|index| Sample { exposition: self, index })))
+        })
+    }
+
+    /// What a `# TYPE` line says that the family of this name measures.
+    #[must_use]
+    pub fn kind_of(&self, family: &str) -> Option<Kind> {
+        let index = self.names.find(self.text, family)?;
+        self.families[self.names.list[index].family? as usize].kind
+    }
+
     /// The samples of one metric. Quick where they are together, as they mostly are.
     pub fn samples_of<'e>(&'e self, name: &'e str) -> impl Iterator<Item = Sample<'e>> + use<'e, 'a> {
         let known = self.names.find(self.text, name).map(|index| self.names.list[index]);
@@ -369,16 +407,8 @@ impl<'a> Exposition<'a> {
     /// The names that samples may have by what is declared: `a_bucket`, `a_count` and `a_sum` of a histogram `a`. A counter is
     /// declared with and without `_total`: in `OpenMetrics` in any case, and in the other format where its samples end in it.
     pub fn declared_names(&self) -> impl Iterator<Item = String> {
-        self.families.iter().filter_map(|family| Some((family, family.kind?))).flat_map(|(family, kind)| {
-            let total = || format!("{}_total", family.name);
-            let also = match (kind, self.format) {
-                (Kind::Counter, Format::OpenMetrics) => Some(family.name.clone()),
-                (Kind::Counter, Format::Prometheus) => Some(total()).filter(|total| self.has_samples(total)),
-                _ => None,
-            };
-            let suffixes = kind.suffixes(self.format);
-            suffixes.iter().map(|suffix| format!("{}{suffix}", family.name)).chain(also)
-        })
+        let families = self.families.iter().filter_map(|family| Some((family, family.kind?)));
+        families.flat_map(|(family, kind)| kind.declares(&family.name, self.format, |name| self.has_samples(name)))
     }
 
     /// What is not as the format wants it, and was accepted.
@@ -387,7 +417,9 @@ impl<'a> Exposition<'a> {
         &self.warnings.list
     }
 
-    pub(crate) fn has_timestamps(&self) -> bool {
+    /// Whether a sample has a timestamp of its own.
+    #[must_use]
+    pub fn has_timestamps(&self) -> bool {
         !self.timestamps.is_empty()
     }
 

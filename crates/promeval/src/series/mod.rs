@@ -22,7 +22,7 @@ use crate::symbols::{Pair, Symbol, Symbols};
 use crate::table::Table;
 use kept::{Run, Wanted, WantedNames};
 pub use limits::{Full, Limits};
-use points::{Added, Points, SameTime};
+use points::{Added, Adding, Points};
 use resolve::Resolver;
 pub use rule::RuleSeries;
 pub use scrape::Target;
@@ -90,8 +90,8 @@ pub struct Storage {
     limits: Limits,
     /// What is stored; everything where there is none.
     kept: Option<Vec<Selector>>,
-    /// Whether a series has only its newest point.
-    newest_only: bool,
+    /// Whether a series has only its newest two points of scrapes.
+    newest_two: bool,
 }
 
 /// A series: 32 bytes, and 8 for each label. Three allocations a label, as there were once, took eight times that.
@@ -125,11 +125,12 @@ impl Storage {
         Self { kept: Some(selectors.into_iter().cloned().collect()), ..self }
     }
 
-    /// Keeps only the newest point of each series. That is enough for expressions that do not [read the past](crate::promql::ast::Expr::reads_past),
-    /// evaluated at the time of the newest scrape or later; a window of scrapes then takes the memory of one of them.
+    /// Of what a [`Target`] scrapes without timestamps, keeps the newest two points of each series. That is enough for expressions
+    /// that do not [read the past](crate::promql::ast::Expr::reads_past), evaluated at the time of the newest or the last but one scrape
+    /// or later; a window of scrapes then takes the memory of one of them.
     #[must_use]
-    pub fn newest_only(self) -> Self {
-        Self { newest_only: true, ..self }
+    pub fn newest_two(self) -> Self {
+        Self { newest_two: true, ..self }
     }
 
     /// Adds a point. If a series gets two points at the same millisecond, the later call wins.
@@ -138,7 +139,7 @@ impl Storage {
     /// The limit that the storage has reached.
     pub fn append(&mut self, labels: &Labels, point: Point) -> Result<(), Full> {
         let Some(series) = self.kept_series(labels)? else { return Ok(()) };
-        self.add(series, point, SameTime::LastWins).map(drop)
+        self.add(series, point, Adding::LastWins).map(drop)
     }
 
     /// Adds the samples whose metric name is wanted, each with the extra labels (a label of its own that has the same name
@@ -289,27 +290,38 @@ impl Storage {
 
     /// Adds a point to a series at the end; see [`Points::push`].
     fn push(&mut self, series: u32, point: Point, unsettled: &mut Vec<u32>) -> Result<(), Full> {
-        if self.add(series, point, SameTime::FirstStays)? == Added::Unsettled {
+        if self.add(series, point, Adding::FirstStays)? == Added::Unsettled {
             unsettled.push(series);
         }
         Ok(())
     }
 
-    /// Adds points to series at their ends, and empties the list.
-    fn push_all(&mut self, points: &mut Vec<(u32, Point)>, unsettled: &mut Vec<u32>) -> Result<(), Full> {
-        points.drain(..).try_for_each(|(series, point)| self.push(series, point, unsettled))
+    /// Adds points to series at their ends, and empties the list. Of those with timestamps of their own none is dropped.
+    fn push_all(
+        &mut self,
+        points: &mut Vec<(u32, Point)>,
+        stamped: bool,
+        unsettled: &mut Vec<u32>,
+    ) -> Result<(), Full> {
+        let adding = if self.newest_two && !stamped { Adding::NewestTwo } else { Adding::FirstStays };
+        points.drain(..).try_for_each(|(series, point)| {
+            if self.add(series, point, adding)? == Added::Unsettled {
+                unsettled.push(series);
+            }
+            Ok(())
+        })
     }
 
     #[inline]
-    fn add(&mut self, series: u32, point: Point, same_time: SameTime) -> Result<Added, Full> {
+    fn add(&mut self, series: u32, point: Point, adding: Adding) -> Result<Added, Full> {
         if self.points >= self.limits.points {
             return Err(Full::Points(self.limits.points));
         }
         let Some(stored) = self.series.get_mut(series as usize) else { return Ok(Added::Known) };
-        let added = match same_time {
-            _ if self.newest_only => stored.points.replace(point, same_time),
-            SameTime::FirstStays => stored.points.push(point),
-            SameTime::LastWins => stored.points.set(point),
+        let added = match adding {
+            Adding::NewestTwo => stored.points.push_newest(point),
+            Adding::FirstStays => stored.points.push(point),
+            Adding::LastWins => stored.points.set(point),
         };
         self.points += usize::from(added != Added::Known);
         if !point.is_stale() {

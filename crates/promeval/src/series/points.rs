@@ -12,13 +12,22 @@ use super::Point;
 pub(super) enum Points {
     None,
     One(Point),
-    Many { newest: Point, all: Vec<Point> },
+    /// The newest two, where older ones are not wanted.
+    Two([Point; 2]),
+    Many {
+        newest: Point,
+        all: Vec<Point>,
+    },
 }
 
-/// Which of two points at one time stays.
+/// How a point is added, and which of two at one time stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SameTime {
+pub(super) enum Adding {
+    /// [`Points::push`]
     FirstStays,
+    /// [`Points::push_newest`]
+    NewestTwo,
+    /// [`Points::set`]
     LastWins,
 }
 
@@ -37,6 +46,7 @@ impl Points {
         match self {
             Self::None => &[],
             Self::One(point) => slice::from_ref(point),
+            Self::Two(points) => points,
             Self::Many { all, .. } => all,
         }
     }
@@ -44,7 +54,7 @@ impl Points {
     pub(super) fn newest(&self) -> Option<Point> {
         match self {
             Self::None => None,
-            Self::One(point) | Self::Many { newest: point, .. } => Some(*point),
+            Self::One(point) | Self::Two([_, point]) | Self::Many { newest: point, .. } => Some(*point),
         }
     }
 
@@ -75,7 +85,7 @@ impl Points {
                 *newest = point;
                 return Added::New;
             }
-            Self::One(_) | Self::Many { .. } => {}
+            Self::One(_) | Self::Two(_) | Self::Many { .. } => {}
         }
         let newest = self.newest().map_or(i64::MIN, |newest| newest.time);
         if newest == point.time {
@@ -85,20 +95,18 @@ impl Points {
         if newest < point.time { Added::New } else { Added::Unsettled }
     }
 
-    /// Takes a newer point in the place of all others; of two at one time, that which [`Points::set`] or [`Points::push`] would
-    /// take.
-    pub(super) fn replace(&mut self, point: Point, same_time: SameTime) -> Added {
-        match self.newest() {
-            Some(newest) if point.time < newest.time => Added::Known,
-            Some(newest) if point.time == newest.time && same_time == SameTime::FirstStays => Added::Known,
-            Some(_) => {
-                *self = Self::One(point);
-                Added::Known
-            }
-            None => {
-                *self = Self::One(point);
+    /// Adds a point as [`Points::push`] does; of those before, only the newest one stays where all were added like this.
+    pub(super) fn push_newest(&mut self, point: Point) -> Added {
+        match *self {
+            Self::One(before) if before.time < point.time => {
+                *self = Self::Two([before, point]);
                 Added::New
             }
+            Self::Two([_, before]) if before.time < point.time => {
+                *self = Self::Two([before, point]);
+                Added::Known
+            }
+            _ => self.push(point),
         }
     }
 
@@ -116,6 +124,7 @@ impl Points {
         let mut all = match std::mem::replace(self, Self::None) {
             Self::None => Vec::new(),
             Self::One(point) => vec![point],
+            Self::Two(points) => points.to_vec(),
             Self::Many { all, .. } => all,
         };
         let result = change(&mut all);

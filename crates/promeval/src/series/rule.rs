@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::mem;
 
-use super::points::SameTime;
+use super::points::Adding;
 use super::scrape::end;
 use super::{Full, Point, Storage};
 use crate::labels::Labels;
@@ -30,7 +30,7 @@ impl RuleSeries {
         let before = mem::take(&mut self.alive);
         for (labels, value) in elements {
             if let Some(series) = storage.kept_series(&labels)? {
-                storage.add(series, Point { time: at, value }, SameTime::LastWins)?;
+                storage.add(series, Point { time: at, value }, Adding::LastWins)?;
                 self.alive.insert(series);
             }
         }

@@ -125,9 +125,10 @@ impl Target {
         exposition: &Exposition<'_>,
         point: impl Fn(&Sample<'_>) -> Option<(Point, bool)>,
     ) -> Result<(), Full> {
-        let Self { labels, honor_labels, track_timestamps_staleness, cache, names, .. } = self;
+        let Self { labels, honor_labels, honor_timestamps, track_timestamps_staleness, cache, names } = self;
         let mut resolver = Resolver::new(exposition, labels, *honor_labels);
         let mut run = Run::default();
+        let stamped = *honor_timestamps && exposition.has_timestamps();
         let (mut points, mut unsettled) = (Vec::with_capacity(TOGETHER), Vec::new());
         cache.begin();
         let read = exposition.samples().try_for_each(|sample| {
@@ -145,9 +146,9 @@ impl Target {
                 cache.track(line);
             }
             points.push((series, point));
-            if points.len() == TOGETHER { storage.push_all(&mut points, &mut unsettled) } else { Ok(()) }
+            if points.len() == TOGETHER { storage.push_all(&mut points, stamped, &mut unsettled) } else { Ok(()) }
         });
-        let stored = read.and_then(|()| storage.push_all(&mut points, &mut unsettled));
+        let stored = read.and_then(|()| storage.push_all(&mut points, stamped, &mut unsettled));
         storage.settle(unsettled);
         stored
     }
@@ -192,10 +193,7 @@ const TOGETHER: usize = 256;
 
 /// Ends series, unless they have newer points.
 pub(super) fn end(storage: &mut Storage, gone: &[u32], time: i64) -> Result<(), Full> {
-    for series in gone {
-        if storage.newest(*series).is_none_or(|newest| newest < time) {
-            storage.push(*series, Point { time, value: STALE }, &mut Vec::new())?;
-        }
-    }
-    Ok(())
+    let is_older = |series: &&u32| storage.newest(**series).is_none_or(|newest| newest < time);
+    let mut ends = gone.iter().filter(is_older).map(|series| (*series, Point { time, value: STALE })).collect();
+    storage.push_all(&mut ends, false, &mut Vec::new())
 }
