@@ -163,7 +163,10 @@ impl Context<'_> {
                 Err(error) => Attempt::Done(Err(error)),
             }
         };
-        let note = |retrying: Retrying<'_, Cause>| self.retrying(Some(what), &retrying);
+        let note = |retrying: Retrying<'_, Cause>| {
+            let brief = retrying.cause.wanted.as_ref().map(|(_, came)| came.clone());
+            self.retrying(Some(what), brief, &retrying);
+        };
         let tried = retry_until(self.policy.retry, deadline, note, attempt).await;
         let result = tried.result.unwrap_or_else(|gave_up| {
             let text = gave_up.to_string();
@@ -178,15 +181,18 @@ impl Context<'_> {
         (result, tried.attempts)
     }
 
-    /// Tells of an attempt that is going to be repeated.
-    pub(super) fn retrying<E: ToString>(&self, what: Option<&str>, retrying: &Retrying<'_, E>) {
+    /// Tells of an attempt that is going to be repeated; `brief` is its cause in a word, where there is one.
+    pub(super) fn retrying<E: ToString>(&self, what: Option<&str>, brief: Option<String>, retrying: &Retrying<'_, E>) {
         let mut cause = retrying.cause.to_string();
         bounds::sentence(&mut cause);
+        let mut brief = brief.unwrap_or_else(|| cause.clone());
+        bounds::name(&mut brief);
         self.observer.hear(&Event::Retrying {
             check: self.check,
             attempt: retrying.attempt,
             of: retrying.of,
             cause: what.map_or(cause.clone(), |what| format!("{what}: {cause}")),
+            brief,
             next_in: retrying.next_in,
         });
     }

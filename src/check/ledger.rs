@@ -89,7 +89,7 @@ impl Observer for Ledger {
                 self.address.replace(Some(address.clone()));
                 self.serving.replace(serving.clone());
             }
-            Event::Started { check } => edit(*check, &mut |entry| {
+            Event::Started { check, .. } => edit(*check, &mut |entry| {
                 entry.state = State::Running { since: Instant::now(), last: None };
                 entry.outcome.started = Some(self.began.elapsed());
             }),
@@ -103,7 +103,7 @@ impl Observer for Ledger {
                     *last = Some(cause.clone());
                 }
             }),
-            Event::Sampled { .. } | Event::Measured { .. } => {}
+            Event::Sampled { .. } | Event::Measured { .. } | Event::Scraped { .. } | Event::Judged { .. } => {}
             Event::Ended { check, status, attempts, detail, observations } => edit(*check, &mut |entry| {
                 if let State::Running { since, .. } = entry.state {
                     entry.outcome.duration = since.elapsed();

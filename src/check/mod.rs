@@ -10,13 +10,14 @@ mod ledger;
 mod locate;
 mod metrics;
 mod ready;
+mod replay;
 mod reproduce;
 mod runner;
-mod side;
 mod smoke;
 mod traffic;
 
 pub(crate) use ledger::Ledger;
 pub(crate) use locate::{MakeClient, Route};
 pub(crate) use metrics::{ask_prometheus, now, scrape_once};
+pub(crate) use replay::{Replayed, replay, replay_by};
 pub(crate) use runner::{Everyone, run};

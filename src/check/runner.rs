@@ -23,6 +23,14 @@ impl Observer for Everyone<'_> {
             observer.hear(event);
         }
     }
+
+    fn follows(&self) -> bool {
+        self.0.iter().any(|observer| observer.follows())
+    }
+
+    fn records(&self) -> bool {
+        self.0.iter().any(|observer| observer.records())
+    }
 }
 
 /// Hears nothing: attempts that are made once more are not those of the check.
@@ -204,9 +212,10 @@ impl<'r> Runner<'r> {
     }
 
     fn start(&self, id: CheckId, spec: &'r CheckSpec) -> Running<'r> {
-        self.observer.hear(&Event::Started { check: id });
-        let own = Instant::now() + spec.policy.limit;
+        let now = Instant::now();
+        let own = now + spec.policy.limit;
         let (deadline, run_ends) = (own.min(self.deadline), self.deadline < own);
+        self.observer.hear(&Event::Started { check: id, limit: deadline.saturating_duration_since(now) });
         let context = Context {
             observer: self.observer,
             check: id,

@@ -93,7 +93,7 @@ pub struct PlanArgs {
 #[command(next_help_heading = "Reports")]
 pub struct ReportArgs {
     /// Write a report: FORMAT=PATH, - for standard output; json, junit, markdown (a folder takes a new record each run), html,
-    /// tap, github; may be repeated (the environment twin takes one a line)
+    /// tap, github, or evidence for `replay`; may be repeated (the environment twin takes one a line)
     #[arg(long, env = "CANARY_GATE_REPORT", value_name = "FORMAT=PATH")]
     pub(crate) report: Vec<String>,
     /// A reference to a chat's webhook.

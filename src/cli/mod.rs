@@ -10,6 +10,7 @@ mod lint;
 mod query;
 #[cfg(test)]
 mod reference;
+mod replay;
 mod verify;
 
 use std::ffi::OsString;
@@ -23,6 +24,7 @@ pub use history::History;
 pub use init::Init;
 pub use lint::{Lint, LintCommand, LintFormat};
 pub use query::{Query, QueryFormat};
+pub use replay::Replay;
 pub use verify::Verify;
 
 /// What stands below the flags of every command: examples, and the exit codes; those of the gate where none are given.
@@ -78,6 +80,8 @@ pub enum Command {
     Query(Query),
     /// Print the embedded default plan as a checks file to start from, or validate one
     Checks(Checks),
+    /// Judge recorded runs again, without a network, by the same or by other thresholds
+    Replay(Replay),
     /// Write the table of a folder of deployment records into its README.md
     History(History),
     /// Print the JSON Schema of the checks file or of the JSON report

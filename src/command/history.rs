@@ -27,7 +27,7 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Exit, CommandError> 
     };
     let history = History::of(&entries, readme.as_deref()).map_err(|why| usage(&why))?;
     if readme.as_ref() != Some(&history.readme) {
-        let written = replace(&path, &history.readme);
+        let written = replace(&path, history.readme.as_bytes());
         written
             .map_err(|error| CommandError::no_verdict(format!("{} could not be written: {error}", path.display())))?;
     }

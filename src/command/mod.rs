@@ -8,6 +8,7 @@ pub(crate) mod init;
 pub(crate) mod lint;
 mod process;
 pub(crate) mod query;
+pub(crate) mod replay;
 pub(crate) mod schema;
 mod session;
 pub(crate) mod verify;

@@ -4,6 +4,8 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::rc::Rc;
 
+use terminal_size::{Width, terminal_size_of};
+
 use super::process::{Process, whole_file};
 use crate::cli::{ColorWhen, GoogleArgs, OutputArgs};
 use crate::google::{AccessAuth, AccessTokens, Api, IdentityTokens, Metadata};
@@ -127,6 +129,17 @@ impl Session {
             ColorWhen::Auto => terminal && variable("TERM").as_deref() != Some("dumb"),
         };
         if coloured { Style::Coloured } else { Style::Plain }
+    }
+
+    /// Whether lines on standard error can be drawn anew.
+    pub(super) fn can_draw() -> bool {
+        io::stderr().is_terminal() && variable("TERM").as_deref() != Some("dumb")
+    }
+
+    /// How many columns standard output (or else standard error) has, where it is a terminal.
+    pub(super) fn columns(to_stdout: bool) -> Option<usize> {
+        let size = if to_stdout { terminal_size_of(io::stdout()) } else { terminal_size_of(io::stderr()) };
+        size.map(|(Width(columns), _)| usize::from(columns)).filter(|columns| *columns > 0)
     }
 
     /// Where references of a checks file lead.

@@ -1,5 +1,6 @@
 //! `canary-gate verify`: the gate.
 
+use std::convert::Infallible;
 use std::io::Write as _;
 use std::rc::Rc;
 use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
@@ -17,12 +18,13 @@ use super::session::Google;
 use super::{CommandError, Session};
 use crate::check::{self, Everyone, Ledger, MakeClient, Route};
 use crate::cli::{GoogleArgs, PlanArgs, Verify};
+use crate::evidence::{Noting, Recorder, Written, bare};
 use crate::google::{Auth, CloudRun, Deployment, Given, IdentityTokens, ServiceFacts};
-use crate::http::{Address, Credentials, Transport};
-use crate::observe::{self, Lines};
+use crate::http::{Address, Credentials, Transport, Witness};
+use crate::observe::{self, Progress};
 use crate::outcome::{DeploymentFacts, Exit, Observer, Summary, Unfinished};
 use crate::plan::{Baseline, CheckSpec, Compare, Kind, Plan, PlanInput};
-use crate::report::{self, ReportFile, ReportSpec};
+use crate::report::{self, Format, ReportFile, ReportSpec};
 use crate::text;
 
 pub(crate) fn run(session: &Session, args: &Verify) -> Result<Exit, CommandError> {
@@ -40,18 +42,23 @@ pub(crate) fn run(session: &Session, args: &Verify) -> Result<Exit, CommandError
             let kept: Vec<ReportFile> = reports.into_iter().filter_map(ReportFile::withdraw).collect();
             let unfinished = Unfinished { cause: error.message.clone(), exit: error.exit };
             let summary = Summary::unseen(started_at, unfinished).redacted(&session.redactor);
-            let failed = write_reports(&summary, kept);
+            let failed = write_reports(&summary, kept, None);
             return Err(failed.into_iter().fold(error, |first, then| first.and(&then)));
         }
     };
     let courses = reports.iter().any(|report| report.format().draws_courses());
     let summary = runtime.block_on(summarize(session, &prepared, (started_at, began), &mut signals, courses));
     let mut summary = summary.redacted(&session.redactor);
-    let failed = publish(session, &mut summary, reports);
+    let failed = publish(session, &mut summary, reports, prepared.recorder.as_deref());
     tell(session, &runtime, &prepared.afterwards, &summary, &mut signals);
     // What was still being computed is of no use any more, and need not be waited for.
     runtime.shutdown_background();
-    observe::Log::verdict(&summary);
+    ended(&summary, failed)
+}
+
+/// The exit code, when all is written; or what went wrong.
+pub(super) fn ended(summary: &Summary, failed: Vec<CommandError>) -> Result<Exit, CommandError> {
+    observe::Log::verdict(summary);
     match failed.into_iter().reduce(|first, then| first.and(&then)) {
         None => Ok(summary.exit()),
         Some(error) => Err(CommandError { exit: error.exit.max(summary.exit()), ..error }),
@@ -133,10 +140,21 @@ fn open_reports(args: &Verify, started_at: SystemTime) -> Result<Vec<ReportFile>
     specs.iter().try_for_each(|spec| spec.spares(&inputs)).map_err(CommandError::usage)?;
     let record = record(args, started_at);
     let open = |spec: ReportSpec| {
-        let text = spec.format().render(&summary)?;
-        ReportFile::open(spec, &text, &record)
+        let bytes = rendered(spec.format(), &summary, None)?;
+        ReportFile::open(spec, bytes, &record)
     };
     specs.into_iter().map(open).collect::<Result<_, _>>().map_err(CommandError::usage)
+}
+
+/// A report; of evidence what was recorded, where anything was.
+///
+/// # Errors
+/// Why it cannot be made.
+fn rendered(format: Format, summary: &Summary, recorder: Option<&Recorder>) -> Result<Vec<u8>, String> {
+    if format == Format::Evidence {
+        return Ok(recorder.map_or_else(|| bare(summary), |recorder| recorder.end(summary)));
+    }
+    format.render(summary).map(String::into_bytes)
 }
 
 /// What the record of this run is called in a folder of records. What is wrong with the arguments is told later.
@@ -155,6 +173,8 @@ struct Prepared {
     /// The address, where it was given.
     url: Option<String>,
     deployment: Option<DeploymentFacts>,
+    /// Where evidence is asked for.
+    recorder: Option<Rc<Recorder>>,
     afterwards: Afterwards,
 }
 
@@ -169,7 +189,10 @@ impl Prepared {
             Some(_) if Deployment::is_elsewhere(&variable) => None,
             _ => Deployment::read(&given(&args.google), &variable).map_err(usage)?,
         };
-        let plan = plan(session, &args.plan)?;
+        let (plan, written) = plan(session, &args.plan)?;
+        let is_recorded = ReportSpec::all(&args.reports.report).map_err(usage)?;
+        let is_recorded = is_recorded.iter().any(|spec| spec.format() == Format::Evidence);
+        let recorder = is_recorded.then(|| Rc::new(Recorder::new(written, &session.redactor)));
         match (&url, &deployment) {
             (Some(_), None) => needs_no_deployment(&args.google, &plan)?,
             (Some(_), Some(_)) if args.url_from_environment => {
@@ -185,7 +208,9 @@ impl Prepared {
             needs_a_stable_address(&plan, url.as_ref())?;
         }
         let transport = session.transport(args.network.ca_file.as_deref())?;
+        // What is told afterwards is no part of the evidence.
         let afterwards = Afterwards::new(session, &args.reports, &transport)?;
+        let transport = transport.witnessed(recorder.clone().map(|recorder| recorder as Rc<dyn Witness>));
         let Google { run, identity, access } = session.google(&args.google, &transport)?;
         let (shown, facts) =
             (url.as_ref().map(|url| url.shown().to_owned()), deployment.as_ref().map(Deployment::facts));
@@ -204,7 +229,7 @@ impl Prepared {
                 ));
             }
         };
-        Ok(Self { plan, route, access, url: shown, deployment: facts, afterwards })
+        Ok(Self { plan, route, access, url: shown, deployment: facts, recorder, afterwards })
     }
 }
 
@@ -258,7 +283,8 @@ fn given(args: &GoogleArgs) -> Given {
     }
 }
 
-fn plan(session: &Session, args: &PlanArgs) -> Result<Plan, CommandError> {
+/// The plan as it is meant, and as it is written.
+fn plan(session: &Session, args: &PlanArgs) -> Result<(Plan, Written), CommandError> {
     let input = PlanInput {
         file: args.checks.as_deref().map(checks_file).transpose()?,
         timeout: args.timeout.clone(),
@@ -267,7 +293,11 @@ fn plan(session: &Session, args: &PlanArgs) -> Result<Plan, CommandError> {
         thresholds: args.threshold.clone(),
         warnings: args.warn.clone(),
     };
-    Ok(input.plan(&session.lookup())?)
+    let lookup = session.lookup();
+    let noting = Noting::new(&lookup);
+    let plan = input.plan(&noting)?;
+    let written = noting.written(input, &plan);
+    Ok((plan, written))
 }
 
 /// Makes the client of an address, with tokens for the audience: that of the flag, of the service, or the address itself.
@@ -328,13 +358,14 @@ async fn summarize(
     let names: Vec<String> = prepared.plan.checks.iter().map(|check| check.name.clone()).collect();
     let ledger = Ledger::new(&prepared.plan);
     let log = observe::Log::new(&names, &session.redactor);
-    let lines = Lines::new(&names, &session.redactor);
+    let progress = (!session.quiet && !observe::Log::is_on())
+        .then(|| Progress::new(&names, &session.redactor, Session::can_draw()));
     let mut observers: Vec<&dyn Observer> = vec![&ledger];
     if observe::Log::is_on() {
         observers.push(&log);
-    } else if !session.quiet {
-        observers.push(&lines);
     }
+    observers.extend(prepared.recorder.as_deref().map(|recorder| recorder as &dyn Observer));
+    observers.extend(progress.iter().map(|progress| progress as &dyn Observer));
     let everyone = Everyone(observers);
     let Prepared { plan, route, access, .. } = prepared;
     let unfinished = tokio::select! {
@@ -344,6 +375,7 @@ async fn summarize(
             Some(Unfinished { cause: format!("interrupted by {signal}"), exit: Exit::NoVerdict })
         }
         () = check::run(plan, route, access, &ledger, &everyone, began.into(), courses) => None,
+        never = pulse(progress.as_ref()) => match never {},
     };
     Summary {
         url: prepared.url.clone().or_else(|| ledger.address()),
@@ -355,32 +387,45 @@ async fn summarize(
     }
 }
 
+/// Keeps the progress going, where there is one.
+async fn pulse(progress: Option<&Progress>) -> Infallible {
+    match progress {
+        Some(progress) => progress.pulse().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Prints the summary (it is redacted) and writes the reports; with what went wrong.
-fn publish(session: &Session, summary: &mut Summary, reports: Vec<ReportFile>) -> Vec<CommandError> {
+pub(super) fn publish(
+    session: &Session,
+    summary: &mut Summary,
+    reports: Vec<ReportFile>,
+    recorder: Option<&Recorder>,
+) -> Vec<CommandError> {
     // Files first: what is printed must not say that all is well where a report is missing.
     let (files, streams): (Vec<_>, Vec<_>) = reports.into_iter().partition(ReportFile::is_file);
-    let mut failed = write_reports(summary, files);
+    let mut failed = write_reports(summary, files, recorder);
     if let (Some(error), None, Exit::Pass) = (failed.first(), &summary.unfinished, summary.exit()) {
         summary.unfinished = Some(Unfinished { cause: session.redactor.clean(&error.message), exit: error.exit });
     }
     // Where a report takes standard output, the summary for the person moves to standard error.
     let to_stdout = streams.is_empty();
-    let text = report::console(summary, session.style(to_stdout));
+    let text = report::console(summary, session.style(to_stdout), Session::columns(to_stdout));
     if to_stdout {
         failed.extend(session.print(&text).err());
     } else if !session.logs_json {
         // Between the entries of a log that a machine reads, it would be none.
         let _ = writeln!(std::io::stderr(), "{text}");
     }
-    failed.extend(write_reports(summary, streams));
+    failed.extend(write_reports(summary, streams, recorder));
     failed
 }
 
 /// Writes the reports; with what went wrong. Whoever reads one must not take an old one for this run's.
-fn write_reports(summary: &Summary, reports: Vec<ReportFile>) -> Vec<CommandError> {
+fn write_reports(summary: &Summary, reports: Vec<ReportFile>, recorder: Option<&Recorder>) -> Vec<CommandError> {
     let write = |file: ReportFile| {
-        let text = file.format().render(summary)?;
-        file.write(&text)
+        let bytes = rendered(file.format(), summary, recorder)?;
+        file.write(bytes)
     };
     reports.into_iter().filter_map(|file| write(file).map_err(CommandError::no_verdict).err()).collect()
 }

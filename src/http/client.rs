@@ -14,6 +14,8 @@ use super::connect::{Connects, Resolver};
 use super::failure::{Failure, FailureKind};
 use super::proxy::{Proxies, own_answer};
 use super::timing::Clock;
+use crate::outcome::Exchange;
+
 use super::{Address, Answer, Credentials, Header, Request, RequestLimits, header, tls};
 
 /// The most header fields of an answer. Their bytes are bounded by the HTTP library, at some 400 KiB.
@@ -28,6 +30,12 @@ pub(crate) struct Transport {
     proxies: Rc<Proxies>,
     proxied: Connections,
     direct: Connections,
+    witness: Option<Rc<dyn Witness>>,
+}
+
+/// Is told of every request and what came of it.
+pub(crate) trait Witness {
+    fn saw(&self, exchange: Exchange);
 }
 
 type Connections = Rc<OnceCell<reqwest::Client>>;
@@ -41,7 +49,12 @@ impl Transport {
         let extra = ca.map(|(path, pem)| tls::certificates(path, pem)).transpose()?;
         let tls = tls::config(extra.unwrap_or_default())?;
         let proxies = Rc::new(Proxies::new(&|name| std::env::var(name).ok())?);
-        Ok(Self { tls, proxies, proxied: Rc::default(), direct: Rc::default() })
+        Ok(Self { tls, proxies, proxied: Rc::default(), direct: Rc::default(), witness: None })
+    }
+
+    /// The same connections, whose clients tell a witness what they do.
+    pub(crate) fn witnessed(self, witness: Option<Rc<dyn Witness>>) -> Self {
+        Self { witness, ..self }
     }
 
     /// A client for an address, by way of the proxy that the environment names; an address of this machine is asked
@@ -250,6 +263,17 @@ impl Client {
         let sent = self.send(url, request, credentials, max_body, &clock).instrument(span.clone());
         let answer = clock.clone().measure(sent).await;
         let elapsed = clock.since_start();
+        if let Some(witness) = &self.transport.witness {
+            let answered = answer.as_ref().ok();
+            witness.saw(Exchange {
+                method: request.method.clone(),
+                url: url.to_string(),
+                status: answered.map(|answer| answer.status),
+                bytes: answered.map_or(0, |answer| answer.body.len() as u64),
+                took: elapsed,
+                failure: answer.as_ref().err().map(ToString::to_string),
+            });
+        }
         span.in_scope(|| match &answer {
             Ok(answer) => {
                 let timing = answer.timing;

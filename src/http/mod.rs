@@ -17,7 +17,7 @@ mod tls;
 
 pub(crate) use address::Address;
 pub(crate) use answer::{Advice, Answer};
-pub(crate) use client::{Client, Transport};
+pub(crate) use client::{Client, Transport, Witness};
 pub(crate) use credentials::{Credentials, Local, Round};
 pub(crate) use failure::{Failure, FailureKind};
 pub(crate) use header::Header;

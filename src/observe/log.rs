@@ -139,8 +139,10 @@ impl Observer for Log {
     fn hear(&self, event: &Event) {
         let sentence = super::sentence(event, &self.names, &self.redactor);
         let (check, status) = match event {
+            // Evidence is for whoever records it.
+            Event::Scraped { .. } | Event::Judged { .. } => return,
             Event::Located { .. } => (None, None),
-            Event::Started { check }
+            Event::Started { check, .. }
             | Event::Retrying { check, .. }
             | Event::Sampled { check, .. }
             | Event::Measured { check, .. }

@@ -17,6 +17,11 @@ pub(crate) fn sentence(text: &mut String) {
     shorten(text, SENTENCE);
 }
 
+/// A word or two of what a canary said, cut where it is too long.
+pub(crate) fn name(text: &mut String) {
+    shorten(text, NAME);
+}
+
 /// What a check saw, cut where it is too much: what is good goes first, and a note says how much was left out.
 pub(crate) fn observations(observations: &mut Vec<Observation>) {
     if observations.len() > OBSERVATIONS {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Observation, Serving, Status};
+use super::{Judged, Observation, Round, Serving, Status, ThresholdVerdict};
 
 /// A check of the running plan: its position in the plan's list. Only the ledger hands these out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,6 +31,8 @@ pub(crate) enum Event {
     },
     Started {
         check: CheckId,
+        /// How long it may take.
+        limit: Duration,
     },
     /// An attempt brought nothing final and is going to be repeated.
     Retrying {
@@ -39,6 +41,8 @@ pub(crate) enum Event {
         /// The most attempts, where the plan limits them.
         of: Option<u32>,
         cause: String,
+        /// The same in a word or two: `503`.
+        brief: String,
         next_in: Duration,
     },
     /// One scrape of a window is in.
@@ -46,13 +50,15 @@ pub(crate) enum Event {
         check: CheckId,
         scrape: u32,
         of: u32,
+        /// What the thresholds say by now; nothing where nobody follows them, or where asking takes too long.
+        values: Vec<ValueNow>,
     },
+    /// What one round of scrapes brought, as text; only where somebody records it.
+    Scraped { check: CheckId, round: Round },
+    /// When thresholds were judged over the scrapes, and with what; only where somebody records it.
+    Judged { check: CheckId, judged: Judged },
     /// So much traffic has been measured, both revisions together.
-    Measured {
-        check: CheckId,
-        requests: usize,
-        failed: usize,
-    },
+    Measured { check: CheckId, requests: usize, failed: usize },
     Ended {
         check: CheckId,
         status: Status,
@@ -62,19 +68,46 @@ pub(crate) enum Event {
         observations: Vec<Observation>,
     },
     /// Not looked at.
-    Skipped {
-        check: CheckId,
-        why: String,
-    },
+    Skipped { check: CheckId, why: String },
     /// A check that had ended ends differently by what was seen later.
-    Overturned {
-        check: CheckId,
-        status: Status,
-        why: String,
-    },
+    Overturned { check: CheckId, status: Status, why: String },
+}
+
+/// What a threshold says in the middle of a window.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ValueNow {
+    pub(crate) name: String,
+    pub(crate) verdict: ThresholdVerdict,
+    /// The worst element's.
+    pub(crate) value: Option<f64>,
+    /// What is wanted of it: `<= 2`.
+    pub(crate) wanted: Option<String>,
+}
+
+impl ValueNow {
+    /// What an observation says of a threshold; nothing where it is of something else.
+    pub(crate) fn of(observation: &Observation) -> Option<Self> {
+        let seen = observation.threshold()?;
+        Some(Self {
+            name: observation.name.clone(),
+            verdict: seen.verdict,
+            value: seen.elements.first().map(|worst| worst.value),
+            wanted: observation.expected.clone(),
+        })
+    }
 }
 
 /// Hears what happens.
 pub(crate) trait Observer {
     fn hear(&self, event: &Event);
+
+    /// Whether it shows values as they change: they are not computed for nobody.
+    fn follows(&self) -> bool {
+        false
+    }
+
+    /// Whether it records what was scraped, as text.
+    fn records(&self) -> bool {
+        false
+    }
 }

@@ -1,9 +1,12 @@
 //! The exit codes of the process.
 
+use serde::{Deserialize, Serialize};
+
 use super::Verdict;
 
 /// How the process ends. Only [`Exit::Pass`] promotes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Exit {
     /// 0: a pass, with or without warnings; for other commands: done.
     Pass,

@@ -3,6 +3,7 @@
 pub(crate) mod bounds;
 mod diagnostic;
 mod event;
+mod evidence;
 mod exit;
 mod links;
 mod observation;
@@ -11,7 +12,8 @@ mod summary;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use diagnostic::{Diagnostic, Place, Source};
-pub(crate) use event::{CheckId, Event, Observer};
+pub(crate) use event::{CheckId, Event, Observer, ValueNow};
+pub(crate) use evidence::{Exchange, Judged, Round, Scrape, ScrapeFormat, Side, SideSeen};
 pub use exit::Exit;
 pub(crate) use links::Link;
 pub(crate) use observation::{
@@ -20,7 +22,7 @@ pub(crate) use observation::{
 pub(crate) use summary::{DeploymentFacts, Outcome, Retry, Serving, Share, Summary, Unfinished};
 
 /// How a check or an observation ended. There is no default: nothing is a pass unless it was seen to be one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Status {

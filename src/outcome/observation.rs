@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Severity, Source, Status, effect};
 
 /// One thing that a check saw.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Observation {
     /// A path, a family, a threshold.
     pub(crate) name: String,
@@ -28,7 +28,8 @@ pub(crate) struct Observation {
 }
 
 /// What was looked at.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Seen {
     /// A request and its answer.
     Request,
@@ -121,7 +122,7 @@ impl fmt::Display for Cause {
 }
 
 /// The three answers of a threshold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ThresholdVerdict {
@@ -145,22 +146,24 @@ impl ThresholdVerdict {
 }
 
 /// What a threshold saw.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ThresholdSeen {
     /// The PromQL expression as written.
     pub(crate) expression: String,
     pub(crate) verdict: ThresholdVerdict,
     pub(crate) severity: Severity,
     /// How many elements were compared.
+    #[serde(default)]
     pub(crate) compared: usize,
     /// The elements compared, the worst first; at most as many as a report keeps.
     pub(crate) elements: Vec<ElementSeen>,
     /// How the elements went over the window, where somebody asked for that; at most as many as a report keeps.
+    #[serde(default)]
     pub(crate) courses: Vec<Course>,
 }
 
 /// How one element of a threshold went over a window.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Course {
     /// Names and values.
     pub(crate) labels: Vec<(String, String)>,
@@ -169,23 +172,27 @@ pub(crate) struct Course {
 }
 
 /// What a threshold compared at one time.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CoursePoint {
     /// In milliseconds since the Unix epoch.
     pub(crate) at: i64,
+    #[serde(with = "super::evidence::exact")]
     pub(crate) value: f64,
+    #[serde(with = "super::evidence::exact")]
     pub(crate) limit: f64,
     /// Whether the threshold would not have failed with it: of an alert, whether it is not active.
     pub(crate) holds: bool,
 }
 
 /// One element that a threshold compared.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ElementSeen {
     /// Names and values.
     pub(crate) labels: Vec<(String, String)>,
+    #[serde(with = "super::evidence::exact")]
     pub(crate) value: f64,
     /// What it was compared with; nothing for an alert, whose expression holds its limit.
+    #[serde(with = "super::evidence::exact_option")]
     pub(crate) limit: Option<f64>,
 }
 

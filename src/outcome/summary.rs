@@ -2,13 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Exit, Link, Observation, Seen, Severity, Source, Status, Verdict, links};
 use crate::text::Redactor;
 
 /// What one check came to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Outcome {
     pub(crate) name: String,
     pub(crate) status: Status,
@@ -18,6 +18,7 @@ pub(crate) struct Outcome {
     /// When it started, since the run began; nothing where it did not.
     pub(crate) started: Option<Duration>,
     /// Its first attempts that brought nothing final, in their order; at most as many as a report keeps.
+    #[serde(default)]
     pub(crate) retries: Vec<Retry>,
     pub(crate) duration: Duration,
     /// How long it was allowed to take.
@@ -31,7 +32,7 @@ pub(crate) struct Outcome {
 }
 
 /// An attempt that brought nothing final and was repeated.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Retry {
     /// Counted from 1.
     pub(crate) attempt: u32,
@@ -42,7 +43,7 @@ pub(crate) struct Retry {
 }
 
 /// What is known of the deployment, by short names. A member is left out where it is not known.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeploymentFacts {
@@ -88,7 +89,7 @@ pub(crate) struct DeploymentFacts {
 }
 
 /// What the Cloud Run Admin API said of a service when the canary was located.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Serving {
@@ -103,7 +104,7 @@ pub(crate) struct Serving {
 }
 
 /// A revision's share of the traffic.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Share {
@@ -134,7 +135,7 @@ impl DeploymentFacts {
 }
 
 /// What a whole run came to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Summary {
     /// The canary's address; nothing where it was not found.
     pub(crate) url: Option<String>,
@@ -151,7 +152,7 @@ pub(crate) struct Summary {
 }
 
 /// What kept a run from its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Unfinished {
     /// `interrupted by SIGTERM`, `not finished`, an error of usage.
     pub(crate) cause: String,

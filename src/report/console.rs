@@ -39,12 +39,13 @@ impl Style {
     }
 }
 
-/// The summary as text.
-pub(crate) fn render(summary: &Summary, style: Style) -> String {
+/// The summary as text, for a terminal of so many columns, where it is for one.
+pub(crate) fn render(summary: &Summary, style: Style, columns: Option<usize>) -> String {
+    let hanging = |text: &str, used: usize| text::hanging(text, used, columns);
     let url = summary.url.as_deref().map_or("(the canary was not located)".into(), field);
     let facts = summary.deployment.iter().flat_map(DeploymentFacts::known);
     let facts: Vec<String> = facts.map(|(name, value)| format!("{name} {}", field(value))).collect();
-    let facts = if facts.is_empty() { String::new() } else { format!("{}\n", facts.join(", ")) };
+    let facts = if facts.is_empty() { String::new() } else { format!("{}\n", hanging(&facts.join(", "), 0)) };
     let mut text = format!("{url}\n{facts}\n");
     let name_width = summary.checks.iter().map(|check| field(&check.name).chars().count()).max().unwrap_or(0).max(5);
     let time_width = summary.checks.iter().map(|check| super::time(check).len()).max().unwrap_or(0).max(9);
@@ -55,15 +56,17 @@ pub(crate) fn render(summary: &Summary, style: Style) -> String {
     for check in &summary.checks {
         let (name, status) = (field(&check.name), style.status(check.status, 7));
         let (attempts, time) = (check.attempts, super::time(check));
-        let line =
-            format!("{name:name_width$}  {status}  {attempts:>8}  {time:>time_width$}  {}", field(&check.detail));
-        text.push_str(line.trim_end());
+        // Before the reason: the name, and the other columns with what is between them.
+        let why = hanging(&field(&check.detail), name_width.max(name.chars().count()) + 23 + time_width);
+        let line = format!("{name:name_width$}  {status}  {attempts:>8}  {time:>time_width$}");
+        let between = if why.is_empty() || why.starts_with('\n') { "" } else { "  " };
+        text.push_str(&format!("{line}{between}{why}"));
         text.push('\n');
     }
-    observations(&mut text, summary, style);
+    observations(&mut text, summary, style, columns);
     links(&mut text, summary, style);
     text.push('\n');
-    text.push_str(&verdict(summary, style));
+    text.push_str(&verdict(summary, style, columns));
     text
 }
 
@@ -76,7 +79,8 @@ fn field(text: &str) -> String {
 
 /// Every threshold, whatever its answer, and everything else that is not good. A sentence that the check's own line says
 /// already is not repeated.
-fn observations(text: &mut String, summary: &Summary, style: Style) {
+fn observations(text: &mut String, summary: &Summary, style: Style, columns: Option<usize>) {
+    const INDENT: usize = 8;
     let is_said = |check: &Outcome, observation: &Observation| {
         observation.is_quoted || check.detail.contains(&format!("{}: {}", observation.name, observation.detail))
     };
@@ -102,9 +106,11 @@ fn observations(text: &mut String, summary: &Summary, style: Style) {
             let name = field(&observation.name);
             let detail =
                 if is_said(check, observation) { String::new() } else { format!(": {}", field(&observation.detail)) };
-            let _ = writeln!(text, "  {status}  {name}{detail}");
+            let told = text::hanging(&format!("{name}{detail}"), INDENT, columns);
+            let _ = writeln!(text, "  {status}  {told}");
             if let Some(seen) = observation.threshold().filter(|seen| field(&seen.expression) != name) {
-                let _ = writeln!(text, "        {}", style.paint(FAINT, &field(&seen.expression)));
+                let expression = text::hanging(&field(&seen.expression), INDENT, columns);
+                let _ = writeln!(text, "{:INDENT$}{}", "", style.paint(FAINT, &expression));
             }
             if let Some(command) = &observation.reproduce {
                 let _ = writeln!(text, "        $ {}", text::escaped(command));
@@ -164,12 +170,14 @@ pub(super) fn next(summary: &Summary, place: &str) -> String {
     }
 }
 
-fn verdict(summary: &Summary, style: Style) -> String {
+fn verdict(summary: &Summary, style: Style, columns: Option<usize>) -> String {
     let code = match summary.verdict() {
         Verdict::Pass => GREEN,
         Verdict::Fail | Verdict::Error => RED,
     };
-    format!("{}\nNext: {}\n", style.paint(&format!("{BOLD};{code}"), &headline(summary)), next(summary, "above"))
+    let headline = text::hanging(&headline(summary), 0, columns);
+    let next = text::hanging(&format!("Next: {}", next(summary, "above")), 0, columns);
+    format!("{}\n{next}\n", style.paint(&format!("{BOLD};{code}"), &headline))
 }
 
 #[cfg(test)]
@@ -241,8 +249,8 @@ metrics
 FAIL in 2s 345ms: metrics, with 1 warning
 Next: do not promote; roll back, and look at metrics above for the cause
 ";
-        assert_eq!(render(&summary, Style::Plain), wanted);
-        assert!(render(&summary, Style::Coloured).contains("\u{1b}[31mfail   \u{1b}[0m"));
+        assert_eq!(render(&summary, Style::Plain, None), wanted);
+        assert!(render(&summary, Style::Coloured, None).contains("\u{1b}[31mfail   \u{1b}[0m"));
     }
 
     #[test]
@@ -251,7 +259,7 @@ Next: do not promote; roll back, and look at metrics above for the cause
         let seen = |detail: &str| Observation::new(Seen::Request, "GET /", Status::Fail, detail);
         ready.observations = vec![Observation { is_quoted: true, ..seen("refused") }, seen("reset")];
         let summary = Summary { checks: vec![ready], ..unfinished(None) };
-        let text = render(&summary, Style::Plain);
+        let text = render(&summary, Style::Plain, None);
         assert_eq!((text.matches("refused").count(), text.matches("reset").count()), (1, 1), "{text}");
         assert!(!text.contains('\u{200b}') && text.contains("FAIL in 0s: re\\u{200b}ady"), "{text}");
     }
@@ -282,6 +290,7 @@ Next: do not promote; roll back, and look at metrics above for the cause
         assert_eq!((&report["verdict"], &check["limit_ms"]), (&"pass".into(), &30_000.into()));
         assert_eq!((&check["detail"], &check["status"]), (&"got ***".into(), &"pass".into()));
         assert_eq!(check["observations"][0]["detail"], "is \"***\"");
-        assert!(render(&summary, Style::Plain).contains("health  pass            1        30s  got ***\n"));
+        let console = render(&summary, Style::Plain, None);
+        assert!(console.contains("health  pass            1        30s  got ***\n"));
     }
 }

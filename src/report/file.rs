@@ -148,7 +148,8 @@ impl ReportFile {
     ///
     /// # Errors
     /// Why it cannot. An older report is then removed where that is possible: it must not be taken for this run's.
-    pub(crate) fn open(mut spec: ReportSpec, unfinished: &str, record: &str) -> Result<Self, String> {
+    pub(crate) fn open(mut spec: ReportSpec, unfinished: impl AsRef<[u8]>, record: &str) -> Result<Self, String> {
+        let unfinished = unfinished.as_ref();
         if let (Format::Markdown, Some(path)) = (spec.format, &mut spec.path)
             && (path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/"))
         {
@@ -190,18 +191,17 @@ impl ReportFile {
     ///
     /// # Errors
     /// Why it could not be written. The file then holds what was written at first.
-    pub(crate) fn write(self, text: &str) -> Result<(), String> {
+    pub(crate) fn write(self, text: impl AsRef<[u8]>) -> Result<(), String> {
+        let bytes = text.as_ref();
         match self.place {
             Place::Stdout => {
                 let mut out = io::stdout();
-                let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+                let written = out.write_all(bytes).and_then(|()| out.flush());
                 written.map_err(|error| format!("standard output cannot be written: {error}"))
             }
-            Place::File(Replaced { path, .. }) => replace(&path, text).map_err(|error| could_not(&path, &error)),
-            Place::Over(path) => fs::write(&path, text).map_err(|error| could_not(&path, &error)),
-            Place::Stream(mut stream, path) => {
-                stream.write_all(text.as_bytes()).map_err(|error| could_not(&path, &error))
-            }
+            Place::File(Replaced { path, .. }) => replace(&path, bytes).map_err(|error| could_not(&path, &error)),
+            Place::Over(path) => fs::write(&path, bytes).map_err(|error| could_not(&path, &error)),
+            Place::Stream(mut stream, path) => stream.write_all(bytes).map_err(|error| could_not(&path, &error)),
         }
     }
 
@@ -283,10 +283,10 @@ fn followed(path: &Path) -> Result<PathBuf, String> {
 }
 
 /// Writes a file beside another and gives it that one's name.
-pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = partial(path);
     let before = fs::metadata(path).ok().map(|metadata| metadata.permissions());
-    let written = write_new(&beside, text, before).and_then(|()| fs::rename(&beside, path));
+    let written = write_new(&beside, bytes, before).and_then(|()| fs::rename(&beside, path));
     if written.is_err() {
         let _ = fs::remove_file(&beside);
     }
@@ -295,7 +295,7 @@ pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
 
 /// Creates the file, which may be read by those who could before. What lies there under its name, a link above all, is nobody's
 /// report and goes.
-fn write_new(path: &Path, text: &str, before: Option<Permissions>) -> io::Result<()> {
+fn write_new(path: &Path, bytes: &[u8], before: Option<Permissions>) -> io::Result<()> {
     const NEW: u32 = 0o666;
     let mode = before.as_ref().map_or(NEW, Permissions::mode);
     let _ = fs::remove_file(path);
@@ -303,7 +303,7 @@ fn write_new(path: &Path, text: &str, before: Option<Permissions>) -> io::Result
     if let Some(before) = before {
         file.set_permissions(before)?;
     }
-    file.write_all(text.as_bytes())?;
+    file.write_all(bytes)?;
     file.sync_all()
 }
 

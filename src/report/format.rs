@@ -18,10 +18,13 @@ pub(crate) enum Format {
     Tap,
     /// Annotations of GitHub Actions.
     Github,
+    /// What the verdict rests on, for `replay`.
+    Evidence,
 }
 
 impl Format {
-    pub(crate) const ALL: [Self; 6] = [Self::Json, Self::Junit, Self::Markdown, Self::Html, Self::Tap, Self::Github];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Json, Self::Junit, Self::Markdown, Self::Html, Self::Tap, Self::Github, Self::Evidence];
 
     /// As `--report NAME=PATH` names it.
     pub(crate) fn name(self) -> &'static str {
@@ -32,6 +35,7 @@ impl Format {
             Self::Html => "html",
             Self::Tap => "tap",
             Self::Github => "github",
+            Self::Evidence => "evidence",
         }
     }
 
@@ -43,7 +47,7 @@ impl Format {
     pub(crate) fn draws_courses(self) -> bool {
         match self {
             Self::Html => true,
-            Self::Json | Self::Junit | Self::Markdown | Self::Tap | Self::Github => false,
+            Self::Json | Self::Junit | Self::Markdown | Self::Tap | Self::Github | Self::Evidence => false,
         }
     }
 
@@ -59,6 +63,7 @@ impl Format {
             Self::Html => Ok(html::render(summary)),
             Self::Tap => Ok(tap::render(summary)),
             Self::Github => Ok(github::render(summary)),
+            Self::Evidence => Err("evidence is recorded while a run goes on, and not made of its summary".into()),
         }
     }
 }

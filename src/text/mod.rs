@@ -3,6 +3,7 @@
 mod credentials;
 mod number;
 mod redact;
+mod width;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -11,6 +12,7 @@ pub(crate) use credentials::{covered, shown_url};
 pub(crate) use number::{beside, number};
 pub(crate) use promeval::similar;
 pub(crate) use redact::Redactor;
+pub(crate) use width::{columns, cut_to, hanging};
 
 /// What stands for a secret.
 const MASK: &str = "***";

@@ -38,6 +38,7 @@ mod prometheus;
 mod protocol;
 mod proxy;
 mod query;
+mod replay;
 mod report;
 mod report_file;
 mod reproduce;

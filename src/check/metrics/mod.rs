@@ -1,10 +1,12 @@
 //! `metrics`: the scrape is well-formed, the families are declared, the thresholds hold, at once or over a window.
 
+mod again;
 mod alerts;
 mod api;
 mod courses;
 mod instances;
 mod presence;
+mod record;
 #[cfg(test)]
 mod replay;
 mod rules;
@@ -18,6 +20,7 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, sleep_until};
 
+pub(super) use again::{conclusion, judge_again};
 pub(crate) use api::ask_prometheus;
 pub(super) use rules::is_made_by_a_rule;
 pub(super) use scrape::{Scraped, Scraper};
@@ -28,7 +31,7 @@ pub(super) use window::WindowState;
 
 use super::context::{AskError, Context, Finding};
 use super::locate::Canary;
-use crate::outcome::{Event, Observation, Status, ThresholdVerdict, worst};
+use crate::outcome::{Event, Observation, Status, ThresholdVerdict, ValueNow, worst};
 use crate::plan::{Metrics, Window};
 use crate::text;
 
@@ -37,7 +40,8 @@ pub(super) async fn check(context: &Context<'_>, canary: &Canary, metrics: &Arc<
         Ok(source) => source,
         Err(cause) => return Finding::new(Status::Error, 0, cause),
     };
-    let mut sampling = Sampling { context, source, attempts: 0, failed: 0, unseen_end: None, time: now() };
+    let mut sampling =
+        Sampling { context, source, attempts: 0, failed: 0, unseen_end: None, time: now(), too_slow: false };
     let said = match metrics.window {
         None => sampling.once().await,
         Some(window) => sampling.watch(window).await,
@@ -60,6 +64,8 @@ struct Sampling<'c> {
     unseen_end: Option<AskError>,
     /// The time of the newest sample, in milliseconds since the epoch.
     time: i64,
+    /// Whether what the thresholds say by now takes too long to be computed only to be shown.
+    too_slow: bool,
 }
 
 impl Sampling<'_> {
@@ -93,14 +99,19 @@ impl Sampling<'_> {
                 began + window.interval * (tick + 1)
             };
             let end = self.context.deadline.min(next);
-            let mut seen = self.sample(end).await.map(|()| false);
-            self.context.observer.hear(&Event::Sampled { check: self.context.check, scrape: tick + 1, of: ticks });
-            if seen.is_ok() && !is_last && window.fail_fast {
-                seen = self.fails(end).await;
-            }
+            let seen = match self.sample(end).await {
+                // What they say after the last one is told at the end.
+                Ok(()) if !is_last => self.by_now(window, end).await,
+                sampled => sampled.map(|()| Vec::new()),
+            };
+            let values = seen.iter().flatten().filter_map(ValueNow::of).collect();
+            let (check, scrape) = (self.context.check, tick + 1);
+            self.context.observer.hear(&Event::Sampled { check, scrape, of: ticks, values });
             match seen {
-                Ok(false) => {}
-                Ok(true) => return Ok(Some(format!("stopped after {} of {ticks} {word}s (fail_fast)", tick + 1))),
+                Ok(seen) if window.fail_fast && seen.iter().any(fails) => {
+                    return Ok(Some(format!("stopped after {scrape} of {ticks} {word}s (fail_fast)")));
+                }
+                Ok(_) => {}
                 Err(missed) if missed.is_transient && is_last && self.source.is_scraped() => {
                     let say = |cause| {
                         format!("the last of {ticks} {word}s failed: nothing shows the metrics at the end: {cause}")
@@ -151,14 +162,17 @@ impl Sampling<'_> {
         result
     }
 
-    /// Whether a blocking threshold fails already. Too early in a window there is no data yet, which fails at its end only.
-    async fn fails(&mut self, deadline: Instant) -> Result<bool, Missed> {
-        let observations = self.source.thresholds(self.context, deadline, self.time).await?;
-        let failed = |observation: &Observation| {
-            observation.status == Status::Fail
-                && observation.threshold().is_some_and(|seen| seen.verdict == ThresholdVerdict::Fail)
-        };
-        Ok(observations.iter().any(failed))
+    /// What the thresholds say in the middle of a window, where somebody wants to know it; a server is asked until a deadline.
+    /// What takes much of the time between two scrapes is not computed only to be shown, and a server is not asked for that.
+    async fn by_now(&mut self, window: Window, deadline: Instant) -> Result<Vec<Observation>, Missed> {
+        let shown = !self.too_slow && self.source.is_scraped() && self.context.observer.follows();
+        if !shown && !window.fail_fast {
+            return Ok(Vec::new());
+        }
+        let began = Instant::now();
+        let seen = self.source.thresholds(self.context, deadline, self.time).await;
+        self.too_slow |= began.elapsed() > window.interval / 10;
+        seen
     }
 
     async fn finding(&mut self, said: Option<String>) -> Result<Finding, AskError> {
@@ -170,9 +184,20 @@ impl Sampling<'_> {
             self.source.add_courses(self.context, &mut observations).await;
         }
         observations.extend(said.map(|said| Observation::note("window", Status::Pass, said)));
-        let (status, detail) = worst(&observations).unwrap_or_else(|| (Status::Pass, held(&observations, &seen)));
+        let (status, detail) = concluded(&observations, &seen);
         Ok(Finding::new(status, self.attempts, detail).seeing(observations))
     }
+}
+
+/// Whether a blocking threshold fails already. Too early in a window there is no data yet, which fails at its end only.
+fn fails(observation: &Observation) -> bool {
+    observation.status == Status::Fail
+        && observation.threshold().is_some_and(|seen| seen.verdict == ThresholdVerdict::Fail)
+}
+
+/// What observations come to, and why in one line.
+fn concluded(observations: &[Observation], seen: &str) -> (Status, String) {
+    worst(observations).unwrap_or_else(|| (Status::Pass, held(observations, seen)))
 }
 
 /// What was seen where all is well.

@@ -11,8 +11,7 @@ use promeval::exposition::Format;
 
 use super::scrape::Scraped;
 use super::window::WindowState;
-use crate::check::side::Side;
-use crate::outcome::{Diagnostic, ThresholdVerdict};
+use crate::outcome::{Diagnostic, Side, ThresholdVerdict};
 use crate::plan::{Kind, Lookup, Metrics, PlanInput};
 
 /// One target and its rules. Times are milliseconds.

@@ -10,13 +10,13 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
 use super::api::PrometheusApi;
+use super::record::Recording;
 use super::scrape::{Scraped, Scraper};
 use super::window::WindowState;
 use crate::check::context::{AskError, Context};
 use crate::check::locate::Canary;
-use crate::check::side::Side;
 use crate::http::Client;
-use crate::outcome::{Cause, Observation, Seen};
+use crate::outcome::{Cause, Event, Judged, Observation, Seen, Side};
 use crate::plan::{ApiToken, Baseline, Metrics, MetricsSource};
 use crate::text;
 
@@ -24,7 +24,7 @@ use crate::text;
 const MOMENT: Duration = Duration::from_millis(200);
 
 pub(super) enum Source<'p> {
-    Scrape { sides: Vec<(Side, Scraper)>, what: String, state: State },
+    Scrape { sides: Vec<(Side, Scraper)>, what: String, state: State, recording: Option<Recording> },
     Api(Box<PrometheusApi<'p>>),
 }
 
@@ -124,7 +124,8 @@ impl<'p> Source<'p> {
                     reads,
                 };
                 let what = canary.client.shown(&metrics.request);
-                Ok(Self::Scrape { sides, what, state })
+                let recording = context.observer.records().then(|| Recording::new(metrics));
+                Ok(Self::Scrape { sides, what, state, recording })
             }
             MetricsSource::Prometheus(address, token) => {
                 let header = match token {
@@ -149,18 +150,22 @@ impl<'p> Source<'p> {
         deadline: Instant,
         time: i64,
     ) -> (Result<(), Missed>, u32) {
-        let (sides, what, state) = match self {
+        let (sides, what, state, recording) = match self {
             Self::Api(api) => {
                 let (result, attempts) = api.evaluate_alerts(context, deadline, time).await;
                 return (result.map_err(Missed::by_server), attempts);
             }
-            Self::Scrape { sides, what, state } => (sides, what, state),
+            Self::Scrape { sides, what, state, recording } => (sides, what, state, recording),
         };
         let scrapes = sides.iter_mut().map(async |(side, scraper)| (*side, scraper.scrape(context, deadline).await));
         let scraped = join_all(scrapes).await;
         let attempts = scraped.iter().map(|(_, (_, attempts))| *attempts).max().unwrap_or(0);
         let scraped: Vec<(Side, Result<Scraped, AskError>)> =
             scraped.into_iter().map(|(side, (result, _))| (side, result)).collect();
+        if let Some(recording) = recording {
+            let round = recording.round(time, &scraped);
+            context.observer.hear(&Event::Scraped { check: context.check, round });
+        }
         let bytes =
             |(_, scraped): &(Side, Result<Scraped, AskError>)| scraped.as_ref().map_or(0, |scraped| scraped.body.len());
         state.bytes += scraped.iter().map(bytes).sum::<usize>();
@@ -217,14 +222,19 @@ impl<'p> Source<'p> {
         time: i64,
     ) -> Result<(Vec<Observation>, String), AskError> {
         match self {
-            Self::Scrape { state, .. } => {
+            Self::Scrape { state, recording, .. } => {
                 let observe = move |state: &mut WindowState| {
                     let inventory = state.inventory();
                     let (samples, names) = (inventory.samples(), inventory.names());
                     let seen = format!("{} of {}", text::counted(samples, "sample"), text::counted(names, "metric"));
-                    (state.observations(time), seen)
+                    (state.observations(time), seen, state.labels())
                 };
-                state.compute(context.deadline, observe).await
+                let (observations, seen, labels) = state.compute(context.deadline, observe).await?;
+                if let Some(recording) = recording {
+                    let judged = Judged { time, seen: seen.clone(), labels, kept: recording.kept() };
+                    context.observer.hear(&Event::Judged { check: context.check, judged });
+                }
+                Ok((observations, seen))
             }
             Self::Api(api) => {
                 let observations = api.observations(context, time).await?;
@@ -257,7 +267,10 @@ impl Source<'_> {
 }
 
 /// Takes in what the sides brought at a time, and evaluates rules and alerts.
-fn take(
+///
+/// # Errors
+/// A scrape that is missing, or cannot be taken in.
+pub(super) fn take(
     state: &mut WindowState,
     scraped: Vec<(Side, Result<Scraped, AskError>)>,
     what: &str,

@@ -8,7 +8,7 @@ use promeval::promql::Expr;
 use promeval::promql::ast::Selector;
 use promeval::series::milliseconds;
 
-use crate::check::side::Side;
+use crate::outcome::Side;
 use crate::text;
 
 /// How far the clock of a canary may be ahead of the gate's: its newest sample is then what time it is.

@@ -18,9 +18,8 @@ use super::rules::{Makers, elements, exprs, recorded};
 use super::scrape::Scraped;
 use super::stamps::{Stamps, Stored};
 use super::thresholds::{alerted, compared, missing_families};
-use crate::check::side::Side;
 use crate::judge::{Evidence, Inventory, decide_over};
-use crate::outcome::{Course, Observation, Status, ThresholdVerdict};
+use crate::outcome::{Course, Observation, Side, Status, ThresholdVerdict};
 use crate::plan::{Metrics, Rule, RuleStep, Threshold};
 use crate::text;
 
@@ -264,6 +263,16 @@ impl WindowState {
         self.metrics.thresholds.iter().zip(&self.activities).map(observe).collect()
     }
 
+    /// The families that are missing in the newest scrape.
+    pub(super) fn families(&self) -> Vec<Observation> {
+        missing_families(&self.metrics, &self.inventory)
+    }
+
+    /// The labels that a scrape configuration would give each side's series.
+    pub(super) fn labels(&self) -> Vec<(Side, Vec<(String, String)>)> {
+        self.labels.iter().map(|(side, labels)| (*side, labels.clone())).collect()
+    }
+
     /// How each threshold went over the window.
     pub(super) fn courses(&self) -> Vec<Vec<Course>> {
         let course = |threshold: &Threshold| {
@@ -275,7 +284,7 @@ impl WindowState {
 
     /// All observations at the end.
     pub(super) fn observations(&self, time: i64) -> Vec<Observation> {
-        let mut observations = missing_families(&self.metrics, &self.inventory);
+        let mut observations = self.families();
         observations.extend(self.thresholds(time));
         if self.inventory.is_empty() {
             let detail = "the exposition is empty: it has neither a sample nor a # TYPE line";

@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::drive::Sent;
 use super::limits::time;
-use crate::check::side::Side;
 use crate::http::Client;
 use crate::judge::compare::{
     Comparison, Decision, Finding, Judgement, Measure, Pair, Settings, Side as PairSide, Stop,
 };
 use crate::judge::quantile::Sorted;
 use crate::judge::shape::{Noise, Shape, Weight, compare, noise};
-use crate::outcome::{Observation, Seen, Status};
+use crate::outcome::{Observation, Seen, Side, Status};
 use crate::plan::{Compare, Traffic};
 use crate::text;
 

@@ -12,9 +12,9 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::schedule::{Due, Schedule};
 use crate::check::context::Context;
 use crate::check::expect;
-use crate::check::side::Side;
 use crate::http::{Answer, Client, Failure, FailureKind, Header};
 use crate::judge::shape::Shape;
+use crate::outcome::Side;
 use crate::plan::Traffic;
 use crate::text;
 

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use super::Ended;
 use super::measured::{Answers, Measured};
-use crate::check::side::Side;
 use crate::judge::proof::{Proof, proof};
 use crate::judge::quantile::Sorted;
-use crate::outcome::{Observation, Seen, Status};
+use crate::outcome::{Observation, Seen, Side, Status};
 use crate::plan::TrafficLimits;
 use crate::text;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::drive::Sent;
-use crate::check::side::Side;
+use crate::outcome::Side;
 
 /// How many different causes of failures are kept with their numbers.
 const CAUSES: usize = 20;

@@ -23,9 +23,8 @@ use users::Users;
 use super::context::{Context, Finding};
 use super::locate::Canary;
 use super::metrics::{Scraped, WindowState, baseline_client, now};
-use super::side::Side;
 use crate::http::Client;
-use crate::outcome::{Event, Observation, Status, worst};
+use crate::outcome::{Event, Observation, Side, Status, worst};
 use crate::plan::{Baseline, Compare, ToldBy, Traffic};
 
 /// How often a person hears how far it is, and what was measured becomes a sample of its series.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::check::side::Side;
+use crate::outcome::Side;
 use crate::plan::TrafficRequest;
 
 /// A request that is due.

@@ -1,0 +1,152 @@
+//! Writes evidence while a run goes on: each line is redacted and compressed as it comes.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use tokio::time::Instant;
+
+use super::{Header, Line, SCHEMA, Written};
+use crate::http::Witness;
+use crate::outcome::{CheckId, Event, Exchange, Judged, Observer, Round, Summary};
+use crate::text::Redactor;
+
+/// The most text of scrapes that is kept of a run; it takes about a tenth of that in the file.
+const TEXT: usize = 48 * 1024 * 1024;
+
+/// The most requests whose facts are kept: a page may name thousands of assets.
+const EXCHANGES: usize = 10_000;
+
+/// Records what it hears.
+pub(crate) struct Recorder {
+    redactor: Redactor,
+    began: Instant,
+    tape: RefCell<Tape>,
+}
+
+struct Tape {
+    lines: Lines,
+    /// Bytes of scrapes so far.
+    text: usize,
+    exchanges: usize,
+    /// The checks whose scrapes were not kept to their end, and why.
+    lost: BTreeMap<usize, String>,
+}
+
+/// Compressed lines. (Writing into memory cannot fail.)
+struct Lines(GzEncoder<Vec<u8>>);
+
+impl Lines {
+    fn new() -> Self {
+        let mut lines = Self(GzEncoder::new(Vec::new(), Compression::default()));
+        lines.write(&Line::Evidence(Header { schema: SCHEMA, gate: env!("CARGO_PKG_VERSION").into() }));
+        lines
+    }
+
+    fn write(&mut self, line: &Line) {
+        if let Ok(mut json) = serde_json::to_vec(line) {
+            json.push(b'\n');
+            let _ = self.0.write_all(&json);
+        }
+    }
+
+    fn end(mut self, summary: Summary) -> Vec<u8> {
+        self.write(&Line::Outcome(Box::new(summary)));
+        self.0.finish().unwrap_or_default()
+    }
+}
+
+/// The evidence of a run that has no plan (yet). The summary is redacted.
+pub(crate) fn bare(summary: &Summary) -> Vec<u8> {
+    Lines::new().end(summary.clone())
+}
+
+impl Recorder {
+    pub(crate) fn new(written: Written, redactor: &Redactor) -> Self {
+        let mut lines = Lines::new();
+        lines.write(&Line::Plan(Box::new(written.redacted(redactor))));
+        let tape = Tape { lines, text: 0, exchanges: 0, lost: BTreeMap::new() };
+        Self { redactor: redactor.clone(), began: Instant::now(), tape: RefCell::new(tape) }
+    }
+
+    /// The evidence, with what the run came to; the summary is redacted. Nothing is recorded after that.
+    pub(crate) fn end(&self, summary: &Summary) -> Vec<u8> {
+        let lines = std::mem::replace(&mut self.tape.borrow_mut().lines, Lines::new());
+        lines.end(summary.clone())
+    }
+
+    /// Takes the secrets out of a text; true where there was one.
+    fn clean(&self, text: &mut String) -> bool {
+        let clean = self.redactor.clean(text);
+        let masked = clean != *text;
+        *text = clean;
+        masked
+    }
+
+    fn scraped(&self, check: CheckId, mut round: Round) {
+        let mut tape = self.tape.borrow_mut();
+        if tape.lost.contains_key(&check.index()) {
+            return;
+        }
+        let mut masked = false;
+        for scrape in round.sides.iter_mut().filter_map(|seen| seen.scrape.as_mut()) {
+            tape.text += scrape.text.len();
+            masked |= self.clean(&mut scrape.text);
+        }
+        if tape.text > TEXT {
+            let why = format!("the scrapes were over {} MiB, also without what nothing reads", TEXT / 1024 / 1024);
+            tape.lost.insert(check.index(), why);
+            return;
+        }
+        tape.lines.write(&Line::Scraped { check: check.index(), round, masked });
+    }
+
+    fn judged(&self, check: CheckId, mut judged: Judged) {
+        let mut masked = false;
+        for (name, value) in judged.labels.iter_mut().flat_map(|(_, labels)| labels) {
+            masked |= self.clean(name);
+            masked |= self.clean(value);
+        }
+        let mut tape = self.tape.borrow_mut();
+        let check = check.index();
+        let line = match tape.lost.get(&check) {
+            Some(why) => Line::Lost { check, why: why.clone() },
+            None if masked => Line::Lost { check, why: "its labels held a secret, which was masked".into() },
+            None => Line::Judged { check, judged },
+        };
+        tape.lines.write(&line);
+    }
+}
+
+impl Observer for Recorder {
+    fn hear(&self, event: &Event) {
+        match event {
+            Event::Scraped { check, round } => self.scraped(*check, round.clone()),
+            Event::Judged { check, judged } => self.judged(*check, judged.clone()),
+            // What a check came to stands in the summary.
+            _ => {}
+        }
+    }
+
+    fn records(&self) -> bool {
+        true
+    }
+}
+
+impl Witness for Recorder {
+    fn saw(&self, mut exchange: Exchange) {
+        let mut tape = self.tape.borrow_mut();
+        tape.exchanges += 1;
+        if tape.exchanges > EXCHANGES {
+            return;
+        }
+        self.clean(&mut exchange.url);
+        exchange.failure.iter_mut().for_each(|failure| {
+            self.clean(failure);
+        });
+        let at = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tape.lines.write(&Line::Exchange { at, exchange });
+    }
+}

@@ -1,0 +1,405 @@
+//! Evidence: what a run leaves behind gives the same verdict and the same reports without a network, or what another plan
+//! would have said; and nothing but whole evidence is taken for it.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use tempfile::TempDir;
+
+use crate::canary::app::{TEXT, answer};
+use crate::canary::server::{Canary, Reply, Request};
+use crate::canary::{FAULTS, Fault};
+use crate::checks::Checks;
+use crate::gate::{Gate, Ran, each};
+
+/// A folder of evidence.
+struct Shelf(TempDir);
+
+impl Shelf {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Adds what a run needs to leave evidence under a name.
+    fn of(&self, name: &str, gate: Gate) -> Gate {
+        gate.args(["--report", &format!("evidence={}", self.path(name).display())])
+    }
+
+    fn replay(&self, name: &str, more: &[&str]) -> Ran {
+        let path = self.path(name);
+        Gate::new()
+            .args(["replay", path.to_str().unwrap(), "--report", "json=report.json"])
+            .args(more.iter().copied())
+            .run()
+    }
+
+    /// Judges the whole folder by a checks file.
+    fn judge(&self, checks: &str) -> Ran {
+        let mut gate = Gate::new();
+        gate.file("new.yaml", checks);
+        gate.args(["replay", self.0.path().to_str().unwrap(), "--checks", "new.yaml"]).run()
+    }
+
+    fn text(&self, name: &str) -> String {
+        let mut text = String::new();
+        GzDecoder::new(fs::File::open(self.path(name)).unwrap()).read_to_string(&mut text).unwrap();
+        text
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), zipped(text)).unwrap();
+    }
+}
+
+fn zipped(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// A canary whose metrics depend on how often it was asked.
+fn counting(metrics: impl Fn(u128) -> String + Send + Sync + 'static) -> Canary {
+    Canary::start(Arc::new(move |request: &Request| match &*request.path {
+        "/api/metrics" => Reply::new(200, TEXT, metrics(request.since_first.as_millis())),
+        _ => answer(request),
+    }))
+}
+
+/// Whether a replay says what the run said, in every byte.
+fn same(what: &str, ran: &Ran, again: &Ran) -> Result<(), String> {
+    let said = |ran: &Ran| (ran.code, ran.stdout.clone(), ran.report.to_string());
+    if said(ran) != said(again) {
+        return Err(format!(
+            "{what}: exit {}\n{}\nand again {}\n{}{}",
+            ran.code, ran.stdout, again.code, again.stdout, again.stderr
+        ));
+    }
+    if again.stderr.is_empty() { Ok(()) } else { Err(format!("{what}: {}", again.stderr)) }
+}
+
+#[test]
+fn every_verdict_is_the_same_again() {
+    let names = [
+        "none",
+        "failures-3",
+        "failures-odd-label",
+        "failures-nan",
+        "hit-rate-low",
+        "no-traffic",
+        "family-missing",
+        "metrics-html",
+        "metrics-untyped",
+        "metrics-openmetrics",
+        "metrics-500-once",
+        "metrics-large",
+        "duplicate-series",
+        "health-degraded",
+        "never-up",
+    ];
+    each(&names, |name| {
+        let (shelf, canary) = (Shelf::new(), Fault::named(name).unwrap().start());
+        let checks = Checks::fast().set("metrics.max_body", "64MiB").set("metrics.timeout", "20s");
+        let ran = shelf.of("e.gz", Gate::verify(&canary.url(), checks)).run();
+        let asked = canary.seen().len();
+        let again = shelf.replay("e.gz", &[]);
+        assert_eq!(canary.seen().len(), asked);
+        let size = fs::metadata(shelf.path("e.gz")).unwrap().len();
+        assert!(size < 1024 * 1024, "{name}: {size} bytes");
+        assert_eq!(shelf.text("e.gz").matches("{\"exchange\":").count(), asked, "{name}");
+        same(name, &ran, &again)
+    });
+}
+
+#[test]
+fn windows_alerts_and_the_stable_revision_are_judged_again() {
+    let metrics = |since: u128| {
+        format!(
+            "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds 1.5\n# TYPE requests_total counter\n\
+             requests_total{{path=\"/a\"}} {since}\nrequests_total{{path=\"/b\"}} {}\n# TYPE lag gauge\nlag 5\n",
+            since / 3
+        )
+    };
+    let (canary, stable) = (counting(metrics), counting(metrics));
+    let rules = "groups:\n- name: a\n  rules:\n  - {record: 'all:rate', expr: 'sum by (target) (rate(requests_total[2s]))'}\n\
+                 \x20 - {alert: Slow, expr: 'lag > 3', for: 1s}\n  - {alert: Idle, expr: 'all:rate < 1'}\n";
+    let checks = Checks::watching()
+        .set("metrics.baseline", stable.url())
+        .set("metrics.rules", "rules.yaml")
+        .set("metrics.window", "1800ms")
+        .threshold("sum by (target) (rate(requests_total[2s])) > 1")
+        .threshold("all:rate{target=\"canary\"} / on() all:rate{target=\"stable\"} < 2");
+    let shelf = Shelf::new();
+    let mut gate = Gate::verify(&canary.url(), checks);
+    gate.file("rules.yaml", rules);
+    let ran = shelf.of("e.gz", gate).run();
+    assert_eq!((ran.code, ran.status("metrics")), (1, "fail"), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.detail("metrics").starts_with("Slow: fires"), "{}", ran.stdout);
+    drop((canary, stable));
+    same("window", &ran, &shelf.replay("e.gz", &[])).unwrap();
+    // It was judged, and not read out: another scrape has another verdict.
+    let text = shelf.text("e.gz");
+    shelf.write("f.gz", &text.replace("\\nlag 5\\n", "\\nlag 2\\n"));
+    let again = shelf.replay("f.gz", &[]);
+    assert_eq!((again.code, again.status("metrics")), (0, "pass"), "{}{}", again.stdout, again.stderr);
+    let wanted = "judged otherwise than it was recorded: metrics: it was fail by canary-gate 0.1.0: Slow: fires";
+    assert!(again.stderr.contains(wanted), "{}", again.stderr);
+}
+
+#[test]
+fn runs_without_a_verdict_leave_evidence_too() {
+    let shelf = Shelf::new();
+    let canary = Fault::named("never-up").unwrap().start();
+    let ran = shelf.of("e.gz", Gate::verify(&canary.url(), "timeout: 1m")).run_until("ready: attempt 1", "-TERM");
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    same("interrupted", &ran, &shelf.replay("e.gz", &[])).unwrap();
+    // What is found before a request.
+    let path = shelf.path("f.gz");
+    fs::write(&path, "old").unwrap();
+    let ran = shelf.of("f.gz", Gate::verify("nowhere", "")).run();
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    let again = shelf.replay("f.gz", &[]);
+    assert_eq!((again.code, &again.report["verdict"]), (2, &"error".into()), "{}", again.stderr);
+    assert!(again.report["cause"].as_str().unwrap().contains("\"nowhere\" has no scheme"), "{}", again.report);
+}
+
+#[test]
+fn past_releases_are_judged_by_other_thresholds() {
+    let shelf = Shelf::new();
+    for (name, failures, fault) in
+        [("1.gz", 0, "none"), ("2.gz", 1, "none"), ("3.gz", 2, "none"), ("4.gz", 5, "none"), ("5.gz", 0, "health-500")]
+    {
+        let fault = Fault::named(fault).unwrap().start();
+        let canary = counting(move |_| format!("# TYPE failures_total counter\nfailures_total {failures}\n"));
+        let url = if name == "5.gz" { fault.url() } else { canary.url() };
+        let checks = Checks::fast()
+            .set("metrics.require", serde_json::json!([]))
+            .set("metrics.thresholds", serde_json::json!([]));
+        let ran = shelf.of(name, Gate::verify(&url, checks.threshold("failures_total <= 2"))).run();
+        assert_eq!(ran.code, i32::from(failures > 2 || name == "5.gz"), "{name}: {}{}", ran.stdout, ran.stderr);
+    }
+    let plan = |expr: &str| format!("metrics: {{require: [], thresholds: [{{name: f, expr: '{expr}'}}]}}");
+    let ran = shelf.judge(&plan("failures_total < 2"));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert!(
+        lines[0].contains("  pass → fail    ") && lines[0].ends_with("3.gz: metrics: f: failures_total 2, want < 2"),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(lines[1..], ["would have failed 1 of 3 healthy releases", "would have passed 0 of 2 failed releases"]);
+    // The one that failed by its threshold would have passed; the one that was not well would not.
+    let ran = shelf.judge(&plan("failures_total < 9"));
+    assert!(ran.stdout.contains("4.gz: 0 warnings\n"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.ends_with("failed 0 of 3 healthy releases\nwould have passed 1 of 2 failed releases\n"),
+        "{}",
+        ran.stdout
+    );
+    // What lost its instrumentation is no pass.
+    let ran = shelf.judge("metrics: {require: [other], thresholds: [{expr: 'failures_total < 9'}]}");
+    assert!(ran.stdout.contains("would have failed 3 of 3 healthy releases"), "{}", ran.stdout);
+    // A check that was never run cannot be judged: that is said, and nothing is counted.
+    let ran = shelf.judge("metrics: {require: [], thresholds: [{expr: failures_total < 9}]}\nhttp: []\n");
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    // One file gives a whole report.
+    let mut gate = Gate::new();
+    gate.file("new.yaml", plan("failures_total < 2"));
+    let path = shelf.path("3.gz");
+    let one =
+        gate.args(["replay", path.to_str().unwrap(), "--checks", "new.yaml", "--report", "json=report.json"]).run();
+    assert_eq!((one.code, one.detail("metrics")), (1, "f: failures_total 2, want < 2"), "{}", one.stderr);
+    // Without another plan, each run is told with its verdict.
+    let ran = Gate::new().args(["replay", shelf.0.path().to_str().unwrap()]).run();
+    assert_eq!((ran.code, ran.stdout.lines().count()), (1, 5), "{}{}", ran.stdout, ran.stderr);
+}
+
+#[test]
+fn what_was_not_recorded_is_not_judged() {
+    let shelf = Shelf::new();
+    let canary = Fault::named("metrics-large").unwrap().start();
+    let checks = Checks::fast().set("metrics.max_body", "64MiB").set("metrics.timeout", "20s");
+    assert_eq!(shelf.of("large.gz", Gate::verify(&canary.url(), &checks)).run().code, 0);
+    let off = Checks::fast().set("metrics.enabled", false);
+    assert_eq!(shelf.of("off.gz", Gate::verify(&FAULTS[0].start().url(), off)).run().code, 0);
+    let ran = shelf.judge("metrics: {require: [], thresholds: [{expr: 'never_read > 5'}]}");
+    assert_eq!(ran.code, 3, "{}", ran.stdout);
+    for wanted in [
+        "large.gz: metrics: never_read was not recorded: the scrapes were too large to be kept whole\n",
+        "off.gz: metrics: no scrapes of it were recorded\n",
+        "would have failed 0 of 0 healthy releases\ncould not judge 2 more releases\n",
+    ] {
+        assert!(ran.stdout.contains(wanted), "{}", ran.stdout);
+    }
+    let ran = shelf.judge("metrics: {require: [], thresholds: [{expr: 'sum(memory_analysis_failure_total) < 0'}]}");
+    assert!(ran.stdout.contains("would have failed 1 of 1 healthy release\n"), "{}", ran.stdout);
+}
+
+#[test]
+fn evidence_holds_no_secret() {
+    let canary = Canary::start(Arc::new(|request: &Request| {
+        let sent = request.headers.get("x-secret").cloned().unwrap_or_default();
+        match &*request.path {
+            "/api/metrics" => {
+                Reply::new(200, TEXT, format!("# HELP m {sent}\n# TYPE m gauge\nm{{token=\"{sent}\"}} 5\n"))
+            }
+            "/health/readiness" => Reply::json(400, &format!("{{\"sent\": \"{sent}\"}}")),
+            _ => answer(request),
+        }
+    }));
+    for secret in ["hunter2-hunter2", "a\"b\\c", "error", "threshold"] {
+        let checks = Checks::fast()
+            .set("headers.X-Secret", "env:SECRET")
+            .set("metrics.require", serde_json::json!([]))
+            .set("metrics.thresholds", serde_json::json!([]))
+            .set("http", serde_json::json!([{"name": "x", "path": "/?q=hunter2-hunter2"}]))
+            .threshold("m < 9");
+        let shelf = Shelf::new();
+        let ran = shelf.of("e.gz", Gate::verify(&canary.url(), checks).env("SECRET", secret)).run();
+        assert_eq!(ran.code, 1, "{}", ran.stderr);
+        let text = shelf.text("e.gz");
+        if secret.starts_with("hunter2") {
+            assert!(!text.contains("hunter2"), "{text}");
+        } else if secret.starts_with('a') {
+            assert!(!text.contains("a\\\"b") && !text.contains("a\\\\\\\"b"), "{text}");
+        }
+        // Masked metrics may say something else: the record stands, and that is said.
+        let again = shelf.replay("e.gz", &[]);
+        assert_eq!((again.code, &again.stdout), (ran.code, &ran.stdout), "{secret}: {}", again.stderr);
+        assert_eq!(again.report.to_string(), ran.report.to_string());
+        assert!(
+            again.stderr.contains("not judged again: metrics: ") && again.stderr.contains("masked"),
+            "{}",
+            again.stderr
+        );
+        let ran = shelf.judge_one("metrics: {require: [], thresholds: [{expr: 'm < 1'}]}");
+        assert!(ran.code != 0 && !ran.stdout.contains("pass → "), "{}{}", ran.stdout, ran.stderr);
+    }
+}
+
+impl Shelf {
+    /// Judges the one file of the folder, twice over, so that it is told as a table.
+    fn judge_one(&self, checks: &str) -> Ran {
+        fs::copy(self.path("e.gz"), self.path("f.gz")).unwrap();
+        self.judge(checks)
+    }
+}
+
+#[test]
+fn what_is_no_evidence_is_an_error_of_usage() {
+    let shelf = Shelf::new();
+    let ran = shelf.of("good.gz", Gate::verify(&FAULTS[0].start().url(), Checks::fast())).run();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let (bytes, text) = (fs::read(shelf.path("good.gz")).unwrap(), shelf.text("good.gz"));
+    fs::write(shelf.path("a-cut.gz"), &bytes[..bytes.len() - 100]).unwrap();
+    fs::write(shelf.path("b-report.json"), "{\"verdict\": \"pass\"}").unwrap();
+    shelf.write("c-newer.gz", &text.replacen("\"schema\":1", "\"schema\":2", 1));
+    shelf.write("d-deep.gz", &format!("{}\n{}", text.lines().next().unwrap(), "[".repeat(1_000_000)));
+    shelf.write("e-short.gz", &text[..text.rfind("{\"outcome\"").unwrap()]);
+    shelf.write("f-bomb.gz", &" ".repeat(200 << 20));
+    let missing = shelf.path("missing.gz");
+    for (name, piece) in [
+        ("a-cut.gz", "a-cut.gz: it is cut off"),
+        ("b-report.json", "b-report.json: it is not evidence of canary-gate: it is not gzip"),
+        ("c-newer.gz", "c-newer.gz: it has the format's version 2, and this gate reads version 1"),
+        ("d-deep.gz", "d-deep.gz: line 2 cannot be read"),
+        ("e-short.gz", "e-short.gz: it is cut off: what the run came to is missing"),
+        ("f-bomb.gz", "f-bomb.gz: it holds more than 128 MiB"),
+        ("missing.gz", "missing.gz: No such file"),
+    ] {
+        let ran = shelf.replay(name, &[]);
+        assert!(ran.code == 2 && ran.stderr.contains(piece) && ran.stdout.is_empty(), "{name}: {}", ran.stderr);
+        assert!(!Path::new("report.json").exists());
+    }
+    // In a folder the others are judged all the same.
+    let ran = Gate::new().args(["replay", shelf.0.path().to_str().unwrap(), missing.to_str().unwrap()]).run();
+    assert_eq!(
+        (ran.code, ran.stdout.lines().count(), ran.stderr.lines().count()),
+        (2, 1, 7),
+        "{}{}",
+        ran.stdout,
+        ran.stderr
+    );
+    let empty = Shelf::new();
+    let good = shelf.path("good.gz");
+    for (args, piece) in [
+        (vec![empty.0.path().to_str().unwrap()], "there is no evidence in this folder"),
+        (
+            vec![good.to_str().unwrap(), "--report", "evidence=x.gz"],
+            "evidence is written by verify, and only read here",
+        ),
+        (
+            vec![good.to_str().unwrap(), good.to_str().unwrap(), "--report", "json=x"],
+            "--report is of one run, and there are 2",
+        ),
+        (vec![good.to_str().unwrap(), "--checks", "none.yaml"], "none.yaml: the file cannot be opened"),
+    ] {
+        let ran = Gate::new().args(["replay"]).args(args.iter().copied()).run();
+        assert!(ran.code == 2 && ran.stderr.contains(piece), "{args:?}: {}", ran.stderr);
+    }
+}
+
+/// What the gate makes of a run in every format, with the evidence; and what replay makes of that.
+fn every_report_is_the_same_again(shelf: &Shelf, gate: Gate) -> Ran {
+    let formats = ["junit", "markdown", "html", "tap", "github"];
+    let reports =
+        |into: &str| formats.map(|format| format!("{format}={}", shelf.path(&format!("{into}.{format}")).display()));
+    let before = reports("before");
+    let args = before.iter().flat_map(|report| ["--report", &**report]);
+    let ran = shelf.of("e.gz", gate.args(args)).run();
+    assert!(shelf.path("e.gz").exists(), "{}", ran.stderr);
+    let after = reports("after");
+    let args: Vec<&str> = after.iter().flat_map(|report| ["--report", &**report]).collect();
+    same("all reports", &ran, &shelf.replay("e.gz", &args)).unwrap();
+    for format in formats {
+        let text = |into: &str| fs::read_to_string(shelf.path(&format!("{into}.{format}"))).unwrap();
+        assert_eq!(text("before"), text("after"), "{format}");
+    }
+    ran
+}
+
+#[test]
+fn traffic_stands_as_it_was_recorded() {
+    let (canary, stable) = (Fault::named("twice-as-slow").unwrap().start(), Fault::named("steady").unwrap().start());
+    let checks = format!(
+        "smoke: {{enabled: false}}\nmetrics: {{require: [], thresholds: []}}\ntraffic:\n  enabled: true\n  \
+         requests: [{{path: /api/items}}]\n  rate: 220/s\n  duration: 3s\n  warm_up: 500ms\n  max_lag: 10s\n  seed: 7\n  \
+         request_timeout: 1s\n  baseline: {}\n  limits: {{errors: 0.3}}\n",
+        stable.url()
+    );
+    let shelf = Shelf::new();
+    let ran = every_report_is_the_same_again(&shelf, Gate::verify(&canary.url(), checks));
+    assert_eq!((ran.code, ran.status("traffic")), (1, "fail"), "{}{}", ran.stdout, ran.stderr);
+    assert!(shelf.text("e.gz").contains("\"traffic\":{\"paths\":[\"/api/items\"]"), "{}", ran.stdout);
+    // Other thresholds of the metrics say nothing of the pairs.
+    let ran = shelf.judge_one("metrics: {require: [], thresholds: [{expr: 'vector(1) > 0'}]}");
+    assert!(ran.stdout.contains("would have passed 0 of 2 failed releases"), "{}{}", ran.stdout, ran.stderr);
+}
+
+#[test]
+fn a_window_whose_end_was_not_seen_is_the_same_again() {
+    let scrapes = AtomicUsize::new(0);
+    let canary = Canary::start(Arc::new(move |request: &Request| match &*request.path {
+        "/api/metrics" if scrapes.fetch_add(1, Ordering::Relaxed) >= 5 => Reply::new(503, TEXT, "busy"),
+        "/api/metrics" => {
+            Reply::new(200, TEXT, format!("# TYPE a_total counter\na_total {}\n", request.since_first.as_millis()))
+        }
+        _ => answer(request),
+    }));
+    // Six scrapes, the last of which is tried again until the time is up.
+    let checks = Checks::watching().set("metrics.window", "1500ms").set("metrics.timeout", "4s");
+    let checks = checks.threshold("rate(a_total[1s]) > 1");
+    let shelf = Shelf::new();
+    let ran = every_report_is_the_same_again(&shelf, Gate::verify(&canary.url(), checks));
+    assert_eq!((ran.code, ran.status("metrics")), (1, "fail"), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("nothing shows the metrics at the end"), "{}", ran.stdout);
+}
