@@ -3,7 +3,7 @@
 use super::finding::{Decision, Doubt, Finding, Measure, Power, Tally};
 use super::signed_rank::{SequentialRanks, Walsh, p_above};
 use super::wealth::Wealth;
-use super::{LOST, MINIMUM, Rules, scaled};
+use super::{LOST, MINIMUM, Rules, is_within, scaled};
 use crate::judge::distribution::{normal_above, real};
 
 /// Before half of the window, only a canary proven to be slower than this fails: a start is slow, too.
@@ -124,13 +124,13 @@ impl Latency {
         }
         if is_slower || self.slower.wealth.highest_ln() >= rules.decisive() {
             let last = Walsh::new(self.last_third());
-            return if last.limits(rules.doubt(n)).1 <= bound && tally.unusable == 0 {
+            return if is_within(last.limits(rules.doubt(n)).1, bound) && tally.unusable == 0 {
                 finding(Decision::Healed, None)
             } else {
                 finding(Decision::Unproven, Some(Doubt::First))
             };
         }
-        if interval.1 > bound || interval.1.is_nan() {
+        if !is_within(interval.1, bound) {
             finding(Decision::Unproven, Some(Doubt::Wide))
         } else if tally.unusable > 0 {
             finding(Decision::Unproven, Some(Doubt::Unusable))

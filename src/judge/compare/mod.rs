@@ -215,6 +215,11 @@ impl Rules {
     }
 }
 
+/// Whether a limit keeps to a bound. What is not a number keeps to none.
+fn is_within(limit: f64, bound: f64) -> bool {
+    limit <= bound
+}
+
 /// The number of pairs with which an upper limit would come down to the bound: it nears the estimate by the root of their
 /// number. `None` where the estimate is beyond the bound, or no limit is known.
 fn scaled(n: usize, estimate: f64, high: f64, bound: f64) -> Option<usize> {

@@ -2,7 +2,7 @@
 
 use super::finding::{Decision, Doubt, Finding, Measure, Power, Tally};
 use super::random::Random;
-use super::{LOST, Logs, MINIMUM, Rules, TAIL, scaled};
+use super::{LOST, Logs, MINIMUM, Rules, TAIL, is_within, scaled};
 use crate::judge::distribution::{at_most, count, normal_above, real};
 use crate::judge::{proof, quantile};
 
@@ -51,11 +51,12 @@ pub(super) fn judge(pairs: &[Logs], rules: &Rules, tally: Tally) -> [Finding; 2]
         } else if is_worse[at] && agrees[at] {
             if rules.is_early(n) { (Decision::Unproven, Some(Doubt::Cut)) } else { (Decision::Fail, None) }
         } else if is_worse[at] {
-            let healed = Ratio::new(later, SHARES[at], rules.doubt(n)).high <= BOUND.ln() && tally.unusable == 0;
+            let limit = Ratio::new(later, SHARES[at], rules.doubt(n)).high;
+            let healed = is_within(limit, BOUND.ln()) && tally.unusable == 0;
             if healed { (Decision::Healed, None) } else { (Decision::Unproven, Some(Doubt::First)) }
         } else if ratio.is_lost {
             (Decision::Unproven, Some(Doubt::Lost))
-        } else if ratio.high > BOUND.ln() || ratio.high.is_nan() {
+        } else if !is_within(ratio.high, BOUND.ln()) {
             (Decision::Unproven, Some(Doubt::Wide))
         } else if tally.unusable > 0 {
             (Decision::Unproven, Some(Doubt::Unusable))
@@ -228,7 +229,8 @@ impl Swaps {
             swapped.fill_with(|| random.bits());
             let ratios = self.ratios(&swapped);
             for at in [0, 1] {
-                as_high[at] += usize::from(ratios[at] >= real_one[at] - 1e-12);
+                // Without pairs there is no ratio, and nothing is surprising.
+                as_high[at] += usize::from(!is_below(ratios[at], real_one[at]));
                 // Every swap is as likely as its reverse: the mean is 0.
                 squares[at] += ratios[at].powi(2);
                 keep(&mut highest[at], ratios[at]);
@@ -241,6 +243,11 @@ impl Swaps {
             deviations: squares.map(|sum| (sum / real(draws)).sqrt()),
         }
     }
+}
+
+/// By more than what rounding may do; never of what is not a number.
+fn is_below(one: f64, other: f64) -> bool {
+    one < other - 1e-12
 }
 
 /// Puts a value among the highest, which are in falling order, if it is one of them.
