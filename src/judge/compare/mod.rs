@@ -30,6 +30,9 @@ const FAILURES: f64 = 0.35;
 /// With fewer pairs no latency is decided; it is also what proves 5 % without an exception.
 const MINIMUM: usize = 60;
 
+/// So many pairs are a start, or half of what there is: what they alone say fails nobody.
+const START: usize = 40;
+
 /// What a comparison is to prove, and how surely.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {

@@ -2,7 +2,7 @@
 
 use super::finding::{Decision, Doubt, Finding, Measure, Power, Tally};
 use super::random::Random;
-use super::{LOST, Logs, MINIMUM, Rules, TAIL, is_within, scaled};
+use super::{LOST, Logs, MINIMUM, Rules, START, TAIL, is_within, scaled};
 use crate::judge::distribution::{at_most, count, normal_above, real};
 use crate::judge::{proof, quantile};
 
@@ -16,11 +16,8 @@ const LEVELS: [f64; 2] = [0.3, 0.7];
 /// pairs hold too few of the slowest requests for less.
 const BOUND: f64 = 2.0;
 
-/// What follows a start has to agree with a failure.
+/// What follows the start, a sixth of the window at least, has to agree with a failure.
 const AGREES: f64 = 0.01;
-
-/// A start is a sixth of the window, and so many pairs at least, up to half of it.
-const START: usize = 40;
 
 /// How often pairs are swapped at random.
 const DRAWS: usize = 1_999;
