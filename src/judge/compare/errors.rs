@@ -2,7 +2,7 @@
 
 use super::finding::{Decision, Doubt, Finding, Measure, Power, Tally};
 use super::wealth::Wealth;
-use super::{FAILURES, Rules, scaled};
+use super::{FAILURES, Rules, is_within, scaled};
 use crate::judge::distribution::{at_least, at_most, count, real, share_limits};
 use crate::judge::proof;
 
@@ -94,7 +94,7 @@ impl Errors {
         if self.is_decided(rules) || p <= end(rules) {
             return finding(Decision::Fail, None, None);
         }
-        if interval.1 <= EXCESS {
+        if is_within(interval.1, EXCESS) {
             return finding(Decision::Pass, None, None);
         }
         let least = proof::needed(canary_alone, EXCESS);

@@ -126,7 +126,12 @@ impl Finding {
         let (low, high) = self.interval;
         match self.measure {
             Measure::Errors => {
-                format!("{:+.2} % [{:.2}, {:.2}] over {pairs}", 100.0 * self.estimate, 100.0 * low, 100.0 * high)
+                format!(
+                    "{:+.2} % of requests [{:.2}, {:.2}] over {pairs}",
+                    100.0 * self.estimate,
+                    100.0 * low,
+                    100.0 * high
+                )
             }
             _ => format!("{}× [{}, {}] over {pairs}", ratio(self.estimate), ratio(low), ratio(high)),
         }
@@ -142,7 +147,7 @@ impl Finding {
 
     fn unproven(&self) -> String {
         let bound = match self.measure {
-            Measure::Errors => format!("at most {} % more failures", 100.0 * self.bound),
+            Measure::Errors => format!("at most {} % of requests more", 100.0 * self.bound),
             _ => format!("at most {}×", ratio(self.bound)),
         };
         let why = match self.doubt {
@@ -164,7 +169,7 @@ impl Finding {
         match self.measure {
             Measure::Latency => format!("a canary {}× slower", self.power.effect),
             Measure::P95 | Measure::P99 => format!("a {} {}× as long", self.measure.name(), self.power.effect),
-            Measure::Errors => format!("a canary failing {} % more often", 100.0 * self.power.effect),
+            Measure::Errors => format!("a canary failing {} % of requests more", 100.0 * self.power.effect),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::finding::{Decision, Doubt, Finding, Measure, Power, Tally};
 use super::signed_rank::{SequentialRanks, Walsh, p_above};
 use super::wealth::Wealth;
-use super::{LOST, MINIMUM, Rules, scaled};
+use super::{LOST, MINIMUM, Rules, START, is_within, scaled};
 use crate::judge::distribution::{normal_above, real};
 
 /// Before half of the window, only a canary proven to be slower than this fails: a start is slow, too.
@@ -15,7 +15,7 @@ const EFFECT: f64 = 1.3;
 /// The last third has to agree with a failure at the end.
 const AGREES: f64 = 0.05;
 
-/// It has to agree more clearly with one before the end, where it is asked again and again.
+/// It has to agree more clearly with one before the end, where it is asked again and again. So have all pairs but the start.
 const AGREES_EARLY: f64 = 0.005;
 
 /// A pass wants the last third not to look slower: a canary that degrades does so at the end.
@@ -73,11 +73,17 @@ impl Latency {
         } else {
             self.slower.factor
         };
-        self.p_recently(factor) < AGREES_EARLY
+        self.agrees(factor, AGREES_EARLY)
     }
 
     fn last_third(&self) -> &[f64] {
         &self.ratios[self.ratios.len() - self.ratios.len() / 3..]
+    }
+
+    /// Whether the canary is slower than a factor not only at first.
+    fn agrees(&self, factor: f64, level: f64) -> bool {
+        let rest = &self.ratios[START.min(self.ratios.len() / 2)..];
+        self.p_recently(factor) < level && p_above(rest.iter().map(|ratio| beyond(*ratio, factor))) < AGREES_EARLY
     }
 
     fn p_recently(&self, factor: f64) -> f64 {
@@ -115,7 +121,7 @@ impl Latency {
             return finding(Decision::Unproven, Some(Doubt::Few));
         }
         let is_slower = self.slower.wealth.ln() >= rules.decisive() || p <= rules.typical();
-        if is_slower && self.p_recently(self.slower.factor) < AGREES {
+        if is_slower && self.agrees(self.slower.factor, AGREES) {
             return if rules.is_early(n) && self.much_slower.wealth.ln() < rules.decisive() {
                 finding(Decision::Unproven, Some(Doubt::Cut))
             } else {
@@ -124,13 +130,13 @@ impl Latency {
         }
         if is_slower || self.slower.wealth.highest_ln() >= rules.decisive() {
             let last = Walsh::new(self.last_third());
-            return if last.limits(rules.doubt(n)).1 <= bound && tally.unusable == 0 {
+            return if is_within(last.limits(rules.doubt(n)).1, bound) && tally.unusable == 0 {
                 finding(Decision::Healed, None)
             } else {
                 finding(Decision::Unproven, Some(Doubt::First))
             };
         }
-        if interval.1 > bound || interval.1.is_nan() {
+        if !is_within(interval.1, bound) {
             finding(Decision::Unproven, Some(Doubt::Wide))
         } else if tally.unusable > 0 {
             finding(Decision::Unproven, Some(Doubt::Unusable))

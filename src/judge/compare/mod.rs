@@ -33,6 +33,9 @@ const FAILURES: f64 = 0.35;
 /// With fewer pairs no latency is decided; it is also what proves 5 % without an exception.
 const MINIMUM: usize = 60;
 
+/// So many pairs are a start, or half of what there is: what they alone say fails nobody.
+const START: usize = 40;
+
 /// What a comparison is to prove, and how surely.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
@@ -216,6 +219,11 @@ impl Rules {
     fn is_early(&self, n: usize) -> bool {
         n < self.planned.div_ceil(2)
     }
+}
+
+/// Whether a limit keeps to a bound. What is not a number keeps to none.
+fn is_within(limit: f64, bound: f64) -> bool {
+    limit <= bound
 }
 
 /// The number of pairs with which an upper limit would come down to the bound: it nears the estimate by the root of their

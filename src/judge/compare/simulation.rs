@@ -170,7 +170,7 @@ fn scenarios() -> Vec<Scenario> {
         scenario("cold start ×10, σ 0.5", 600, Fails, AtMost(0.002), cold(0.5, 10.0)),
         scenario("cold start ×4, σ 1.5", 600, Fails, AtMost(0.01), cold(1.5, 4.0)),
         scenario("cold start ×10, σ 1.5", 600, Fails, AtMost(0.01), cold(1.5, 10.0)),
-        scenario("cold start ×10, 150 pairs", 150, Fails, AtMost(0.002), cold(0.5, 10.0)),
+        scenario("cold start ×10, 150 pairs", 150, Fails, AtMost(0.01), cold(0.5, 10.0)),
         // What has to be found.
         scenario("+50 %, σ 0.5", 600, Fails, AtLeast(0.99), |dice, _| slower(dice, 0.5, 1.5)),
         scenario("+30 %, σ 0.5", 600, Fails, AtLeast(0.80), |dice, _| slower(dice, 0.5, 1.3)),

@@ -2,7 +2,7 @@
 
 use super::finding::{Decision, Doubt, Finding, Measure, Power, Tally};
 use super::random::Random;
-use super::{LOST, Logs, MINIMUM, Rules, TAIL, scaled};
+use super::{LOST, Logs, MINIMUM, Rules, START, TAIL, is_within, scaled};
 use crate::judge::distribution::{at_most, count, normal_above, real};
 use crate::judge::{proof, quantile};
 
@@ -16,11 +16,8 @@ const LEVELS: [f64; 2] = [0.3, 0.7];
 /// pairs hold too few of the slowest requests for less.
 const BOUND: f64 = 2.0;
 
-/// What follows a start has to agree with a failure.
+/// What follows the start, a sixth of the window at least, has to agree with a failure.
 const AGREES: f64 = 0.01;
-
-/// A start is a sixth of the window, and so many pairs at least, up to half of it.
-const START: usize = 40;
 
 /// How often pairs are swapped at random.
 const DRAWS: usize = 1_999;
@@ -51,11 +48,12 @@ pub(super) fn judge(pairs: &[Logs], rules: &Rules, tally: Tally) -> [Finding; 2]
         } else if is_worse[at] && agrees[at] {
             if rules.is_early(n) { (Decision::Unproven, Some(Doubt::Cut)) } else { (Decision::Fail, None) }
         } else if is_worse[at] {
-            let healed = Ratio::new(later, SHARES[at], rules.doubt(n)).high <= BOUND.ln() && tally.unusable == 0;
+            let limit = Ratio::new(later, SHARES[at], rules.doubt(n)).high;
+            let healed = is_within(limit, BOUND.ln()) && tally.unusable == 0;
             if healed { (Decision::Healed, None) } else { (Decision::Unproven, Some(Doubt::First)) }
         } else if ratio.is_lost {
             (Decision::Unproven, Some(Doubt::Lost))
-        } else if ratio.high > BOUND.ln() || ratio.high.is_nan() {
+        } else if !is_within(ratio.high, BOUND.ln()) {
             (Decision::Unproven, Some(Doubt::Wide))
         } else if tally.unusable > 0 {
             (Decision::Unproven, Some(Doubt::Unusable))
@@ -228,7 +226,8 @@ impl Swaps {
             swapped.fill_with(|| random.bits());
             let ratios = self.ratios(&swapped);
             for at in [0, 1] {
-                as_high[at] += usize::from(ratios[at] >= real_one[at] - 1e-12);
+                // Without pairs there is no ratio, and nothing is surprising.
+                as_high[at] += usize::from(!is_below(ratios[at], real_one[at]));
                 // Every swap is as likely as its reverse: the mean is 0.
                 squares[at] += ratios[at].powi(2);
                 keep(&mut highest[at], ratios[at]);
@@ -241,6 +240,11 @@ impl Swaps {
             deviations: squares.map(|sum| (sum / real(draws)).sqrt()),
         }
     }
+}
+
+/// By more than what rounding may do; never of what is not a number.
+fn is_below(one: f64, other: f64) -> bool {
+    one < other - 1e-12
 }
 
 /// Puts a value among the highest, which are in falling order, if it is one of them.

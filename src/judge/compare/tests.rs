@@ -79,6 +79,31 @@ fn what_empties_the_evidence_never_passes() {
 }
 
 #[test]
+fn settings_that_mean_nothing_prove_nothing() {
+    for settings in [
+        Settings { bound: f64::NAN, ..Settings::new(600, 1) },
+        Settings { tolerance: f64::NAN, ..Settings::new(600, 1) },
+        Settings { alpha: 0.0, ..Settings::new(600, 1) },
+        Settings { alpha: f64::NAN, ..Settings::new(600, 1) },
+        Settings::new(0, 1),
+    ] {
+        let mut comparison = Comparison::new(settings);
+        let stops = pairs(600, 1.05).into_iter().filter(|pair| comparison.push(*pair).is_some()).count();
+        let judgement = comparison.judge();
+        let fails = judgement.findings().iter().any(|finding| finding.decision == Decision::Fail);
+        assert!(stops == 0 && !fails, "{settings:?}: {judgement:#?}");
+        assert!(!settings.bound.is_nan() || judgement.latency.decision != Decision::Pass, "{settings:?}");
+    }
+    // The pairs of no planned window have no test that looks once.
+    let mut comparison = Comparison::new(Settings::new(0, 1));
+    for pair in pairs(600, 1.0) {
+        assert_eq!(comparison.push(pair), None);
+    }
+    let judgement = comparison.judge();
+    assert!(judgement.findings().iter().all(|finding| finding.decision != Decision::Fail && finding.p == 1.0));
+}
+
+#[test]
 fn slow_requests_that_fail_do_not_make_a_canary_fast() {
     // Half of the canary's requests are slow and run into the limit; the rest is faster than stable.
     let mut some = pairs(600, 0.8);
@@ -159,8 +184,8 @@ fn a_finding_reads_as_a_sentence() {
             "latency: 1.00× [1.00, 1.01] over 600 pairs; a canary 1.3× slower would have been noticed over 99 % of the time",
             "p95: 1.00× [0.99, 1.00] over 600 pairs; a p95 2× as long would have been noticed over 99 % of the time",
             "p99: 1.00× [1.00, 1.00] over 600 pairs; a p99 2× as long would have been noticed over 99 % of the time",
-            "errors: +0.00 % [-0.50, 0.50] over 600 pairs; a canary failing 1 % more often would have been noticed 14 % of \
-             the time",
+            "errors: +0.00 % of requests [-0.50, 0.50] over 600 pairs; a canary failing 1 % of requests more would have \
+             been noticed 14 % of the time",
         ]
     );
     let mut some = pairs(300, 1.3);
@@ -176,8 +201,8 @@ fn a_finding_reads_as_a_sentence() {
         [
             "p99: 1.00× [0, ∞] over 20 pairs: at most 2.00× is not proven, 299 needed; a p99 2× as long would have been \
              noticed less than 1 % of the time",
-            "errors: +0.00 % [-13.91, 13.91] over 20 pairs: at most 1 % more failures is not proven, 299 needed; a canary \
-             failing 1 % more often would have been noticed less than 1 % of the time",
+            "errors: +0.00 % of requests [-13.91, 13.91] over 20 pairs: at most 1 % of requests more is not proven, 299 needed; \
+             a canary failing 1 % of requests more would have been noticed less than 1 % of the time",
         ]
     );
     assert_eq!(lines(600, &[])[0], "latency: no estimate from 0 pairs: at most 1.25× is not proven, 60 needed");
