@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use flate2::write::MultiGzDecoder;
-use reqwest::header::{CONTENT_ENCODING, HeaderMap, TRANSFER_ENCODING};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 
 use super::failure::{Failure, FailureKind};
 
@@ -62,7 +62,7 @@ impl Body {
         }
         let content: Vec<String> =
             codings(headers, CONTENT_ENCODING).filter(|coding| !coding.is_empty() && coding != "identity").collect();
-        let bounded = Bounded { bytes: Vec::new(), limit, full: false };
+        let bounded = Bounded { bytes: Vec::with_capacity(announced(headers, limit)), limit, full: false };
         let decoder = match content.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
             [] => Decoder::Plain(bounded),
             ["gzip" | "x-gzip"] => Decoder::Gzip(Box::new(MultiGzDecoder::new(bounded))),
@@ -132,6 +132,13 @@ fn codings(headers: &HeaderMap, name: reqwest::header::HeaderName) -> impl Itera
         .flat_map(|value| value.split(',').map(|coding| coding.trim().to_ascii_lowercase()).collect::<Vec<_>>())
         .collect();
     codings.into_iter()
+}
+
+/// How many bytes a body says it has, as far as they would be read. Room that grows by doubling is copied on the way, and both
+/// copies are there meanwhile: side by side that is tens of megabytes. Room that is never filled takes no memory.
+fn announced(headers: &HeaderMap, limit: u64) -> usize {
+    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    usize::try_from(length.unwrap_or(0).min(limit)).unwrap_or(0)
 }
 
 #[cfg(test)]

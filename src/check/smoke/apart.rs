@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// Less than this is worked on at once: a thread would cost more.
 const SMALL: usize = 64 << 10;
+
+/// One large body is worked on at a time: what is made of several at once would add to the bodies that are there already.
+static WORKING: Semaphore = Semaphore::const_new(1);
 
 /// Says when the work is no longer wanted: its time is up, or whoever asked for it has gone.
 #[derive(Clone)]
@@ -50,7 +54,11 @@ pub(super) async fn apart<T: Send + 'static>(
         return Ok(work(&stop));
     }
     let _gone = Gone(stop.gone.clone());
-    let working = tokio::task::spawn_blocking(move || work(&stop));
+    let working = async {
+        // It is never closed.
+        let _turn = WORKING.acquire().await.ok();
+        tokio::task::spawn_blocking(move || work(&stop)).await
+    };
     match tokio::time::timeout_at(deadline, working).await {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => Err(format!("the body could not be read: {error}")),
