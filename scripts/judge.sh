@@ -8,6 +8,6 @@ cd "$(dirname "$0")/.."
 export JUDGE_RUNS=200
 [ "${1:-}" = --full ] && export JUDGE_RUNS=2000
 # The tests need the optimiser, not the smallest binary.
-export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=3
 JUDGE_COST=1 cargo test --quiet --release --package canary-gate --lib judge::compare::simulation::a_judgement -- --nocapture
 cargo test --quiet --release --package canary-gate --lib judge::compare::simulation -- --nocapture
