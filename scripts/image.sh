@@ -56,7 +56,7 @@ expect 0 "proven: $url serves emergence-app-00042-new" "${phase[@]}"
 serve none wrong
 expect 1 "the tag canary points to emergence-app-00041-old, and emergence-app-00042-new was deployed" "${phase[@]}"
 serve none no-token
-expect 3 "cannot be proven (--require-identity)" "${phase[@]}"
+expect 3 "cannot be asked: the metadata server answers 500: no token" "${phase[@]}"
 serve failures-3 right
 expect 1 "analysis failures: 3, want <= 2" "${phase[@]}"
 echo "image: $size bytes (limit $limit)"

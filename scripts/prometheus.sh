@@ -42,10 +42,10 @@ gate 0 '1, want <= 2; asked of' '[{expr: "sum by (job) (memory_analysis_failure_
 gate 0 '0, want < 1' '[{expr: "sum(rate(memory_analysis_failure_total[10s])) < 1"}]' "$server"
 gate 1 '1, want <= 0' '[{expr: "sum(memory_analysis_failure_total) <= 0"}]' "$server"
 gate 0 'want >' '[{expr: "memory_analysis_cache_hits_total > on(instance) group_left memory_analysis_cache_misses_total"}]' "$server"
-gate 1 'the server has no series for it' '[{expr: "no_such_metric < 1"}]' "$server"
+gate 1 'the server has no series of no_such_metric' '[{expr: "no_such_metric < 1"}]' "$server"
 gate 0 'want <' '[{expr: "histogram_quantile(0.5, memory_analysis_duration_seconds_bucket) < 1e6"}]' "$server"
 gate 1 'the quantile lies beyond the highest bucket bound' \
   '[{expr: "histogram_quantile(0.9, memory_analysis_duration_seconds_bucket{le=~\"0.01|[+]Inf\"}) < 1e6"}]' "$server"
 gate 1 'many-to-many' '[{expr: "memory_analysis_duration_seconds_bucket < on(job) memory_analysis_duration_seconds_bucket"}]' "$server"
 gate 3 'the connection was refused' '[{expr: "up > 0"}]' http://127.0.0.1:1
-gate 3 'not that of a Prometheus HTTP API' '[{expr: "up > 0"}]' "$canary"
+gate 3 '404, want 200' '[{expr: "up > 0"}]' "$canary"
