@@ -125,7 +125,7 @@ impl Compared {
         // Not with each pair: it takes all of them.
         self.latency.push(pair) == Some(Stop::Latency)
             && self.latencies.len().is_multiple_of(LOOKED_AT)
-            && !self.is_too_little(Measure::Latency)
+            && !self.is_too_little(self.difference(Measure::Latency))
     }
 
     fn judge(&self) -> Judgement {
@@ -152,9 +152,9 @@ impl Compared {
         }
     }
 
-    /// Whether the canary is slower by less than matters. Where its requests fail instead, that is no difference of latency.
-    fn is_too_little(&self, measure: Measure) -> bool {
-        self.difference(measure).is_some_and(|difference| difference.abs() < self.matters)
+    /// Whether a difference of the two, in seconds, is less than matters.
+    fn is_too_little(&self, difference: Option<f64>) -> bool {
+        difference.is_some_and(|difference| difference.abs() < self.matters)
     }
 
     /// Whether more pairs may prove what is not proven yet. The tails are told and not waited for: proving them takes tens of
@@ -163,7 +163,7 @@ impl Compared {
         let Judgement { latency, errors, .. } = self.judge();
         [latency, errors].iter().any(|finding| {
             let is_open = finding.decision == Decision::Unproven && finding.needed.is_some();
-            is_open && !self.is_too_little(finding.measure)
+            is_open && !self.is_too_little(self.difference(finding.measure))
         })
     }
 
@@ -176,7 +176,8 @@ impl Compared {
 
     fn compared(&self, finding: &Finding, traffic: &Traffic) -> Observation {
         let is_tail = matches!(finding.measure, Measure::P95 | Measure::P99);
-        let is_too_little = self.is_too_little(finding.measure);
+        let difference = self.difference(finding.measure);
+        let is_too_little = self.is_too_little(difference);
         let status = match finding.decision {
             Decision::Fail | Decision::Healed | Decision::Unproven if is_too_little => Status::Pass,
             Decision::Pass => Status::Pass,
@@ -191,7 +192,7 @@ impl Compared {
         let sentence = finding.sentence();
         let mut detail =
             sentence.strip_prefix(finding.measure.name()).unwrap_or(&sentence).trim_start_matches(": ").to_owned();
-        if let Some(difference) = self.difference(finding.measure).filter(|_| finding.decision != Decision::Pass) {
+        if let Some(difference) = difference.filter(|_| finding.decision != Decision::Pass) {
             let sign = if difference < 0.0 { "-" } else { "+" };
             detail += &format!(" ({sign}{}", time(difference.abs()));
             detail += if is_too_little { ", less than matters)" } else { ")" };

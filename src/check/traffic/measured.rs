@@ -57,8 +57,8 @@ pub(super) struct Measured {
 }
 
 impl Measured {
-    /// Notes what came of a request; `what` says which it was.
-    pub(super) fn add(&mut self, sent: &Sent, what: &str, path: &str) {
+    /// Notes what came of a request; `what` says which it was, where that is told.
+    pub(super) fn add(&mut self, sent: &Sent, what: impl FnOnce() -> String, path: &str) {
         let part = if sent.is_warm_up { &mut self.warm_up } else { &mut self.judged };
         part.entry(sent.due.side).or_default().add(sent, what, path);
         let due = sent.due.at.as_secs_f64();
@@ -87,11 +87,11 @@ impl Answers {
         self.since_due.iter().zip(&self.is_good).filter(|(_, is_good)| **is_good).map(|(seconds, _)| *seconds)
     }
 
-    fn add(&mut self, sent: &Sent, what: &str, path: &str) {
+    fn add(&mut self, sent: &Sent, what: impl FnOnce() -> String, path: &str) {
         self.requests += 1;
         if let Some(failure) = &sent.failure {
             self.failed += 1;
-            let cause = format!("{what}: {failure}");
+            let cause = format!("{}: {failure}", what());
             if self.first_failure.is_none() {
                 self.first_failure = Some(format!("{cause} (traceparent {})", sent.due.traceparent));
             }

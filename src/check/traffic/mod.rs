@@ -177,8 +177,7 @@ impl Run<'_> {
     }
 
     async fn take(&mut self, sent: Sent) -> Option<Ended> {
-        let planned = &self.traffic.requests[sent.due.request].request;
-        self.measured.add(&sent, &self.client.shown(planned), &planned.path);
+        self.note(&sent);
         if self.measured.bytes > self.traffic.max_bytes {
             return Some(Ended::TooMuch);
         }
@@ -188,13 +187,17 @@ impl Run<'_> {
         }
         // What runs was sent in good faith, and counts.
         while let Some(sent) = self.drive.rest().await {
-            let planned = &self.traffic.requests[sent.due.request].request;
-            self.measured.add(&sent, &self.client.shown(planned), &planned.path);
+            self.note(&sent);
             if let Some(compared) = &mut self.compared {
                 compared.take(sent);
             }
         }
         Some(self.sample().map_or_else(Ended::Unkept, |()| Ended::Proven))
+    }
+
+    fn note(&mut self, sent: &Sent) {
+        let planned = &self.traffic.requests[sent.due.request].request;
+        self.measured.add(sent, || self.client.shown(planned), &planned.path);
     }
 
     /// What was measured so far becomes a sample of its series.
