@@ -8,11 +8,8 @@ COPY Cargo.toml Cargo.lock build.rs checks.schema.json report.schema.json ./
 COPY src src
 COPY crates crates
 # Examples and tests of the gate stay outside.
-# A target is named so that the flags are for the binary only, not for build scripts and macros.
-RUN target="$(rustc -vV | sed -n 's/^host: //p')" \
-    && BUILD_COMMIT="$COMMIT" RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/src=canary-gate --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo" \
-       cargo build --release --locked --bin canary-gate --target "$target" \
-    && cp "target/$target/release/canary-gate" /canary-gate
+COPY scripts/static.sh scripts/static.ld scripts/
+RUN BUILD_COMMIT="$COMMIT" scripts/static.sh /canary-gate
 
 FROM scratch
 LABEL org.opencontainers.image.title="canary-gate" \

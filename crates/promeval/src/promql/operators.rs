@@ -114,7 +114,7 @@ impl ArithmeticOp {
             Self::Div => lhs / rhs,
             Self::Mod => lhs % rhs,
             Self::Pow => lhs.powf(rhs),
-            Self::Atan2 => lhs.atan2(rhs),
+            Self::Atan2 => libm::atan2(lhs, rhs),
         }
     }
 }
