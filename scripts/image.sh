@@ -11,7 +11,7 @@ canaries=()
 trap 'for pid in "${canaries[@]}"; do kill "$pid" 2>/dev/null || true; done; rm -rf "$work"' EXIT
 fail() { echo "image: $*" >&2; exit 1; }
 
-docker build --network host --build-arg "COMMIT=$(git rev-parse --short=12 HEAD 2>/dev/null || true)" ${1:+--build-arg "BUILDER=$1"} --tag canary-gate . >"$work/build.log" 2>&1 ||
+scripts/docker_build.sh canary-gate ${1:+--build-arg "BUILDER=$1"} >"$work/build.log" 2>&1 ||
   { tail -30 "$work/build.log" >&2; fail "the build failed"; }
 size=$(docker image inspect --format '{{.Size}}' canary-gate)
 [ "$size" -le "$limit" ] || fail "the image has $size bytes, over $limit"

@@ -4,6 +4,7 @@
 #
 # Usage: scripts/static.sh OUT      needs Rust, gcc and libc's static archive (Debian: libc6-dev)
 #        BUILD_COMMIT: what --version says of the source where there is no git
+#        SOURCE_DATE_EPOCH: the time that the file gets
 set -euo pipefail
 out=$(realpath "$1")
 cd "$(dirname "$0")/.."
@@ -17,6 +18,11 @@ x86_64-unknown-linux-gnu)
   flags="$flags -C link-arg=-Wl,--no-eh-frame-hdr -C link-arg=-Wl,-T,$PWD/scripts/static.ld"
   ;;
 esac
+# The list of dependencies goes into the binary where cargo-auditable is installed, as it is in the image's build.
+PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
+build=(cargo build)
+if command -v cargo-auditable >/dev/null; then build=(cargo auditable build); else echo "static: no cargo-auditable: the binary does not list its dependencies" >&2; fi
 # A target is named so that the flags are for the binary only, not for build scripts and macros.
-RUSTFLAGS=$flags cargo build --release --locked --bin canary-gate --target "$target"
+RUSTFLAGS=$flags "${build[@]}" --release --locked --bin canary-gate --target "$target"
 cp "${CARGO_TARGET_DIR:-target}/$target/release/canary-gate" "$out"
+[ -z "${SOURCE_DATE_EPOCH:-}" ] || touch --date="@$SOURCE_DATE_EPOCH" "$out"
