@@ -3,7 +3,9 @@ ARG BUILDER=rust:1.95-slim-bookworm
 FROM ${BUILDER} AS build
 # Writes the list of dependencies into the binary, for scanners; taken as it is where the builder has it.
 RUN PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin" && { command -v cargo-auditable || cargo install --quiet --locked --version 0.7.7 --root /usr/local cargo-auditable; }
-WORKDIR /src
+# The folder leaves no trace in the binary (scripts/reproducible.sh).
+ARG SOURCE=/src
+WORKDIR ${SOURCE}
 COPY Cargo.toml Cargo.lock build.rs checks.schema.json report.schema.json ./
 COPY src src
 COPY crates crates
