@@ -18,6 +18,30 @@ size=$(docker image inspect --format '{{.Size}}' canary-gate)
 [ "$(docker image inspect --format '{{json .Config.Cmd}}' canary-gate)" = null ] || fail "the image has a CMD"
 [ "$(docker image inspect --format '{{.Config.User}}' canary-gate)" = 65532:65532 ] || fail "the image runs as another user"
 
+# The labels name the source, and the binary the crates that it is made of.
+label() { docker image inspect --format "{{index .Config.Labels \"org.opencontainers.image.$1\"}}" canary-gate; }
+said=$(docker run --rm --pull=never --network none canary-gate --version)
+[[ "$said" == "canary-gate $(label version) (commit $(label revision),"* ]] || fail "the labels say version $(label version), revision $(label revision); the binary says $said"
+[ "$(date --date="$(label created)" +%s)" = "$(git log -1 --format=%ct)" ] || fail "the label says $(label created), which is not the time of the commit"
+container=$(docker create canary-gate)
+docker cp "$container:/canary-gate" "$work/binary" >/dev/null
+docker rm "$container" >/dev/null
+objcopy --output-target binary --only-section=.dep-v0 --set-section-flags .dep-v0=alloc "$work/binary" "$work/dependencies"
+python3 - "$work/dependencies" <<'PY'
+import json, sys, zlib
+
+listed = {(package["name"], package["version"]) for package in json.loads(zlib.decompress(open(sys.argv[1], "rb").read()))["packages"]}
+locked, name = set(), None
+for key, _, value in (line.partition(" = ") for line in open("Cargo.lock", encoding="utf-8").read().splitlines()):
+    if key == "name":
+        name = value.strip('"')
+    elif key == "version" and name:
+        locked.add((name, value.strip('"')))
+if listed - locked or not {"canary-gate", "promeval", "rustls", "tokio"} <= {name for name, _ in listed}:
+    sys.exit(f"image: the binary's list of dependencies is not that of Cargo.lock: {sorted(listed - locked)}")
+print(f"image: the binary lists the {len(listed)} crates that it is made of")
+PY
+
 cargo build --quiet --example demo
 serve() { # NAME [WORLD]: starts the sample canary with a fault, and Google's APIs; its address is in $url, the environment in $env
   local said=$work/said-${#canaries[@]}
