@@ -1,20 +1,17 @@
 # One static binary in an empty image. BUILDER is any image with a Rust toolchain, gcc and libc's static archive.
 ARG BUILDER=rust:1.95-slim-bookworm
 FROM ${BUILDER} AS build
-# Writes the list of dependencies into the binary, for scanners; taken as it is where the builder has it.
-RUN PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin" && { command -v cargo-auditable || cargo install --quiet --locked --version 0.7.7 --root /usr/local cargo-auditable; }
-# The folder leaves no trace in the binary (scripts/reproducible.sh).
-ARG SOURCE=/src
-WORKDIR ${SOURCE}
-COPY Cargo.toml Cargo.lock build.rs checks.schema.json report.schema.json ./
-COPY src src
-COPY crates crates
-# Examples and tests of the gate stay outside.
-COPY scripts/static.sh scripts/static.ld scripts/
-# What --version says of the source, whose history stays outside; and its time, in seconds since the Unix epoch, which the file gets.
+# What --version says of the source, whose history stays outside; its time, in seconds since the Unix epoch, which the file gets; and the
+# folder, which leaves no trace (scripts/reproducible.sh builds in two).
 ARG COMMIT=
 ARG SOURCE_DATE_EPOCH=0
-RUN BUILD_COMMIT="$COMMIT" scripts/static.sh /canary-gate
+ARG SOURCE=/src
+# .dockerignore lets in what the binary is made of.
+COPY . ${SOURCE}/
+# cargo-auditable writes the list of dependencies into the binary, for scanners; it is taken as it is where the builder has it.
+RUN PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin" \
+    && { command -v cargo-auditable || cargo install --quiet --locked --version 0.7.7 --root /usr/local cargo-auditable; } \
+    && BUILD_COMMIT="$COMMIT" "${SOURCE}/scripts/static.sh" /canary-gate
 
 FROM scratch
 ARG COMMIT=

@@ -10,7 +10,15 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
-trap 'docker image rm --force canary-gate:first canary-gate:second >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
+untagged() { docker image ls --quiet --no-trunc --filter dangling=true | sort; }
+untagged >"$work/untagged"
+# What the builds leave behind are copies of the toolchain.
+clean() {
+  docker image rm --force canary-gate:first canary-gate:second >/dev/null 2>&1 || true
+  untagged | comm -13 "$work/untagged" - | xargs --no-run-if-empty docker image rm --force >/dev/null 2>&1 || true
+  rm -rf "$work"
+}
+trap clean EXIT
 fail() { echo "reproducible: $*" >&2; exit 1; }
 COMMIT=$(git rev-parse --short=12 HEAD)
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
