@@ -32,9 +32,10 @@ files=("$name.tar.gz")
 
 PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
 if command -v cargo-cyclonedx >/dev/null; then
-  cargo cyclonedx --quiet --format json --spec-version 1.5 --describe binaries --no-build-deps --target "$target" --override-filename release
-  mv release.cdx.json "$out/canary-gate-$version.cdx.json"
-  rm -f crates/promeval/release.cdx.json
+  cargo cyclonedx --quiet --format json --spec-version 1.5 --no-build-deps --target "$target" --override-filename bill
+  # The folder of the build is nobody's business, and would be the only thing that differs.
+  sed "s#file://$PWD#file:///canary-gate#g" bill.json >"$out/canary-gate-$version.cdx.json"
+  rm bill.json crates/promeval/bill.json
   files+=("canary-gate-$version.cdx.json")
 else
   echo "release: no cargo-cyclonedx (cargo install --locked cargo-cyclonedx): there is no bill of materials" >&2

@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
-trap 'rm -rf "$work" release.cdx.json crates/promeval/release.cdx.json' EXIT
+trap 'rm -rf "$work" bill.json crates/promeval/bill.json' EXIT
 PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
 tool() { # NAME VERSION
   command -v "$1" >/dev/null || timeout 900 cargo install --quiet --locked --version "$2" "$1" 2>"$work/install" || { echo "skipped: $1 cannot be installed here: $(tail -n 1 "$work/install")"; return 1; }
@@ -21,8 +21,8 @@ if tool cargo-deny 0.20.2; then
 fi
 
 if tool cargo-cyclonedx 0.5.9; then
-  cargo cyclonedx --quiet --format json --spec-version 1.5 --describe binaries --no-build-deps --target x86_64-unknown-linux-gnu --override-filename release
-  python3 - release.cdx.json <<'PY'
+  cargo cyclonedx --quiet --format json --spec-version 1.5 --no-build-deps --target x86_64-unknown-linux-gnu --override-filename bill
+  python3 - bill.json <<'PY'
 import json, subprocess, sys
 
 named = {(part["name"], part["version"]) for part in json.load(open(sys.argv[1]))["components"]}
@@ -33,6 +33,7 @@ missing = used - named
 print(f"the bill of materials names {len(used) - len(missing)} of {len(used)} crates that are linked")
 sys.exit(f"missing: {sorted(missing)}" if missing or not used else 0)
 PY
+  rm bill.json crates/promeval/bill.json
 fi
 
 cargo publish --workspace --dry-run --no-verify --allow-dirty 2>&1 | grep -E '^ *(Packaged|Uploading|error)|aborting upload'
