@@ -147,7 +147,11 @@ impl Board {
                 }
                 if is_told { News::All } else { News::Nothing }
             }
-            Event::Scraped { .. } | Event::Judged { .. } => News::Nothing,
+            Event::Scraped { .. }
+            | Event::Judged { .. }
+            | Event::Asked { .. }
+            | Event::Answered { .. }
+            | Event::Traffic { .. } => News::Nothing,
             Event::Ended { check, status, detail, .. } => {
                 let (took, repeated) = self.running(*check).map_or((Duration::ZERO, String::new()), |running| {
                     (at.saturating_sub(running.since), running.repeated())

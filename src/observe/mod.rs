@@ -72,6 +72,9 @@ fn sentence(event: &Event, names: &[String], redactor: &Redactor) -> String {
         }
         Event::Scraped { check, .. } => format!("{}: scraped", name(check)),
         Event::Judged { check, .. } => format!("{}: judged", name(check)),
+        Event::Asked { check, .. } => format!("{}: asked", name(check)),
+        Event::Answered { check, .. } => format!("{}: answered", name(check)),
+        Event::Traffic { check, .. } => format!("{}: traffic", name(check)),
         Event::Sampled { check, scrape, of, .. } => format!("{}: scrape {scrape} of {of}", name(check)),
         Event::Measured { check, requests, failed } => format!("{}: {requests} requests, {failed} failed", name(check)),
         Event::Ended { check, status, detail, .. } => ended(check, status.word(), detail),

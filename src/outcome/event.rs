@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Judged, Observation, Round, Serving, Status, ThresholdVerdict};
+use super::{Answered, Asked, Judged, Observation, Round, Serving, Status, ThresholdVerdict, TrafficStep};
 
 /// A check of the running plan: its position in the plan's list. Only the ledger hands these out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,6 +57,12 @@ pub(crate) enum Event {
     Scraped { check: CheckId, round: Round },
     /// When thresholds were judged over the scrapes, and with what; only where somebody records it.
     Judged { check: CheckId, judged: Judged },
+    /// What a Prometheus server answered to an expression; only where somebody records it.
+    Asked { check: CheckId, asked: Asked },
+    /// What came of a request of the traffic, with what its answer is made of; only where somebody records it.
+    Answered { check: CheckId, answer: Box<Answered>, shape: Option<serde_json::Value> },
+    /// What else the traffic check did; only where somebody records it.
+    Traffic { check: CheckId, step: TrafficStep },
     /// So much traffic has been measured, both revisions together.
     Measured { check: CheckId, requests: usize, failed: usize },
     Ended {
@@ -106,7 +112,7 @@ pub(crate) trait Observer {
         false
     }
 
-    /// Whether it records what was scraped, as text.
+    /// Whether it records what was scraped, asked and answered.
     fn records(&self) -> bool {
         false
     }

@@ -10,6 +10,7 @@ use super::scrape::Scraped;
 use super::source::take;
 use super::window::WindowState;
 use crate::check::context::AskError;
+use crate::evidence::Tape;
 use crate::outcome::{Course, Judged, Observation, Round, ScrapeFormat, Seen, Status, bounds};
 use crate::plan::{Metrics, RuleStep};
 
@@ -28,7 +29,7 @@ pub(crate) struct Again {
 /// Why they cannot be judged by these thresholds.
 pub(crate) fn judge_again(
     metrics: &Arc<Metrics>,
-    rounds: Vec<Round>,
+    tape: Tape,
     judged: &Judged,
     recorded: &[Observation],
 ) -> Result<Again, String> {
@@ -44,7 +45,7 @@ pub(crate) fn judge_again(
     let courses = recorded.iter().any(has_courses);
     let labels = judged.labels.iter().cloned().collect();
     let mut state = WindowState::new(metrics.clone(), labels, courses);
-    for Round { time, sides } in rounds {
+    for Round { time, sides } in tape.rounds {
         let scraped = sides.into_iter().map(|seen| {
             let scrape = seen.scrape.ok_or_else(|| AskError::Transient("it failed".into(), None));
             let scraped = scrape.map(|scrape| Scraped {

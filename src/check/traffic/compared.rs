@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::drive::Sent;
 use super::limits::time;
-use crate::http::Client;
 use crate::judge::compare::{
     Comparison, Decision, Finding, Judgement, Measure, Pair, Settings, Side as PairSide, Stop,
 };
 use crate::judge::quantile::Sorted;
 use crate::judge::shape::{Noise, Shape, Weight, compare, noise};
-use crate::outcome::{Observation, Seen, Side, Status};
+use crate::outcome::{Answered, Observation, Seen, Side, Status};
 use crate::plan::{Compare, Traffic};
 use crate::text;
 
@@ -26,11 +25,11 @@ const LOOKED_AT: usize = 16;
 /// What a pair has so far.
 #[derive(Default)]
 struct Half {
-    canary: Option<Answered>,
-    stable: Option<Answered>,
+    canary: Option<Answer>,
+    stable: Option<Answer>,
 }
 
-struct Answered {
+struct Answer {
     side: PairSide,
     /// Of a good answer: what is not good is judged as that.
     shape: Option<Shape>,
@@ -93,15 +92,16 @@ impl Compared {
 
     /// Takes what came of a request; true where the canary is proven to be bad already.
     pub(super) fn take(&mut self, sent: Sent) -> bool {
-        if sent.is_warm_up {
+        let Sent { seen, shape } = sent;
+        if seen.is_warm_up {
             return false;
         }
-        let (pair, request, side) = (sent.due.pair, sent.due.request, sent.due.side);
-        let failed = sent.failure.is_some();
+        let Answered { pair, request, side, .. } = seen;
+        let failed = seen.failure.is_some();
         // What a server in trouble answers has no shape of its own.
         let in_trouble = |status| matches!(status, 408 | 425 | 429 | 500..);
-        let shape = sent.shape.filter(|shape| !failed || !in_trouble(shape.status));
-        let answered = Answered { side: PairSide { latency: sent.latency, failed }, shape };
+        let shape = shape.filter(|shape| !failed || !in_trouble(shape.status));
+        let answered = Answer { side: PairSide { latency: seen.latency.as_secs_f64(), failed }, shape };
         let half = self.open.entry(pair).or_default();
         match side {
             Side::Canary => half.canary = Some(answered),
@@ -167,11 +167,11 @@ impl Compared {
         })
     }
 
-    /// What the pairs say; `client` shows requests as sentences do.
-    pub(super) fn observations(&self, client: &Client, traffic: &Traffic) -> Vec<Observation> {
+    /// What the pairs say; `names` are those of the requests.
+    pub(super) fn observations(&self, names: &[String], traffic: &Traffic) -> Vec<Observation> {
         let judgement = self.judge();
         let findings = judgement.findings().into_iter().map(|finding| self.compared(finding, traffic));
-        findings.chain([self.shape(client, traffic)]).collect()
+        findings.chain([self.shape(names, traffic)]).collect()
     }
 
     fn compared(&self, finding: &Finding, traffic: &Traffic) -> Observation {
@@ -208,10 +208,11 @@ impl Compared {
         observation
     }
 
-    fn shape(&self, client: &Client, traffic: &Traffic) -> Observation {
+    fn shape(&self, names: &[String], traffic: &Traffic) -> Observation {
+        let name = |request: usize| names.get(request).map_or("", String::as_str);
         let (mut broken, mut hollow) = (Vec::new(), Vec::new());
         for (request, shapes) in &self.shapes {
-            let what = client.shown(&traffic.requests[*request].request);
+            let what = name(*request);
             for (weight, why) in shapes.broken() {
                 if weight == Weight::Hollow { &mut hollow } else { &mut broken }.push(format!("{what}: {why}"));
             }
@@ -220,7 +221,7 @@ impl Compared {
         let json: usize = self.shapes.values().map(|shapes| shapes.json).sum();
         let unseen =
             (0..traffic.requests.len()).filter(|request| self.shapes.get(request).is_none_or(Shapes::is_unseen));
-        let unseen: Vec<String> = unseen.map(|request| client.shown(&traffic.requests[request].request)).collect();
+        let unseen: Vec<&str> = unseen.map(name).collect();
         let (status, detail) = if !broken.is_empty() {
             (Status::Fail, text::joined(broken, SHOWN, "; "))
         } else if pairs == 0 {

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use super::Ended;
 use super::measured::{Answers, Measured};
 use crate::judge::proof::{Proof, proof};
 use crate::judge::quantile::Sorted;
-use crate::outcome::{Observation, Seen, Side, Status};
+use crate::outcome::{Observation, Seen, Side, Status, TrafficEnd};
 use crate::plan::TrafficLimits;
 use crate::text;
 
@@ -155,7 +154,7 @@ fn first_answer(seconds: Option<f64>, limit: Duration) -> Observation {
 }
 
 /// What was sent, and how that went.
-pub(super) fn notes(measured: &Measured, ended: &Ended, seed: u64) -> Vec<Observation> {
+pub(super) fn notes(measured: &Measured, ended: &TrafficEnd, seed: u64) -> Vec<Observation> {
     let note = |name: &str, detail: String| Observation::note(name, Status::Pass, detail);
     let mut notes = Vec::new();
     for (side, answers) in &measured.judged {
@@ -197,9 +196,9 @@ pub(super) fn notes(measured: &Measured, ended: &Ended, seed: u64) -> Vec<Observ
     let behind = quantile(&measured.lags, 0.99)
         .map_or(String::new(), |lag| format!("; the gate was at most {} behind its schedule in 99 of 100", time(lag)));
     let when = match ended {
-        Ended::InTime { extended: true } => "; it went on for longer than planned, since what it had was no proof",
-        Ended::Proven => "; it ended early: the comparison had its proof",
-        Ended::InTime { extended: false } | Ended::TooMuch | Ended::Unkept(_) => "",
+        TrafficEnd::InTime { extended: true } => "; it went on for longer than planned, since what it had was no proof",
+        TrafficEnd::Proven { .. } => "; it ended early: the comparison had its proof",
+        TrafficEnd::InTime { extended: false } | TrafficEnd::TooMuch | TrafficEnd::Unkept(_) => "",
     };
     notes.push(note("schedule", format!("{connections}{behind}{when}; seed {seed}")));
     notes
