@@ -2,9 +2,10 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 
 use flate2::Compression;
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use tokio::time::Instant;
 
@@ -34,6 +35,8 @@ pub(crate) struct Recorder {
 
 struct Tape {
     lines: Lines,
+    /// The whole evidence, once it has ended.
+    ended: Option<Vec<u8>>,
     /// Bytes of scrapes so far.
     text: usize,
     exchanges: usize,
@@ -61,6 +64,17 @@ impl Lines {
         }
     }
 
+    /// The lines of evidence without what the run came to.
+    fn without_the_last(bytes: &[u8]) -> Self {
+        let mut text = Vec::new();
+        // They were compressed here, and are whole.
+        let _ = GzDecoder::new(bytes).read_to_end(&mut text);
+        let kept = text.trim_ascii_end().iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let mut lines = Self(GzEncoder::new(Vec::new(), Compression::default()));
+        let _ = lines.0.write_all(&text[..kept]);
+        lines
+    }
+
     fn end(mut self, summary: Summary) -> Vec<u8> {
         self.write(&Line::Outcome(Box::new(summary)));
         self.0.finish().unwrap_or_default()
@@ -77,14 +91,21 @@ impl Recorder {
         let mut lines = Lines::new();
         lines.write(&Line::Plan(Box::new(written.redacted(redactor))));
         let tape =
-            Tape { lines, text: 0, exchanges: 0, answers: 0, shapes: HashMap::new(), lost: BTreeMap::new() };
+            Tape { lines, ended: None, text: 0, exchanges: 0, answers: 0, shapes: HashMap::new(), lost: BTreeMap::new() };
         Self { redactor: redactor.clone(), began: Instant::now(), tape: RefCell::new(tape) }
     }
 
     /// The evidence, with what the run came to; the summary is redacted. Nothing is recorded after that.
     pub(crate) fn end(&self, summary: &Summary) -> Vec<u8> {
-        let lines = std::mem::replace(&mut self.tape.borrow_mut().lines, Lines::new());
-        lines.end(summary.clone())
+        let mut tape = self.tape.borrow_mut();
+        let lines = match tape.ended.take() {
+            None => std::mem::replace(&mut tape.lines, Lines::new()),
+            // A second report of the same run, which may have come to something else since.
+            Some(ended) => Lines::without_the_last(&ended),
+        };
+        let bytes = lines.end(summary.clone());
+        tape.ended = Some(bytes.clone());
+        bytes
     }
 
     /// Takes the secrets out of a text; true where there was one.
