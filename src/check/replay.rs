@@ -95,9 +95,8 @@ pub(crate) fn replay_by(bundle: Bundle, plan: &Plan) -> Replayed {
             Err(why) => unjudged.push(format!("{}: {why}", outcome.name)),
         }
     }
-    let is_judged_by = |spec: &&CheckSpec| {
-        spec.policy.enabled && matches!(spec.kind, Kind::Metrics(_) | Kind::Traffic(_))
-    };
+    let is_judged_by =
+        |spec: &&CheckSpec| spec.policy.enabled && matches!(spec.kind, Kind::Metrics(_) | Kind::Traffic(_));
     for spec in plan.checks.iter().filter(is_judged_by) {
         if !recorded.checks.iter().any(|outcome| outcome.name == spec.name) {
             unjudged.push(format!("{}: the recorded run has no such check", spec.name));
@@ -204,8 +203,11 @@ fn judged_instead(outcome: &Outcome, tape: Tape, metrics: &Arc<Metrics>, spec: &
 fn concluded(recorded: &Outcome, observations: Vec<Observation>, by: &Outcome, judged: &Judged) -> Outcome {
     let (status, detail) = conclusion(&recorded.observations, judged);
     let is_ordinary = (effect(status, recorded.severity), &detail) == (recorded.status, &recorded.detail);
-    let (status, detail) =
-        if is_ordinary || is_good(recorded.status) { conclusion(&observations, judged) } else { (recorded.status, recorded.detail.clone()) };
+    let (status, detail) = if is_ordinary || is_good(recorded.status) {
+        conclusion(&observations, judged)
+    } else {
+        (recorded.status, recorded.detail.clone())
+    };
     Outcome { status: effect(status, by.severity), detail, observations, ..by.clone() }
 }
 

@@ -87,12 +87,7 @@ fn read(path: &Path) -> Result<Bundle, String> {
 }
 
 /// Shows one run as the gate showed it.
-fn one(
-    session: &Session,
-    replayed: Replayed,
-    specs: Vec<ReportSpec>,
-    by_another: bool,
-) -> Result<Exit, CommandError> {
+fn one(session: &Session, replayed: Replayed, specs: Vec<ReportSpec>, by_another: bool) -> Result<Exit, CommandError> {
     for why in &replayed.unjudged {
         session.complain(&format!("not judged again: {why}"));
     }

@@ -90,8 +90,15 @@ impl Recorder {
     pub(crate) fn new(written: Written, redactor: &Redactor) -> Self {
         let mut lines = Lines::new();
         lines.write(&Line::Plan(Box::new(written.redacted(redactor))));
-        let tape =
-            Tape { lines, ended: None, text: 0, exchanges: 0, answers: 0, shapes: HashMap::new(), lost: BTreeMap::new() };
+        let tape = Tape {
+            lines,
+            ended: None,
+            text: 0,
+            exchanges: 0,
+            answers: 0,
+            shapes: HashMap::new(),
+            lost: BTreeMap::new(),
+        };
         Self { redactor: redactor.clone(), began: Instant::now(), tape: RefCell::new(tape) }
     }
 

@@ -13,7 +13,7 @@ pub use log::{LogFormat, LogLevel};
 use bars::Bars;
 use lines::Lines;
 
-use crate::outcome::{CheckId, Event, Observer, Status};
+use crate::outcome::{CheckId, Event, Observer, Status, TrafficNow};
 use crate::text::{self, Redactor};
 
 /// The progress of a run on standard error.
@@ -76,7 +76,9 @@ fn sentence(event: &Event, names: &[String], redactor: &Redactor) -> String {
         Event::Answered { check, .. } => format!("{}: answered", name(check)),
         Event::Traffic { check, .. } => format!("{}: traffic", name(check)),
         Event::Sampled { check, scrape, of, .. } => format!("{}: scrape {scrape} of {of}", name(check)),
-        Event::Measured { check, requests, failed } => format!("{}: {requests} requests, {failed} failed", name(check)),
+        Event::Measured { check, traffic: TrafficNow { requests, failed, .. } } => {
+            format!("{}: {requests} requests, {failed} failed", name(check))
+        }
         Event::Ended { check, status, detail, .. } => ended(check, status.word(), detail),
         Event::Overturned { check, status, why } => ended(check, status.word(), why),
     }

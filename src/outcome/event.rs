@@ -63,8 +63,8 @@ pub(crate) enum Event {
     Answered { check: CheckId, answer: Box<Answered>, shape: Option<serde_json::Value> },
     /// What else the traffic check did; only where somebody records it.
     Traffic { check: CheckId, step: TrafficStep },
-    /// So much traffic has been measured, both revisions together.
-    Measured { check: CheckId, requests: usize, failed: usize },
+    /// So much traffic has been measured.
+    Measured { check: CheckId, traffic: TrafficNow },
     Ended {
         check: CheckId,
         status: Status,
@@ -79,6 +79,21 @@ pub(crate) enum Event {
     Overturned { check: CheckId, status: Status, why: String },
 }
 
+/// How far the traffic is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct TrafficNow {
+    /// Both revisions together.
+    pub(crate) requests: usize,
+    pub(crate) failed: usize,
+    /// Pairs of which both were answered; nothing where the canary alone is asked.
+    pub(crate) pairs: Option<usize>,
+    /// How much of its time is over.
+    pub(crate) done: Duration,
+    pub(crate) of: Duration,
+    /// What the limits and the thresholds say by now; nothing where nobody follows them.
+    pub(crate) values: Vec<ValueNow>,
+}
+
 /// What a threshold says in the middle of a window.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ValueNow {
@@ -86,6 +101,8 @@ pub(crate) struct ValueNow {
     pub(crate) verdict: ThresholdVerdict,
     /// The worst element's.
     pub(crate) value: Option<f64>,
+    /// The same in words, where it has a unit.
+    pub(crate) said: Option<String>,
     /// What is wanted of it: `<= 2`.
     pub(crate) wanted: Option<String>,
 }
@@ -98,6 +115,7 @@ impl ValueNow {
             name: observation.name.clone(),
             verdict: seen.verdict,
             value: seen.elements.first().map(|worst| worst.value),
+            said: None,
             wanted: observation.expected.clone(),
         })
     }

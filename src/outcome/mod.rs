@@ -13,12 +13,13 @@ mod traffic;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use diagnostic::{Diagnostic, Place, Source};
-pub(crate) use event::{CheckId, Event, Observer, ValueNow};
+pub(crate) use event::{CheckId, Event, Observer, TrafficNow, ValueNow};
 pub(crate) use evidence::{Asked, Exchange, Judged, Round, Scrape, ScrapeFormat, ServerAnswer, Side, SideSeen};
 pub use exit::Exit;
 pub(crate) use links::Link;
 pub(crate) use observation::{
-    Cause, Course, CoursePoint, ElementSeen, Observation, Seen, ThresholdSeen, ThresholdVerdict, worst,
+    Cause, Course, CoursePoint, ElementSeen, IntervalSeen, IntervalUnit, Observation, Seen, ThresholdSeen,
+    ThresholdVerdict, worst,
 };
 pub(crate) use summary::{DeploymentFacts, Outcome, Retry, Serving, Share, Summary, Unfinished};
 pub(crate) use traffic::{Answered, TrafficEnd, TrafficStep};

@@ -441,12 +441,24 @@ fn healthy_traffic_is_judged_by_other_limits() {
         (traffic(&stable, "  limits: {errors: 0.05, p95: 1ms}\n"), 0, "p95: "),
         (traffic(&stable, "  limits: {errors: 0.05, p95: 1ms}\n"), 0, failed),
         (traffic(&stable, "  limits: {errors: 0.05, first_answer: 1us}\n"), 0, failed),
-        (traffic(&stable, &format!("{limits}  thresholds: [{{expr: 'sum(canary_gate_requests_total) < 5'}}]\n")), 0, failed),
-        (traffic(&stable, &format!("{limits}  thresholds: [{{expr: 'sum(canary_gate_requests_total) > 5'}}]\n")), 0, healthy),
+        (
+            traffic(&stable, &format!("{limits}  thresholds: [{{expr: 'sum(canary_gate_requests_total) < 5'}}]\n")),
+            0,
+            failed,
+        ),
+        (
+            traffic(&stable, &format!("{limits}  thresholds: [{{expr: 'sum(canary_gate_requests_total) > 5'}}]\n")),
+            0,
+            healthy,
+        ),
         (traffic(&stable, &format!("{limits}  max_lag: 1ns\n").replace("  max_lag: 10s\n", "")), 2, "max_lag"),
         // So little can be proven by more requests only.
         (traffic(&stable, "  limits: {errors: 0.0001}\n"), 3, "it would have gone on for up to"),
-        (traffic(&stable, limits).replace(requests, "requests: [{path: /api/other}]"), 3, "its requests, or what they expect"),
+        (
+            traffic(&stable, limits).replace(requests, "requests: [{path: /api/other}]"),
+            3,
+            "its requests, or what they expect",
+        ),
         (
             traffic(&stable, limits).replace(requests, "requests: [{path: /api/items, expect: {status: 204}}]"),
             3,
@@ -515,7 +527,13 @@ fn what_a_server_answered_is_judged_again() {
         ("sum(errs_total) <= sum(other_total)", 3, "the server was not asked for sum(other_total)"),
     ] {
         let ran = good.judge_one(&format!("metrics: {{require: [], thresholds: [{{expr: '{threshold}'}}]}}"));
-        assert!(ran.code == code && ran.stdout.contains(piece), "{threshold}: {} {}{}", ran.code, ran.stdout, ran.stderr);
+        assert!(
+            ran.code == code && ran.stdout.contains(piece),
+            "{threshold}: {} {}{}",
+            ran.code,
+            ran.stdout,
+            ran.stderr
+        );
     }
     let ran = good.judge_one("metrics: {require: [a_total], thresholds: [{expr: 'sum(errs_total) <= 3'}]}");
     assert!(ran.code == 3 && ran.stdout.contains("a_total is required, and a server was asked"), "{}", ran.stdout);

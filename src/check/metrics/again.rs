@@ -83,7 +83,9 @@ pub(crate) fn judge_again(
 /// Judges what a server answered: by other thresholds where they ask for the same.
 fn asked_again(metrics: &Metrics, tape: Tape, judged: &Judged) -> Result<Again, String> {
     if let Some(family) = metrics.require.first() {
-        return Err(format!("{family} is required, and a server was asked, which does not tell families: say require: []"));
+        return Err(format!(
+            "{family} is required, and a server was asked, which does not tell families: say require: []"
+        ));
     }
     let mut api = PrometheusApi::new(Server::Recorded(Recorded::new(tape.asked)), metrics);
     let thresholds = at_once(async {

@@ -153,11 +153,7 @@ impl<'p> PrometheusApi<'p> {
     ///
     /// # Errors
     /// Why the server could not be asked.
-    pub(super) async fn thresholds(
-        &self,
-        deadline: Option<Instant>,
-        time: i64,
-    ) -> Result<Vec<Observation>, AskError> {
+    pub(super) async fn thresholds(&self, deadline: Option<Instant>, time: i64) -> Result<Vec<Observation>, AskError> {
         let asked = self.ask(deadline, time).await?;
         Ok(self.observed(asked, &|_, _| None))
     }
@@ -258,11 +254,7 @@ impl<'p> PrometheusApi<'p> {
     ///
     /// # Errors
     /// Why the server could not be asked.
-    async fn look(
-        &self,
-        needs: impl Iterator<Item = &Need>,
-        time: i64,
-    ) -> Result<Found, AskError> {
+    async fn look(&self, needs: impl Iterator<Item = &Need>, time: i64) -> Result<Found, AskError> {
         let wanted: Vec<&Wanted> = needs.flat_map(Need::wanted).collect();
         let mut known = HashSet::new();
         let whole = wanted.iter().map(|wanted| &wanted.whole);
@@ -288,12 +280,7 @@ impl<'p> PrometheusApi<'p> {
         found.into_iter().collect()
     }
 
-    async fn query(
-        &self,
-        expr: &str,
-        time: i64,
-        deadline: Option<Instant>,
-    ) -> (Result<Value, QueryError>, u32) {
+    async fn query(&self, expr: &str, time: i64, deadline: Option<Instant>) -> (Result<Value, QueryError>, u32) {
         let (result, attempts, warnings) = self.server.answer(expr, time, deadline).await;
         let mut known = self.warnings.borrow_mut();
         for warning in warnings {

@@ -55,9 +55,7 @@ pub(in crate::check) fn judge_by_another(
     }
     let counted = |traffic: &Traffic| {
         let counters = traffic.counters.as_ref();
-        counters.map(|counters| {
-            (counters.request.path.clone(), counters.requests.clone(), counters.errors.clone())
-        })
+        counters.map(|counters| (counters.request.path.clone(), counters.requests.clone(), counters.errors.clone()))
     };
     if wanted.counters.is_some() && counted(how) != counted(wanted) {
         return Err("its counters of users' requests are others than those that were recorded".into());
@@ -92,7 +90,10 @@ struct Cut {
 
 impl<'t> Replay<'t> {
     fn new(traffic: &'t Traffic, recorded: &'t [TrafficLine], shapes: &[Value]) -> Result<Self, String> {
-        let shape = |shape: &Value| serde_json::from_value::<Shape>(shape.clone()).map_err(|why| format!("a recorded shape cannot be read: {why}"));
+        let shape = |shape: &Value| {
+            serde_json::from_value::<Shape>(shape.clone())
+                .map_err(|why| format!("a recorded shape cannot be read: {why}"))
+        };
         let shapes: Vec<Shape> = shapes.iter().map(shape).collect::<Result<_, _>>()?;
         let [TrafficLine::Step(TrafficStep::Began { seed, is_paired, names, note }), steps @ ..] = recorded else {
             return Err("the evidence does not hold how its traffic began".into());

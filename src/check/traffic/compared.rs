@@ -9,7 +9,9 @@ use crate::judge::compare::{
 };
 use crate::judge::quantile::Sorted;
 use crate::judge::shape::{Noise, Shape, Weight, compare, noise};
-use crate::outcome::{Answered, Observation, Seen, Side, Status};
+use crate::outcome::{
+    Answered, IntervalSeen, IntervalUnit, Observation, Seen, Side, Status, ThresholdVerdict, ValueNow,
+};
 use crate::plan::{Compare, Traffic};
 use crate::text;
 
@@ -67,6 +69,8 @@ pub(super) struct Compared {
     /// Of the pairs that both answered well: a failure of either is no latency.
     latency: Comparison,
     open: HashMap<usize, Half>,
+    /// How many are complete.
+    pairs: usize,
     /// By the request's index.
     shapes: BTreeMap<usize, Shapes>,
     /// The latencies of the canary and of stable, in seconds, where both answered well.
@@ -84,6 +88,7 @@ impl Compared {
             errors: Comparison::new(settings),
             latency: Comparison::new(settings),
             open: HashMap::new(),
+            pairs: 0,
             shapes: BTreeMap::new(),
             latencies: Vec::new(),
             matters: traffic.min_difference.as_secs_f64(),
@@ -111,6 +116,7 @@ impl Compared {
             return false;
         }
         let Some(Half { canary: Some(canary), stable: Some(stable) }) = self.open.remove(&pair) else { return false };
+        self.pairs += 1;
         // What stable answers wrongly is no model.
         let model = stable.shape.filter(|_| !stable.side.failed);
         self.shapes.entry(request).or_default().add(canary.shape, model);
@@ -126,6 +132,18 @@ impl Compared {
         self.latency.push(pair) == Some(Stop::Latency)
             && self.latencies.len().is_multiple_of(LOOKED_AT)
             && !self.is_too_little(self.difference(Measure::Latency))
+    }
+
+    /// How many pairs are complete.
+    pub(super) fn pairs(&self) -> usize {
+        self.pairs
+    }
+
+    /// How much slower the canary is by now, where that can be told.
+    pub(super) fn by_now(&self) -> Option<ValueNow> {
+        let said = Some(signed(self.difference(Measure::Latency)?));
+        let name = "latency beside stable".to_owned();
+        Some(ValueNow { name, verdict: ThresholdVerdict::Pass, value: None, said, wanted: None })
     }
 
     fn judge(&self) -> Judgement {
@@ -193,8 +211,7 @@ impl Compared {
         let mut detail =
             sentence.strip_prefix(finding.measure.name()).unwrap_or(&sentence).trim_start_matches(": ").to_owned();
         if let Some(difference) = difference.filter(|_| finding.decision != Decision::Pass) {
-            let sign = if difference < 0.0 { "-" } else { "+" };
-            detail += &format!(" ({sign}{}", time(difference.abs()));
+            detail += &format!(" ({}", signed(difference));
             detail += if is_too_little { ", less than matters)" } else { ")" };
         }
         let mut observation = Observation::new(Seen::Measure, name, status, detail);
@@ -203,6 +220,15 @@ impl Compared {
             Measure::Latency | Measure::P95 | Measure::P99 if value > 1000.0 => "over 1000×".into(),
             Measure::Latency | Measure::P95 | Measure::P99 => format!("{value:.2}×"),
         };
+        observation.interval = Some(Box::new(IntervalSeen {
+            unit: if finding.measure == Measure::Errors { IntervalUnit::Share } else { IntervalUnit::Ratio },
+            estimate: finding.estimate,
+            low: finding.interval.0,
+            high: finding.interval.1,
+            tolerated: finding.tolerated,
+            bound: finding.bound,
+            pairs: finding.n,
+        }));
         observation.expected = Some(format!("<= {}", shown(finding.bound)));
         observation.actual = finding.estimate.is_finite().then(|| shown(finding.estimate));
         observation
@@ -241,6 +267,12 @@ impl Compared {
         };
         Observation::new(Seen::Measure, "shape beside stable", status, detail)
     }
+}
+
+/// A difference of latencies in words.
+fn signed(difference: f64) -> String {
+    let sign = if difference < 0.0 { "-" } else { "+" };
+    format!("{sign}{}", time(difference.abs()))
 }
 
 impl Shapes {

@@ -1,6 +1,7 @@
 //! What the traffic comes to: answers are taken one by one, live ones and recorded ones alike. Pure.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use promeval::exposition::Format;
 
@@ -10,8 +11,11 @@ use super::measured::Measured;
 use super::{limits, series};
 use crate::check::context::Finding;
 use crate::check::metrics::{Scraped, WindowState};
-use crate::outcome::{Observation, Side, Status, TrafficEnd, worst};
+use crate::outcome::{Observation, Side, Status, TrafficEnd, TrafficNow, ValueNow, worst};
 use crate::plan::Traffic;
+
+/// With more requests, what they say by now is not told: sorting them takes time in which others are due.
+const FOLLOWED: usize = 20_000;
 
 /// What was seen so far.
 pub(super) struct Judge<'t> {
@@ -83,6 +87,23 @@ impl<'t> Judge<'t> {
         !is_unproven && limits::are_proven(&self.measured, &self.traffic.limits)
     }
 
+    /// How far it is, with what its limits and thresholds say where somebody follows them. The tests of the comparison take
+    /// too long for that: requests are due meanwhile.
+    pub(super) fn by_now(&self, done: Duration, of: Duration, is_followed: bool) -> TrafficNow {
+        let count = |side| self.measured.of(side).map_or((0, 0), |answers| (answers.requests, answers.failed));
+        let (requests, failed) = count(Side::Canary);
+        let (beside, beside_failed) = count(Side::Stable);
+        let pairs = self.compared.as_ref().map(Compared::pairs);
+        let mut values = Vec::new();
+        if is_followed && requests > 0 && requests <= FOLLOWED {
+            values = limits::by_now(&self.measured, &self.traffic.limits);
+            values.extend(self.compared.as_ref().and_then(Compared::by_now));
+            let series = self.series.iter().flat_map(|series| series.thresholds(self.seen_at));
+            values.extend(series.filter_map(|seen| ValueNow::of(&seen)));
+        }
+        TrafficNow { requests: requests + beside, failed: failed + beside_failed, pairs, done, of, values }
+    }
+
     /// What it comes to. `users` says what real users got meanwhile.
     pub(super) fn finding(&self, ended: &TrafficEnd, users: Option<Observation>) -> Finding {
         let sent = self.measured.of(Side::Canary).map_or(0, |answers| answers.requests);
@@ -123,4 +144,3 @@ impl<'t> Judge<'t> {
         Finding::new(status, attempts, detail).seeing(observations)
     }
 }
-

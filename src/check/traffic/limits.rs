@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::measured::{Answers, Measured};
 use crate::judge::proof::{Proof, proof};
 use crate::judge::quantile::Sorted;
-use crate::outcome::{Observation, Seen, Side, Status, TrafficEnd};
+use crate::outcome::{Observation, Seen, Side, Status, ThresholdVerdict, TrafficEnd, ValueNow};
 use crate::plan::TrafficLimits;
 use crate::text;
 
@@ -80,6 +80,25 @@ pub(super) fn observations(measured: &Measured, limits: &TrafficLimits) -> Vec<O
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// What the limits say by now: values, and no proof.
+pub(super) fn by_now(measured: &Measured, limits: &TrafficLimits) -> Vec<ValueNow> {
+    let Some(answers) = measured.of(Side::Canary) else { return Vec::new() };
+    let value = |name: &str, holds: bool, said: String, wanted: String| {
+        let verdict = if holds { ThresholdVerdict::Pass } else { ThresholdVerdict::Fail };
+        ValueNow { name: name.into(), verdict, value: None, said: Some(said), wanted: Some(format!("<= {wanted}")) }
+    };
+    let errors = limits.errors.map(|share| {
+        #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+        let holds = answers.failed as f64 <= share * answers.requests as f64;
+        value("errors", holds, format!("{} of {}", answers.failed, answers.requests), percent(share))
+    });
+    let p95 = limits.p95.and_then(|limit| {
+        let seconds = quantile(&answers.since_due, 0.95)?;
+        Some(value("p95", seconds <= limit.as_secs_f64(), time(seconds), text::duration(limit)))
+    });
+    errors.into_iter().chain(p95).collect()
 }
 
 fn measure(name: &str, status: Status, detail: String, expected: String, actual: String) -> Observation {

@@ -24,7 +24,7 @@ use super::context::{Context, Finding};
 use super::locate::Canary;
 use super::metrics::{baseline_client, now};
 use crate::http::Client;
-use crate::outcome::{Event, Observation, Side, Status, TrafficEnd, TrafficStep};
+use crate::outcome::{Event, Observation, Status, TrafficEnd, TrafficStep};
 use crate::plan::{Baseline, Compare, ToldBy, Traffic};
 
 /// How often a person hears how far it is, and what was measured becomes a sample of its series.
@@ -91,6 +91,7 @@ struct Run<'r> {
 impl Run<'_> {
     async fn measure(&mut self) -> TrafficEnd {
         let planned = self.traffic.warm_up + self.traffic.duration;
+        self.tell(Duration::ZERO);
         if let Some(ended) = self.through(Duration::ZERO, planned).await {
             return ended;
         }
@@ -131,7 +132,7 @@ impl Run<'_> {
             if let Err(why) = self.sample() {
                 return Some(TrafficEnd::Unkept(why));
             }
-            self.tell();
+            self.tell(now);
         }
         None
     }
@@ -187,16 +188,12 @@ impl Run<'_> {
         self.judge.sample(at)
     }
 
-    fn tell(&self) {
-        let measured = &self.judge.measured;
-        let count = |side| measured.of(side).map_or((0, 0), |answers| (answers.requests, answers.failed));
-        let (requests, failed) = count(Side::Canary);
-        let (beside, beside_failed) = count(Side::Stable);
-        self.context.observer.hear(&Event::Measured {
-            check: self.context.check,
-            requests: requests + beside,
-            failed: failed + beside_failed,
-        });
+    /// Tells how far it is at a time since the start of the schedule.
+    fn tell(&self, done: Duration) {
+        let planned = self.traffic.warm_up + self.traffic.duration;
+        let of = if done > planned { planned + self.traffic.extension() } else { planned };
+        let traffic = self.judge.by_now(done, of, self.context.observer.follows());
+        self.context.observer.hear(&Event::Measured { check: self.context.check, traffic });
     }
 }
 

@@ -142,8 +142,7 @@ impl UsersSeen {
 
     /// The same to be kept.
     pub(super) fn step(&self) -> TrafficStep {
-        let counts =
-            |one: &Interval| [one.canary_requests, one.canary_errors, one.stable_requests, one.stable_errors];
+        let counts = |one: &Interval| [one.canary_requests, one.canary_errors, one.stable_requests, one.stable_errors];
         TrafficStep::Users { intervals: self.intervals.iter().map(counts).collect(), trouble: self.trouble.clone() }
     }
 

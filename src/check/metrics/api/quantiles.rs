@@ -17,12 +17,7 @@ impl PrometheusApi<'_> {
     ///
     /// # Errors
     /// Why the server could not be asked.
-    pub(super) async fn untold(
-        &self,
-        index: usize,
-        asked: &Asked,
-        time: i64,
-    ) -> Result<Option<String>, AskError> {
+    pub(super) async fn untold(&self, index: usize, asked: &Asked, time: i64) -> Result<Option<String>, AskError> {
         let rule = &self.metrics.thresholds[index].rule;
         if let Some(why) = self.falling(rule.expr(), rule.source(), time).await? {
             return Ok(Some(why));
@@ -36,11 +31,7 @@ impl PrometheusApi<'_> {
         }
     }
 
-    async fn untold_comparison(
-        &self,
-        comparison: &ThresholdExpr,
-        time: i64,
-    ) -> Result<Option<String>, AskError> {
+    async fn untold_comparison(&self, comparison: &ThresholdExpr, time: i64) -> Result<Option<String>, AskError> {
         let (parts, source) = (comparison.parts(), &comparison.source);
         let sides = [&parts.lhs, &parts.rhs].map(|side| (unbounded(side, source), side));
         if sides.iter().all(|(unbounded, _)| unbounded.is_none()) {
@@ -51,12 +42,7 @@ impl PrometheusApi<'_> {
         Ok((decision.verdict != ThresholdVerdict::Pass).then(|| beyond_bounds(None)))
     }
 
-    async fn untold_alert(
-        &self,
-        expr: &Expr,
-        source: &str,
-        time: i64,
-    ) -> Result<Option<String>, AskError> {
+    async fn untold_alert(&self, expr: &Expr, source: &str, time: i64) -> Result<Option<String>, AskError> {
         let Some(unbounded) = unbounded(expr, source) else { return Ok(None) };
         let mut found = Vec::new();
         for text in [source, &unbounded] {
@@ -75,12 +61,7 @@ impl PrometheusApi<'_> {
     ///
     /// # Errors
     /// Why the server could not be asked.
-    async fn falling(
-        &self,
-        expr: &Expr,
-        source: &str,
-        time: i64,
-    ) -> Result<Option<String>, AskError> {
+    async fn falling(&self, expr: &Expr, source: &str, time: i64) -> Result<Option<String>, AskError> {
         for buckets in buckets_of(expr) {
             match self.query(part(source, buckets), time, None).await.0 {
                 Ok(Value::Vector(elements)) => {
