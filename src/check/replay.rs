@@ -30,10 +30,17 @@ pub(crate) fn replay(bundle: Bundle) -> Replayed {
     let Bundle { mut tapes, shapes, summary: recorded, gate, .. } = bundle;
     let (mut now, mut unjudged, mut differs) = (recorded.clone(), Vec::new(), Vec::new());
     for (index, outcome) in now.checks.iter_mut().enumerate() {
-        // What has nothing that was judged stands as it was seen.
-        let Some(tape) = tapes.remove(&index).filter(is_judged) else { continue };
         let kind = plan.as_ref().map_err(Clone::clone).and_then(|plan| kind_of(plan.checks.get(index), outcome));
         let name = outcome.name.clone();
+        let Some(tape) = tapes.remove(&index).filter(is_judged) else {
+            // It stands as it was seen; what was good by what is not here is told.
+            if let (Ok(kind @ (Kind::Metrics(_) | Kind::Traffic(_))), Status::Pass | Status::Warn) =
+                (kind, outcome.status)
+            {
+                unjudged.push(format!("{name}: {} of it were recorded", missing(kind)));
+            }
+            continue;
+        };
         let judged = kind.and_then(|kind| match kind {
             Kind::Metrics(metrics) => judged_in_place(outcome, tape, metrics),
             Kind::Traffic(traffic) => traffic_in_place(outcome, &tape, traffic, &shapes),

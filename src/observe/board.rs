@@ -416,10 +416,24 @@ fn fitting(parts: &[String], columns: usize) -> String {
         }
         line.push_str(part);
         if text::columns(&line) > columns {
-            return text::cut_to(&line, columns);
+            return whole_words(&line, text::cut_to(&line, columns));
         }
     }
     line
+}
+
+/// A line that was cut, without the rest of a word that was cut: of `34 s`, a `34` alone says something else.
+fn whole_words(line: &str, cut: String) -> String {
+    /// A word that is longer says more in part than not at all.
+    const LONG: usize = 16;
+    let kept = cut.trim_end_matches('…');
+    let is_whole = line
+        .strip_prefix(kept)
+        .is_none_or(|rest| rest.starts_with(' ') && !kept.ends_with(|last: char| last.is_ascii_digit()));
+    match kept.rfind(' ') {
+        Some(end) if !is_whole && kept.len() - end <= LONG => format!("{}…", kept[..end].trim_end_matches([' ', '·'])),
+        _ => cut,
+    }
 }
 
 #[cfg(test)]
@@ -537,7 +551,18 @@ mod tests {
                 "traffic  ███░░░░░░░░░ 550 pairs · 12 failed · 31 s of 4 m · errors 12 of 550, want <= 1 % · latency beside stable +1.2 ms"
             ]
         );
-        assert_eq!(board.lines(31 * SECOND, 60), ["traffic  ███░░░░░░░░░ 550 pairs · 12 failed · 31 s of 4 m ·…"]);
+        assert_eq!(board.lines(31 * SECOND, 60), ["traffic  ███░░░░░░░░░ 550 pairs · 12 failed · 31 s of 4 m…"]);
+    }
+
+    #[test]
+    fn no_word_is_cut_but_a_long_one() {
+        let parts = ["11 s of 34 s".to_owned(), "errors 0 of 283".to_owned()];
+        for (columns, wanted) in
+            [(26, "11 s of 34 s · errors 0…"), (16, "11 s of 34 s…"), (11, "11 s of…"), (10, "11 s of…")]
+        {
+            assert_eq!(fitting(&parts, columns), wanted, "{columns}");
+        }
+        assert_eq!(fitting(&["https://canary---shop.run.app".to_owned()], 12), "https://can…");
     }
 
     #[test]

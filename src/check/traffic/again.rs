@@ -17,6 +17,12 @@ use crate::text;
 /// The most answers that all samples of the series together are made of: whoever writes a file may want this to take for ever.
 const WORK: usize = 100_000_000;
 
+/// The most answers that are judged again. With the number of pairs, what a comparison takes grows by its square.
+const LINES: usize = 30_000;
+
+/// What was due may be sent so long after a proof that the gate had no time to hear of.
+const MOMENT: Duration = Duration::from_secs(2);
+
 /// The most times that it is looked at whether enough is proven: twice as many as a run has seconds to go on for.
 const LOOKS: usize = 250;
 
@@ -90,6 +96,9 @@ struct Cut {
 
 impl<'t> Replay<'t> {
     fn new(traffic: &'t Traffic, recorded: &'t [TrafficLine], shapes: &[Value]) -> Result<Self, String> {
+        if recorded.len() > LINES {
+            return Err(format!("there are more than {LINES} answers, which is too much to be judged again"));
+        }
         let shape = |shape: &Value| {
             serde_json::from_value::<Shape>(shape.clone())
                 .map_err(|why| format!("a recorded shape cannot be read: {why}"))
@@ -111,7 +120,7 @@ impl<'t> Replay<'t> {
 
     fn run(mut self, by_another: bool) -> Result<Finding, String> {
         let (mut cut, mut users, mut ended, mut work): (Option<Cut>, _, _, usize) = (None, None, None, 0);
-        let (mut newest, mut last_look) = (i64::MIN, None);
+        let (mut newest, mut last_look, mut proof) = (i64::MIN, None, None);
         let proven_at = self.steps.iter().find_map(|step| match step {
             TrafficLine::Step(TrafficStep::Ended { how: TrafficEnd::Proven { answer } }) => Some(*answer),
             _ => None,
@@ -128,6 +137,11 @@ impl<'t> Replay<'t> {
                     let took = answer.since_due.saturating_add(answer.setup.unwrap_or_default());
                     let came = answer.due.saturating_add(took);
                     let is_proven = self.judge.take(self.sent(answer, *shape)?);
+                    // What was sent by then is all that follows a proof; each answer more would take all before it once more.
+                    if proof.is_some_and(|proof| answer.due > proof) {
+                        return Err("it goes on behind the proof that ends it".into());
+                    }
+                    proof = proof.or(is_proven.then_some(came.saturating_add(MOMENT)));
                     if is_proven && by_another && cut.is_none() {
                         let number = self.judge.answers;
                         // What the run itself ended with ended it at this very moment.
@@ -174,6 +188,9 @@ impl<'t> Replay<'t> {
             self.judge.sample(at)?;
         }
         let ended = ended.ok_or("the evidence does not hold the end of its traffic")?;
+        if self.judge.is_too_much() && !matches!(ended, TrafficEnd::TooMuch) {
+            return Err("it tells of more bytes than its plan lets come".into());
+        }
         let end = match cut {
             Some(cut) => cut.end,
             None if by_another => self.as_long(ended, last_look)?,

@@ -121,7 +121,7 @@ impl Compared {
         let model = stable.shape.filter(|_| !stable.side.failed);
         self.shapes.entry(request).or_default().add(canary.shape, model);
         let pair = Pair { canary: canary.side, stable: stable.side };
-        if self.errors.push(pair) == Some(Stop::Errors) {
+        if self.errors.take(pair, false) == Some(Stop::Errors) {
             return true;
         }
         if canary.side.failed || stable.side.failed {
@@ -129,9 +129,8 @@ impl Compared {
         }
         self.latencies.push((canary.side.latency, stable.side.latency));
         // Not with each pair: it takes all of them.
-        self.latency.push(pair) == Some(Stop::Latency)
-            && self.latencies.len().is_multiple_of(LOOKED_AT)
-            && !self.is_too_little(self.difference(Measure::Latency))
+        let looks = self.latencies.len().is_multiple_of(LOOKED_AT);
+        self.latency.take(pair, looks) == Some(Stop::Latency) && !self.is_too_little(self.difference(Measure::Latency))
     }
 
     /// How many pairs are complete.
