@@ -103,7 +103,13 @@ impl Observer for Ledger {
                     *last = Some(cause.clone());
                 }
             }),
-            Event::Sampled { .. } | Event::Measured { .. } | Event::Scraped { .. } | Event::Judged { .. } => {}
+            Event::Sampled { .. }
+            | Event::Measured { .. }
+            | Event::Scraped { .. }
+            | Event::Judged { .. }
+            | Event::Asked { .. }
+            | Event::Answered { .. }
+            | Event::Traffic { .. } => {}
             Event::Ended { check, status, attempts, detail, observations } => edit(*check, &mut |entry| {
                 if let State::Running { since, .. } = entry.state {
                     entry.outcome.duration = since.elapsed();

@@ -18,7 +18,7 @@ pub struct Replay {
     /// Evidence that `verify --report evidence=PATH` wrote, or folders of it
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
-    /// Judge by the metric thresholds of this checks file, `-` for standard input
+    /// Judge by the thresholds and the traffic's limits of this checks file, `-` for standard input
     #[arg(long, env = "CANARY_GATE_REPLAY_CHECKS", value_name = "FILE")]
     pub(crate) checks: Option<PathBuf>,
     /// Write a report of one run: FORMAT=PATH, as verify does; may be repeated (the environment twin takes one a line)

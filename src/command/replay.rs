@@ -34,7 +34,7 @@ pub(crate) fn run(session: &Session, args: &Replay) -> Result<Exit, CommandError
         })
     };
     if let [file] = files.as_slice() {
-        return one(session, judged(file)?, specs);
+        return one(session, judged(file)?, specs, plan.is_some());
     }
     if !specs.is_empty() {
         return Err(CommandError::usage(format!(
@@ -87,13 +87,15 @@ fn read(path: &Path) -> Result<Bundle, String> {
 }
 
 /// Shows one run as the gate showed it.
-fn one(session: &Session, replayed: Replayed, specs: Vec<ReportSpec>) -> Result<Exit, CommandError> {
+fn one(session: &Session, replayed: Replayed, specs: Vec<ReportSpec>, by_another: bool) -> Result<Exit, CommandError> {
     for why in &replayed.unjudged {
         session.complain(&format!("not judged again: {why}"));
     }
     for what in &replayed.differs {
         session.complain(&format!("judged otherwise than it was recorded: {what}"));
     }
+    // What the other thresholds could not be held against is no pass by them.
+    let is_open = by_another && !replayed.unjudged.is_empty() && replayed.now.verdict() == Verdict::Pass;
     let mut summary = replayed.now;
     let host = summary.url.as_deref().and_then(|url| Address::parse(url).ok()).map(|url| url.host().to_owned());
     let record = record_name(summary.started_at, summary.deployment.as_ref(), host.as_deref());
@@ -104,7 +106,8 @@ fn one(session: &Session, replayed: Replayed, specs: Vec<ReportSpec>) -> Result<
     let reports: Vec<ReportFile> =
         specs.into_iter().map(open).collect::<Result<_, _>>().map_err(CommandError::usage)?;
     let failed = publish(session, &mut summary, reports, None);
-    ended(&summary, failed)
+    let exit = ended(&summary, failed)?;
+    Ok(if is_open { exit.max(Exit::NoVerdict) } else { exit })
 }
 
 /// What several runs come to.
@@ -138,8 +141,8 @@ impl Table {
             let noted = differs.iter().map(|what| format!("; judged otherwise than it was recorded: {what}"));
             let noted: String = noted.chain(unjudged.iter().map(|why| format!("; not judged again: {why}"))).collect();
             self.lines.push(line(word(after), &format!("{}{noted}", why(now))));
-        } else if !unjudged.is_empty() && after == before {
-            // By what could be judged it would end as it did; what could not be judged may say otherwise.
+        } else if !unjudged.is_empty() && (after == before || after == Verdict::Pass) {
+            // By what could be judged it would end as it did, or pass; what could not be judged may say otherwise.
             self.unjudged += 1;
             self.exit = Exit::NoVerdict;
             self.lines.push(line("not judged", &unjudged.join("; ")));

@@ -1,5 +1,5 @@
-//! What a run's verdict rests on, in one file: the plan, each request's facts, the scrapes that thresholds were judged over,
-//! and what it came to. `docs/evidence.md` tells the format.
+//! What a run's verdict rests on, in one file: the plan, each request's facts, the scrapes and the answers that thresholds
+//! and comparisons were judged over, and what it came to. `docs/evidence.md` tells the format.
 
 mod read;
 mod record;
@@ -7,14 +7,14 @@ mod written;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use read::{Bundle, Tape};
+pub(crate) use read::{Bundle, Tape, TrafficLine};
 pub(crate) use record::{Recorder, bare};
 pub(crate) use written::{Noting, Written};
 
-use crate::outcome::{Exchange, Judged, Round, Summary};
+use crate::outcome::{Answered, Asked, Exchange, Judged, Round, Summary, TrafficStep};
 
 /// The version of the format; a reader of it takes what it does not know for something newer.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// The first line.
 #[derive(Serialize, Deserialize)]
@@ -46,7 +46,24 @@ enum Line {
         check: usize,
         judged: Judged,
     },
-    /// The scrapes of a check were not kept to their end.
+    /// What a Prometheus server answered.
+    Asked {
+        check: usize,
+        asked: Asked,
+    },
+    /// What an answer of the traffic is made of; numbered by their order in the file, from 0 on.
+    Shape(serde_json::Value),
+    Answered {
+        check: usize,
+        answer: Box<Answered>,
+        /// The number of its shape.
+        shape: Option<usize>,
+    },
+    Traffic {
+        check: usize,
+        step: TrafficStep,
+    },
+    /// What a check saw was not kept to its end.
     Lost {
         check: usize,
         why: String,

@@ -9,7 +9,7 @@ use flate2::bufread::GzDecoder;
 use serde::Deserialize;
 
 use super::{Line, SCHEMA, Written};
-use crate::outcome::{Judged, Round, Summary};
+use crate::outcome::{Answered, Asked, Judged, Round, Summary, TrafficStep};
 
 /// The most bytes that it may hold: more than twice the text that a gate records.
 const MOST: u64 = 128 * 1024 * 1024;
@@ -30,16 +30,30 @@ pub(crate) struct Bundle {
     pub(crate) gate: String,
     /// The plan as it was written; nothing where the run ended before it was read.
     pub(crate) written: Option<Written>,
-    /// What the thresholds of checks were judged over, by their numbers.
+    /// What checks were judged by, by their numbers.
     pub(crate) tapes: BTreeMap<usize, Tape>,
+    /// The shapes of the traffic's answers.
+    pub(crate) shapes: Vec<serde_json::Value>,
     /// What the run came to.
     pub(crate) summary: Summary,
 }
 
-/// The scrapes of one check.
+/// One line of what the traffic check recorded.
+#[derive(Debug)]
+pub(crate) enum TrafficLine {
+    Step(TrafficStep),
+    /// What came of a request, with the number of its answer's shape.
+    Answer(Box<Answered>, Option<usize>),
+}
+
+/// What one check saw.
 #[derive(Debug, Default)]
 pub(crate) struct Tape {
     pub(crate) rounds: Vec<Round>,
+    /// What a Prometheus server answered.
+    pub(crate) asked: Vec<Asked>,
+    /// What the traffic brought.
+    pub(crate) traffic: Vec<TrafficLine>,
     /// Nothing where the check did not come that far.
     pub(crate) judged: Option<Judged>,
     /// Why it cannot be judged again.
@@ -112,13 +126,13 @@ impl<R: Read> Reader<R> {
         let first = self.next()?.unwrap_or_default();
         let First { evidence } = serde_json::from_slice(&first)
             .map_err(|_| "it is not evidence of canary-gate: its first line does not say so".to_owned())?;
-        if evidence.schema != u64::from(SCHEMA) {
+        if !(1..=u64::from(SCHEMA)).contains(&evidence.schema) {
             let (schema, gate) = (evidence.schema, evidence.gate.escape_debug().to_string());
             return Err(format!(
-                "it has the format's version {schema}, and this gate reads version {SCHEMA}: use canary-gate {gate} or newer"
+                "it has the format's version {schema}, and this gate reads up to version {SCHEMA}: use canary-gate {gate} or newer"
             ));
         }
-        let (mut written, mut tapes) = (None, BTreeMap::<usize, Tape>::new());
+        let (mut written, mut tapes, mut shapes) = (None, BTreeMap::<usize, Tape>::new(), Vec::new());
         while let Some(line) = self.next()? {
             let count = self.count;
             let line: Line =
@@ -137,6 +151,20 @@ impl<R: Read> Reader<R> {
                     }
                     tape.rounds.push(round);
                 }
+                Line::Asked { check, asked } => {
+                    in_time(asked.time, count)?;
+                    tapes.entry(check).or_default().asked.push(asked);
+                }
+                Line::Shape(shape) => shapes.push(shape),
+                Line::Answered { check, answer, shape } => {
+                    tapes.entry(check).or_default().traffic.push(TrafficLine::Answer(answer, shape));
+                }
+                Line::Traffic { check, step } => {
+                    if let TrafficStep::Sampled { at } = step {
+                        in_time(at, count)?;
+                    }
+                    tapes.entry(check).or_default().traffic.push(TrafficLine::Step(step));
+                }
                 Line::Judged { check, judged } => {
                     in_time(judged.time, count)?;
                     tapes.entry(check).or_default().judged = Some(judged);
@@ -147,7 +175,7 @@ impl<R: Read> Reader<R> {
                         return Err(format!("line {count} ends it, and more follows"));
                     }
                     possible(&summary).ok_or_else(|| format!("line {count} tells of times that cannot be"))?;
-                    return Ok(Bundle { gate: evidence.gate, written, tapes, summary: *summary });
+                    return Ok(Bundle { gate: evidence.gate, written, tapes, shapes, summary: *summary });
                 }
             }
         }
@@ -228,7 +256,8 @@ mod tests {
             (b"{\"verdict\":\"pass\"}".to_vec(), "it is not gzip"),
             (zipped("{\"verdict\":\"pass\"}\n"), "its first line does not say so"),
             (zipped(""), "its first line does not say so"),
-            (zipped(&FIRST.replace('1', "2")), "has the format's version 2, and this gate reads version 1"),
+            (zipped(&FIRST.replace(":1", ":3")), "has the format's version 3, and this gate reads up to version 2"),
+            (zipped(&FIRST.replace(":1", ":0")), "has the format's version 0"),
             (zipped(FIRST), "what the run came to is missing"),
             (zipped(&format!("{FIRST}{{\"verdict\":1}}\n")), "line 2 cannot be read: unknown variant"),
             (zipped(&format!("{FIRST}{FIRST}")), "line 2 begins it once more"),

@@ -6,11 +6,13 @@ mod json;
 pub(crate) use difference::{Noise, Weight, compare, noise};
 pub(crate) use json::Json;
 
+use serde::{Deserialize, Serialize};
+
 /// The most bytes of a body that are read as JSON.
 pub(crate) const MOST_BYTES: usize = 1 << 20;
 
 /// What an answer looks like, whatever it says.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Shape {
     pub(crate) status: u16,
     /// In lower case, without its parameters.
@@ -19,7 +21,8 @@ pub(crate) struct Shape {
 }
 
 /// What a body looks like.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Body {
     /// Nothing at all.
     Empty,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use promeval::number::format_value;
 
-use crate::outcome::{CheckId, Event, Status, ThresholdVerdict, ValueNow};
+use crate::outcome::{CheckId, Event, Status, ThresholdVerdict, TrafficNow, ValueNow};
 use crate::text::{self, Redactor};
 
 /// How many scrapes of a window are told of, where there are more: those that round off another part of it.
@@ -52,9 +52,9 @@ struct Running {
     /// Why attempts were repeated, and how often, in the order of their first time.
     causes: Vec<(String, u32)>,
     window: Option<Window>,
-    /// How many requests of the gate's own were measured, and how many of them failed.
-    measured: Option<(usize, usize)>,
-    /// The same when it was told of last.
+    /// How far the traffic of the gate's own is.
+    measured: Option<TrafficNow>,
+    /// Requests, and how many of them failed, when it was told of last.
     told_traffic: (usize, usize),
     /// What was told of thresholds, each once.
     told: Vec<(String, ThresholdVerdict)>,
@@ -99,6 +99,17 @@ impl Board {
         text::escaped(&text::one_line(&self.redactor.clean(text))).into_owned()
     }
 
+    /// Values as they are shown, the worst first.
+    fn values(&self, values: &[ValueNow]) -> Vec<ValueNow> {
+        let mut values = values.to_vec();
+        for value in &mut values {
+            value.name = self.clean(&value.name);
+            value.wanted = value.wanted.as_ref().map(|wanted| self.clean(wanted));
+        }
+        values.sort_by_key(|value| rank(value.verdict));
+        values
+    }
+
     /// Takes in what happened at a time since the start.
     pub(super) fn hear(&mut self, event: &Event, at: Duration) -> News {
         match event {
@@ -119,12 +130,7 @@ impl Board {
                 if is_new { News::All } else { News::Nothing }
             }
             Event::Sampled { check, scrape, of, values } => {
-                let mut values: Vec<ValueNow> = values.clone();
-                for value in &mut values {
-                    value.name = self.clean(&value.name);
-                    value.wanted = value.wanted.as_ref().map(|wanted| self.clean(wanted));
-                }
-                values.sort_by_key(|value| rank(value.verdict));
+                let values = self.values(values);
                 let Some(running) = self.running(*check) else { return News::Nothing };
                 running.retry = None;
                 let mut news = running.changed(&values);
@@ -136,18 +142,24 @@ impl Board {
                 running.window = Some(Window { scrape: *scrape, of: *of, values });
                 if is_told || !news.is_empty() { News::Values(news) } else { News::Nothing }
             }
-            Event::Measured { check, requests, failed } => {
+            Event::Measured { check, traffic } => {
+                let TrafficNow { requests, failed, .. } = *traffic;
+                let values = self.values(&traffic.values);
                 let Some(running) = self.running(*check) else { return News::Nothing };
-                running.measured = Some((*requests, *failed));
+                running.measured = Some(TrafficNow { values, ..traffic.clone() });
                 // What has doubled is news, and so is the first failure.
                 let (before, failed_before) = running.told_traffic;
-                let is_told = *requests >= (2 * before).max(1) || (*failed > 0 && failed_before == 0);
+                let is_told = requests >= (2 * before).max(1) || (failed > 0 && failed_before == 0);
                 if is_told {
-                    running.told_traffic = (*requests, *failed);
+                    running.told_traffic = (requests, failed);
                 }
                 if is_told { News::All } else { News::Nothing }
             }
-            Event::Scraped { .. } | Event::Judged { .. } => News::Nothing,
+            Event::Scraped { .. }
+            | Event::Judged { .. }
+            | Event::Asked { .. }
+            | Event::Answered { .. }
+            | Event::Traffic { .. } => News::Nothing,
             Event::Ended { check, status, detail, .. } => {
                 let (took, repeated) = self.running(*check).map_or((Duration::ZERO, String::new()), |running| {
                     (at.saturating_sub(running.since), running.repeated())
@@ -290,8 +302,12 @@ impl Running {
                 format!("scrape {scrape} of {of}")
             });
         }
-        if let Some((requests, failed)) = self.measured {
-            parts.extend([text::counted(requests, "request"), format!("{failed} failed")]);
+        if let Some(TrafficNow { requests, failed, pairs, done, of, .. }) = &self.measured {
+            let count = pairs.map_or_else(|| text::counted(*requests, "request"), |pairs| text::counted(pairs, "pair"));
+            let part = |time: &Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+            let is_drawn = is_live && !of.is_zero();
+            parts.push(if is_drawn { format!("{} {count}", bar(part(done), part(of))) } else { count });
+            parts.push(format!("{failed} failed"));
         }
         let retry = self.retry.as_ref();
         if let Some(Retry { attempt, of, next_at, .. }) = retry.filter(|_| self.window.is_none()) {
@@ -315,7 +331,8 @@ impl Running {
             }
         }
         let values = self.window.iter().flat_map(|window| &window.values);
-        parts.extend(values.map(told));
+        let measured = self.measured.iter().flat_map(|traffic| &traffic.values);
+        parts.extend(values.chain(measured).map(told));
         parts
     }
 }
@@ -330,18 +347,20 @@ fn rank(verdict: ThresholdVerdict) -> u8 {
 }
 
 /// What a threshold says by now: `failures 0 <= 2`.
-fn told(ValueNow { name, verdict, value, wanted }: &ValueNow) -> String {
+fn told(ValueNow { name, verdict, value, said, wanted }: &ValueNow) -> String {
+    let value = said.clone().or_else(|| value.map(short));
     match (verdict, value, wanted) {
+        (_, Some(value), None) => format!("{name} {value}"),
         (ThresholdVerdict::NoData, ..) => format!("{name}: no data yet"),
         // The name is the expression: it says what is wanted.
         (ThresholdVerdict::Pass, Some(value), Some(wanted)) if name.ends_with(&**wanted) => {
-            format!("{name}: {}", short(*value))
+            format!("{name}: {value}")
         }
         (ThresholdVerdict::Pass, Some(value), Some(wanted)) if !wanted.ends_with(" it") => {
-            format!("{name} {} {wanted}", short(*value))
+            format!("{name} {value} {wanted}")
         }
         (ThresholdVerdict::Pass | ThresholdVerdict::Fail, Some(value), Some(wanted)) => {
-            format!("{name} {}, want {wanted}", short(*value))
+            format!("{name} {value}, want {wanted}")
         }
         (ThresholdVerdict::Pass, ..) => format!("{name} holds"),
         (ThresholdVerdict::Fail, ..) => format!("{name} fails"),
@@ -397,10 +416,24 @@ fn fitting(parts: &[String], columns: usize) -> String {
         }
         line.push_str(part);
         if text::columns(&line) > columns {
-            return text::cut_to(&line, columns);
+            return whole_words(&line, text::cut_to(&line, columns));
         }
     }
     line
+}
+
+/// A line that was cut, without the rest of a word that was cut: of `34 s`, a `34` alone says something else.
+fn whole_words(line: &str, cut: String) -> String {
+    /// A word that is longer says more in part than not at all.
+    const LONG: usize = 16;
+    let kept = cut.trim_end_matches('…');
+    let is_whole = line
+        .strip_prefix(kept)
+        .is_none_or(|rest| rest.starts_with(' ') && !kept.ends_with(|last: char| last.is_ascii_digit()));
+    match kept.rfind(' ') {
+        Some(end) if !is_whole && kept.len() - end <= LONG => format!("{}…", kept[..end].trim_end_matches([' ', '·'])),
+        _ => cut,
+    }
 }
 
 #[cfg(test)]
@@ -420,7 +453,7 @@ mod tests {
     }
 
     fn value(name: &str, verdict: ThresholdVerdict, value: f64) -> ValueNow {
-        ValueNow { name: name.into(), verdict, value: Some(value), wanted: Some("<= 2".into()) }
+        ValueNow { name: name.into(), verdict, value: Some(value), said: None, wanted: Some("<= 2".into()) }
     }
 
     #[test]
@@ -482,7 +515,8 @@ mod tests {
         let (mut board, ids) = board(&["traffic"]);
         board.hear(&Event::Started { check: ids[0], limit: 120 * SECOND }, Duration::ZERO);
         let mut measured = |requests, failed| {
-            let news = board.hear(&Event::Measured { check: ids[0], requests, failed }, 30 * SECOND);
+            let traffic = TrafficNow { requests, failed, ..TrafficNow::default() };
+            let news = board.hear(&Event::Measured { check: ids[0], traffic }, 30 * SECOND);
             (news, board.lines(31 * SECOND, 80).remove(0))
         };
         let row = "traffic  220 requests · 0 failed · 31 s of 2 m".to_owned();
@@ -491,6 +525,44 @@ mod tests {
         assert_eq!(measured(410, 1).0, News::All);
         assert_eq!(measured(800, 2).0, News::Nothing);
         assert_eq!(measured(900, 3).0, News::All);
+    }
+
+    #[test]
+    fn traffic_has_a_bar_its_pairs_and_its_values() {
+        let (mut board, ids) = board(&["traffic"]);
+        board.hear(&Event::Started { check: ids[0], limit: 240 * SECOND }, Duration::ZERO);
+        let said = |name: &str, verdict, said: &str, wanted: Option<&str>| ValueNow {
+            name: name.into(),
+            verdict,
+            value: None,
+            said: Some(said.into()),
+            wanted: wanted.map(str::to_owned),
+        };
+        let values = vec![
+            said("latency beside stable", ThresholdVerdict::Pass, "+1.2 ms", None),
+            said("errors", ThresholdVerdict::Fail, "12 of 550", Some("<= 1 %")),
+        ];
+        let (done, of) = (30 * SECOND, 120 * SECOND);
+        let traffic = TrafficNow { requests: 1100, failed: 12, pairs: Some(550), done, of, values };
+        board.hear(&Event::Measured { check: ids[0], traffic }, 30 * SECOND);
+        assert_eq!(
+            board.lines(31 * SECOND, 200),
+            [
+                "traffic  ███░░░░░░░░░ 550 pairs · 12 failed · 31 s of 4 m · errors 12 of 550, want <= 1 % · latency beside stable +1.2 ms"
+            ]
+        );
+        assert_eq!(board.lines(31 * SECOND, 60), ["traffic  ███░░░░░░░░░ 550 pairs · 12 failed · 31 s of 4 m…"]);
+    }
+
+    #[test]
+    fn no_word_is_cut_but_a_long_one() {
+        let parts = ["11 s of 34 s".to_owned(), "errors 0 of 283".to_owned()];
+        for (columns, wanted) in
+            [(26, "11 s of 34 s · errors 0…"), (16, "11 s of 34 s…"), (11, "11 s of…"), (10, "11 s of…")]
+        {
+            assert_eq!(fitting(&parts, columns), wanted, "{columns}");
+        }
+        assert_eq!(fitting(&["https://canary---shop.run.app".to_owned()], 12), "https://can…");
     }
 
     #[test]

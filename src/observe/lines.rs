@@ -137,6 +137,7 @@ mod tests {
                 name: name.into(),
                 verdict,
                 value: Some(f64::from(scrape)),
+                said: None,
                 wanted: Some("<= 200".into()),
             };
             let values = vec![value("failures"), value("latency")];

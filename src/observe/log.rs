@@ -140,7 +140,11 @@ impl Observer for Log {
         let sentence = super::sentence(event, &self.names, &self.redactor);
         let (check, status) = match event {
             // Evidence is for whoever records it.
-            Event::Scraped { .. } | Event::Judged { .. } => return,
+            Event::Scraped { .. }
+            | Event::Judged { .. }
+            | Event::Asked { .. }
+            | Event::Answered { .. }
+            | Event::Traffic { .. } => return,
             Event::Located { .. } => (None, None),
             Event::Started { check, .. }
             | Event::Retrying { check, .. }

@@ -13,7 +13,7 @@ pub use log::{LogFormat, LogLevel};
 use bars::Bars;
 use lines::Lines;
 
-use crate::outcome::{CheckId, Event, Observer, Status};
+use crate::outcome::{CheckId, Event, Observer, Status, TrafficNow};
 use crate::text::{self, Redactor};
 
 /// The progress of a run on standard error.
@@ -72,8 +72,13 @@ fn sentence(event: &Event, names: &[String], redactor: &Redactor) -> String {
         }
         Event::Scraped { check, .. } => format!("{}: scraped", name(check)),
         Event::Judged { check, .. } => format!("{}: judged", name(check)),
+        Event::Asked { check, .. } => format!("{}: asked", name(check)),
+        Event::Answered { check, .. } => format!("{}: answered", name(check)),
+        Event::Traffic { check, .. } => format!("{}: traffic", name(check)),
         Event::Sampled { check, scrape, of, .. } => format!("{}: scrape {scrape} of {of}", name(check)),
-        Event::Measured { check, requests, failed } => format!("{}: {requests} requests, {failed} failed", name(check)),
+        Event::Measured { check, traffic: TrafficNow { requests, failed, .. } } => {
+            format!("{}: {requests} requests, {failed} failed", name(check))
+        }
         Event::Ended { check, status, detail, .. } => ended(check, status.word(), detail),
         Event::Overturned { check, status, why } => ended(check, status.word(), why),
     }

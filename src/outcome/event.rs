@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Judged, Observation, Round, Serving, Status, ThresholdVerdict};
+use super::{Answered, Asked, Judged, Observation, Round, Serving, Status, ThresholdVerdict, TrafficStep};
 
 /// A check of the running plan: its position in the plan's list. Only the ledger hands these out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,8 +57,14 @@ pub(crate) enum Event {
     Scraped { check: CheckId, round: Round },
     /// When thresholds were judged over the scrapes, and with what; only where somebody records it.
     Judged { check: CheckId, judged: Judged },
-    /// So much traffic has been measured, both revisions together.
-    Measured { check: CheckId, requests: usize, failed: usize },
+    /// What a Prometheus server answered to an expression; only where somebody records it.
+    Asked { check: CheckId, asked: Asked },
+    /// What came of a request of the traffic, with what its answer is made of; only where somebody records it.
+    Answered { check: CheckId, answer: Box<Answered>, shape: Option<serde_json::Value> },
+    /// What else the traffic check did; only where somebody records it.
+    Traffic { check: CheckId, step: TrafficStep },
+    /// So much traffic has been measured.
+    Measured { check: CheckId, traffic: TrafficNow },
     Ended {
         check: CheckId,
         status: Status,
@@ -73,6 +79,21 @@ pub(crate) enum Event {
     Overturned { check: CheckId, status: Status, why: String },
 }
 
+/// How far the traffic is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct TrafficNow {
+    /// Both revisions together.
+    pub(crate) requests: usize,
+    pub(crate) failed: usize,
+    /// Pairs of which both were answered; nothing where the canary alone is asked.
+    pub(crate) pairs: Option<usize>,
+    /// How much of its time is over.
+    pub(crate) done: Duration,
+    pub(crate) of: Duration,
+    /// What the limits and the thresholds say by now; nothing where nobody follows them.
+    pub(crate) values: Vec<ValueNow>,
+}
+
 /// What a threshold says in the middle of a window.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ValueNow {
@@ -80,6 +101,8 @@ pub(crate) struct ValueNow {
     pub(crate) verdict: ThresholdVerdict,
     /// The worst element's.
     pub(crate) value: Option<f64>,
+    /// The same in words, where it has a unit.
+    pub(crate) said: Option<String>,
     /// What is wanted of it: `<= 2`.
     pub(crate) wanted: Option<String>,
 }
@@ -92,6 +115,7 @@ impl ValueNow {
             name: observation.name.clone(),
             verdict: seen.verdict,
             value: seen.elements.first().map(|worst| worst.value),
+            said: None,
             wanted: observation.expected.clone(),
         })
     }
@@ -106,7 +130,7 @@ pub(crate) trait Observer {
         false
     }
 
-    /// Whether it records what was scraped, as text.
+    /// Whether it records what was scraped, asked and answered.
     fn records(&self) -> bool {
         false
     }

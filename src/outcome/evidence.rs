@@ -70,6 +70,29 @@ pub(crate) struct Judged {
     pub(crate) kept: Option<Vec<String>>,
 }
 
+/// An expression that a Prometheus server was asked for, and what it answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Asked {
+    pub(crate) expr: String,
+    /// The time that it was asked for, in milliseconds since the Unix epoch.
+    pub(crate) time: i64,
+    pub(crate) answer: ServerAnswer,
+}
+
+/// What a Prometheus server answers to an expression.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ServerAnswer {
+    /// A number, as text.
+    Scalar(String),
+    /// The labels and the value of each element.
+    Vector(Vec<(Vec<(String, String)>, String)>),
+    /// Why there is no value: it cannot evaluate the expression, or saw only a part.
+    NoValue(String),
+    /// Why it was not reached, or answers what it cannot.
+    Unseen(String),
+}
+
 /// One request and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Exchange {

@@ -8,18 +8,21 @@ mod exit;
 mod links;
 mod observation;
 mod summary;
+mod traffic;
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use diagnostic::{Diagnostic, Place, Source};
-pub(crate) use event::{CheckId, Event, Observer, ValueNow};
-pub(crate) use evidence::{Exchange, Judged, Round, Scrape, ScrapeFormat, Side, SideSeen};
+pub(crate) use event::{CheckId, Event, Observer, TrafficNow, ValueNow};
+pub(crate) use evidence::{Asked, Exchange, Judged, Round, Scrape, ScrapeFormat, ServerAnswer, Side, SideSeen};
 pub use exit::Exit;
 pub(crate) use links::Link;
 pub(crate) use observation::{
-    Cause, Course, CoursePoint, ElementSeen, Observation, Seen, ThresholdSeen, ThresholdVerdict, worst,
+    Cause, Course, CoursePoint, ElementSeen, IntervalSeen, IntervalUnit, Observation, Seen, ThresholdSeen,
+    ThresholdVerdict, worst,
 };
 pub(crate) use summary::{DeploymentFacts, Outcome, Retry, Serving, Share, Summary, Unfinished};
+pub(crate) use traffic::{Answered, TrafficEnd, TrafficStep};
 
 /// How a check or an observation ended. There is no default: nothing is a pass unless it was seen to be one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -21,6 +21,9 @@ pub(crate) struct Observation {
     /// Where the checks file (or a rules file) asks for it.
     pub(crate) place: Option<Source>,
     pub(crate) seen: Seen,
+    /// What a comparison of two revisions proves of a measure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) interval: Option<Box<IntervalSeen>>,
     /// The command that shows the same, for what is not good; secrets are references in it.
     pub(crate) reproduce: Option<String>,
     /// Whether the check's own line says it already: a check of one request.
@@ -56,6 +59,7 @@ impl Observation {
             actual: None,
             place: None,
             seen,
+            interval: None,
             reproduce: None,
             is_quoted: false,
         }
@@ -182,6 +186,38 @@ pub(crate) struct CoursePoint {
     pub(crate) limit: f64,
     /// Whether the threshold would not have failed with it: of an alert, whether it is not active.
     pub(crate) holds: bool,
+}
+
+/// What pairs of requests prove of a measure of the canary beside the same of stable.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct IntervalSeen {
+    pub(crate) unit: IntervalUnit,
+    #[serde(with = "super::evidence::exact")]
+    pub(crate) estimate: f64,
+    /// Each end is passed with a probability of at most 5 %; 2.5 % where the traffic went on for longer.
+    #[serde(with = "super::evidence::exact")]
+    pub(crate) low: f64,
+    #[serde(with = "super::evidence::exact")]
+    pub(crate) high: f64,
+    /// What is proven to be beyond this fails.
+    #[serde(with = "super::evidence::exact")]
+    pub(crate) tolerated: f64,
+    /// A pass proves that it is within this.
+    #[serde(with = "super::evidence::exact")]
+    pub(crate) bound: f64,
+    /// The pairs that it rests on.
+    pub(crate) pairs: usize,
+}
+
+/// What the numbers of an interval are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum IntervalUnit {
+    /// The canary's over stable's.
+    Ratio,
+    /// A share of all requests: the canary's less stable's.
+    Share,
 }
 
 /// One element that a threshold compared.

@@ -228,8 +228,18 @@ impl Summary {
             check.retries.iter_mut().map(|retry| &mut retry.cause).for_each(&mut *edit);
             check.place.iter_mut().map(|place| &mut place.file).for_each(&mut *edit);
             for observation in &mut check.observations {
-                let Observation { name, detail, expected, actual, place, seen, reproduce, is_quoted: _, status: _ } =
-                    observation;
+                let Observation {
+                    name,
+                    detail,
+                    expected,
+                    actual,
+                    place,
+                    seen,
+                    interval: _,
+                    reproduce,
+                    is_quoted: _,
+                    status: _,
+                } = observation;
                 [Some(name), Some(detail), expected.as_mut(), actual.as_mut(), reproduce.as_mut()]
                     .into_iter()
                     .flatten()

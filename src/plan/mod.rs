@@ -149,7 +149,7 @@ pub(crate) struct HttpCheck {
 }
 
 /// What an answer must be.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Expect {
     /// The statuses that are good; at least one.
     pub(crate) status: Vec<u16>,
@@ -169,14 +169,14 @@ impl Expect {
 }
 
 /// A value in a JSON answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct JsonExpect {
     pub(crate) path: JsonPath,
     pub(crate) wanted: JsonWanted,
 }
 
 /// What a JSON value must be.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum JsonWanted {
     /// This very value.
     Equals(serde_json::Value),

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::markdown::facts;
-use super::{compared, headline, labels, next, plot, time};
+use super::{compared, headline, interval, labels, next, plot, time};
 use crate::outcome::{Observation, Outcome, Share, Status, Summary};
 use crate::text;
 
@@ -40,6 +40,7 @@ pub(super) fn render(summary: &Summary) -> String {
                     (timeline(summary))
                     (thresholds(summary))
                     (plots(summary))
+                    (beside_stable(summary))
                     (seen(summary))
                     (links(summary))
                 }
@@ -211,6 +212,35 @@ fn plots(summary: &Summary) -> Markup {
                         figure {
                             figcaption { (status(observation.status)) " " (shown(&observation.name)) }
                             (plot)
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What the pairs of requests prove of each measure.
+fn beside_stable(summary: &Summary) -> Markup {
+    let drawn = |observation| {
+        let observation: &Observation = observation;
+        Some((observation, interval::of(observation.interval.as_deref()?)?))
+    };
+    let drawn: Vec<(&Observation, Markup)> = all(summary).filter_map(drawn).collect();
+    html! {
+        @if !drawn.is_empty() {
+            section {
+                h2 { "Beside stable" }
+                p class="faint" {
+                    "The bar is the interval in which the canary lies beside stable, the dot the estimate. What is proven to be beyond \
+                     the tinted part fails; a pass is proven to be within the dashed line."
+                }
+                div class="plots" {
+                    @for (observation, drawing) in drawn {
+                        figure {
+                            figcaption { (status(observation.status)) " " (shown(&observation.name)) }
+                            (drawing)
+                            p class="faint" { (shown(&observation.detail)) }
                         }
                     }
                 }

@@ -7,8 +7,8 @@ use promeval::number::format_value;
 use serde::Serialize;
 
 use crate::outcome::{
-    DeploymentFacts, ElementSeen, Link, Observation, Outcome, Retry, Seen, Severity, Source, Status, Summary,
-    ThresholdVerdict, Verdict,
+    DeploymentFacts, ElementSeen, IntervalSeen, IntervalUnit, Link, Observation, Outcome, Retry, Seen, Severity,
+    Source, Status, Summary, ThresholdVerdict, Verdict,
 };
 
 use crate::text;
@@ -126,9 +126,32 @@ struct Observed<'r> {
     /// The command that shows the same, for what is not good; secrets are references in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     reproduce: Option<&'r str>,
+    /// Of a measure that was compared with stable's: what the pairs of requests prove.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interval: Option<Interval>,
     /// Of a threshold: what it saw.
     #[serde(flatten)]
     threshold: Option<Threshold<'r>>,
+}
+
+/// What pairs of requests prove of a measure of the canary beside the same of stable.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(deny_unknown_fields))]
+struct Interval {
+    /// What the numbers are: a ratio (the canary's over stable's), or a share of all requests (the canary's less stable's).
+    unit: IntervalUnit,
+    estimate: Number,
+    /// The lower end. Each end is passed with a probability of at most 5 %; 2.5 % where the traffic went on for longer.
+    low: Number,
+    /// The upper end.
+    high: Number,
+    /// What is proven to be beyond this fails.
+    tolerated: Number,
+    /// A pass proves that it is within this.
+    bound: Number,
+    /// The pairs that it rests on.
+    pairs: usize,
 }
 
 /// The kinds of observation.
@@ -278,7 +301,21 @@ fn observed(observation: &Observation) -> Observed<'_> {
         actual: observation.actual.as_deref(),
         place: observation.place.as_ref(),
         reproduce: observation.reproduce.as_deref(),
+        interval: observation.interval.as_deref().map(interval),
         threshold,
+    }
+}
+
+fn interval(seen: &IntervalSeen) -> Interval {
+    let number = |value| Number::of(Some(value));
+    Interval {
+        unit: seen.unit,
+        estimate: number(seen.estimate),
+        low: number(seen.low),
+        high: number(seen.high),
+        tolerated: number(seen.tolerated),
+        bound: number(seen.bound),
+        pairs: seen.pairs,
     }
 }
 

@@ -46,10 +46,15 @@ mod tests {
         let of = |name: &str| render(&all.iter().find(|(known, _)| *known == name).unwrap().1);
         let fail = of("fail");
         let lines: Vec<&str> = fail.lines().collect();
-        assert_eq!(lines[0], "shop rel-042 (canary): FAIL in 2m 5s 600ms: readiness, metrics");
+        assert_eq!(lines[0], "shop rel-042 (canary): FAIL in 2m 5s 600ms: readiness, metrics, traffic");
         assert_eq!(lines[1], "readiness: GET /health/readiness: 404, want 200");
-        assert!(lines[2].contains("3, want ≤ 2") && lines[3].starts_with("Next: do not promote"), "{fail}");
-        assert!(lines[4].starts_with("logs: https://console.cloud.google.com/logs/"), "{fail}");
+        assert!(
+            lines[2].contains("3, want ≤ 2")
+                && lines[3].starts_with("traffic: ")
+                && lines[4].starts_with("Next: do not promote"),
+            "{fail}"
+        );
+        assert!(lines[5].starts_with("logs: https://console.cloud.google.com/logs/"), "{fail}");
         assert_eq!(of("pass").lines().count(), 2);
         let hostile = of("hostile");
         assert!(!hostile.contains(['<', '>', '&']) && !hostile.contains('\u{1b}'), "{hostile}");

@@ -7,6 +7,7 @@ mod format;
 mod github;
 mod history;
 mod html;
+mod interval;
 mod json;
 mod junit;
 mod markdown;

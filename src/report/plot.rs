@@ -49,13 +49,14 @@ pub(super) fn of(courses: &[Course]) -> Option<Markup> {
         svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" {
             title { "The values over the window" }
             line class="grid" x1=(LEFT) x2=(RIGHT) y1=(BOTTOM) y2=(BOTTOM) {}
-            @for line in limits {
-                polyline class="limit" points=(line) {}
-            }
             @for (number, course) in shown.iter().enumerate() {
                 @for line in lines(&course.points, &scale, |point| point.value) {
                     polyline class={ "curve s" (number % COLOURS) } points=(line) {}
                 }
+            }
+            // Over the curves: one of them may lie on it.
+            @for line in limits {
+                polyline class="limit" points=(line) {}
             }
             @for point in shown.iter().flat_map(failed) {
                 circle class="fail" cx=(scale.x(point)) cy=(scale.y(point.value)) r="4" {

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use super::Format;
 use crate::outcome::{
-    Course, CoursePoint, DeploymentFacts, ElementSeen, Exit, Observation, Outcome, Place, Retry, Seen, Serving,
-    Severity, Share, Source, Status, Summary, ThresholdSeen, ThresholdVerdict, Unfinished,
+    Course, CoursePoint, DeploymentFacts, ElementSeen, Exit, IntervalSeen, IntervalUnit, Observation, Outcome, Place,
+    Retry, Seen, Serving, Severity, Share, Source, Status, Summary, ThresholdSeen, ThresholdVerdict, Unfinished,
 };
 
 /// Control characters, the ends of CDATA and comments, markup, Markdown, directives of TAP and of workflows, YAML.
@@ -99,6 +99,26 @@ fn hit_rate(status: Status, value: f64, detail: &str) -> Observation {
     threshold("cache hit rate", "sum(hits) / (sum(hits) + sum(misses)) > 0.8", status, &[("", value, 0.8)], detail)
 }
 
+/// A measure of the traffic beside stable's.
+fn beside(name: &str, status: Status, (low, estimate, high): (f64, f64, f64), detail: &str) -> Observation {
+    let is_share = name == "errors";
+    let (unit, tolerated, bound) =
+        if is_share { (IntervalUnit::Share, 0.0, 0.01) } else { (IntervalUnit::Ratio, 1.1, 1.25) };
+    let interval = IntervalSeen { unit, estimate, low, high, tolerated, bound, pairs: 600 };
+    let mut seen = Observation::new(Seen::Measure, format!("{name} beside stable"), status, detail);
+    seen.expected = Some(if is_share { "<= +1.00 %".into() } else { "<= 1.25×".into() });
+    seen.interval = Some(Box::new(interval));
+    seen
+}
+
+fn traffic(latency: Observation) -> Outcome {
+    let mut traffic = check("traffic", latency.status, &format!("{}: {}", latency.name, latency.detail));
+    let errors =
+        beside("errors", Status::Pass, (-0.0007, 0.0, 0.005), "+0.00 % of requests [-0.07, 0.50] over 600 pairs");
+    traffic.observations = vec![latency, errors];
+    traffic
+}
+
 fn pass() -> Summary {
     let mut ready = check("ready", Status::Pass, "GET /: 200; identity proven");
     let retry = |attempt, at, cause: &str| Retry { attempt, at: Duration::from_millis(at), cause: cause.into() };
@@ -113,7 +133,12 @@ fn pass() -> Summary {
     ];
     Summary {
         deployment: Some(facts()),
-        ..summary(vec![ready, metrics, check("smoke", Status::Skipped, "switched off")])
+        ..summary(vec![
+            ready,
+            metrics,
+            check("smoke", Status::Skipped, "switched off"),
+            traffic(beside("latency", Status::Pass, (0.97, 1.02, 1.08), "1.02× [0.97, 1.08] over 600 pairs")),
+        ])
     }
 }
 
@@ -122,7 +147,9 @@ fn warn() -> Summary {
     metrics.observations = vec![hit_rate(Status::Warn, 0.5, "0.5, want > 0.8")];
     let mut health = check("health", Status::Warn, "GET /health: 500, want 200");
     health.severity = Severity::Warn;
-    summary(vec![check("ready", Status::Pass, "GET /: 200"), health, metrics])
+    let unproven = "1.1× [0.93, ∞] over 600 pairs: at most 1.25× is not proven, about 900 needed";
+    let latency = beside("latency", Status::Warn, (0.93, 1.1, f64::INFINITY), unproven);
+    summary(vec![check("ready", Status::Pass, "GET /: 200"), health, metrics, traffic(latency)])
 }
 
 /// Two sides over a window, of which one passes its limit.
@@ -164,7 +191,17 @@ fn fail() -> Summary {
     readiness.observations = vec![request("GET /health/readiness", Status::Fail, "404, want 200")];
     Summary {
         deployment: Some(facts()),
-        ..summary(vec![check("ready", Status::Pass, "GET /: 200"), readiness, metrics])
+        ..summary(vec![
+            check("ready", Status::Pass, "GET /: 200"),
+            readiness,
+            metrics,
+            traffic(beside(
+                "latency",
+                Status::Fail,
+                (1.31, 1.42, 1.55),
+                "1.42× [1.31, 1.55] over 600 pairs: slower than the tolerated 1.10× (p < 0.0001)",
+            )),
+        ])
     }
 }
 

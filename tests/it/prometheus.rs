@@ -47,7 +47,7 @@ fn evaluated(text: &str, query: &str, time: f64) -> Json {
 }
 
 /// A server over a text; `first` may answer in its place, by the query and how many requests came before.
-fn server(text: &'static str, first: impl Fn(&str, usize) -> Option<Reply> + Send + Sync + 'static) -> Canary {
+pub fn server(text: &'static str, first: impl Fn(&str, usize) -> Option<Reply> + Send + Sync + 'static) -> Canary {
     Canary::start(Arc::new(move |request| {
         let (query, time) = asked(request);
         first(&query, request.before).unwrap_or_else(|| Reply::json(200, &evaluated(text, &query, time).to_string()))
@@ -63,7 +63,7 @@ fn verify(checks: Checks) -> Ran {
     Gate::verify(&canary.url(), checks).run()
 }
 
-fn checks(server: &Canary) -> Checks {
+pub fn checks(server: &Canary) -> Checks {
     Checks::fast()
         .set("smoke.enabled", false)
         .set("metrics.source", "prometheus")
@@ -80,7 +80,7 @@ fn alerting(checks: Checks, rule: &str) -> Ran {
     gate.run()
 }
 
-const SERIES: &str = "\
+pub const SERIES: &str = "\
 errs_total{revision=\"app-42\",code=\"500\"} 1
 errs_total{revision=\"app-43\",code=\"404\"} 1
 other_total{revision=\"app-42\",code=\"500\"} 1

@@ -17,6 +17,7 @@ use crate::canary::server::{Canary, Reply, Request};
 use crate::canary::{FAULTS, Fault};
 use crate::checks::Checks;
 use crate::gate::{Gate, Ran, each};
+use crate::prometheus;
 
 /// A folder of evidence.
 struct Shelf(TempDir);
@@ -118,6 +119,18 @@ fn every_verdict_is_the_same_again() {
         assert_eq!(shelf.text("e.gz").matches("{\"exchange\":").count(), asked, "{name}");
         same(name, &ran, &again)
     });
+}
+
+#[test]
+fn two_files_of_evidence_are_whole() {
+    let shelf = Shelf::new();
+    let canary = FAULTS[0].start();
+    let gate = shelf.of("e.gz", Gate::verify(&canary.url(), Checks::fast()));
+    let ran = shelf.of("f.gz", gate).run();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(shelf.text("e.gz"), shelf.text("f.gz"));
+    assert!(shelf.text("e.gz").contains("\"scraped\""));
+    same("second", &ran, &shelf.replay("f.gz", &[])).unwrap();
 }
 
 #[test]
@@ -302,7 +315,7 @@ fn what_is_no_evidence_is_an_error_of_usage() {
     let (bytes, text) = (fs::read(shelf.path("good.gz")).unwrap(), shelf.text("good.gz"));
     fs::write(shelf.path("a-cut.gz"), &bytes[..bytes.len() - 100]).unwrap();
     fs::write(shelf.path("b-report.json"), "{\"verdict\": \"pass\"}").unwrap();
-    shelf.write("c-newer.gz", &text.replacen("\"schema\":1", "\"schema\":2", 1));
+    shelf.write("c-newer.gz", &text.replacen("\"schema\":2", "\"schema\":3", 1));
     shelf.write("d-deep.gz", &format!("{}\n{}", text.lines().next().unwrap(), "[".repeat(1_000_000)));
     shelf.write("e-short.gz", &text[..text.rfind("{\"outcome\"").unwrap()]);
     shelf.write("f-bomb.gz", &" ".repeat(200 << 20));
@@ -310,7 +323,7 @@ fn what_is_no_evidence_is_an_error_of_usage() {
     for (name, piece) in [
         ("a-cut.gz", "a-cut.gz: it is cut off"),
         ("b-report.json", "b-report.json: it is not evidence of canary-gate: it is not gzip"),
-        ("c-newer.gz", "c-newer.gz: it has the format's version 2, and this gate reads version 1"),
+        ("c-newer.gz", "c-newer.gz: it has the format's version 3, and this gate reads up to version 2"),
         ("d-deep.gz", "d-deep.gz: line 2 cannot be read"),
         ("e-short.gz", "e-short.gz: it is cut off: what the run came to is missing"),
         ("f-bomb.gz", "f-bomb.gz: it holds more than 128 MiB"),
@@ -351,8 +364,9 @@ fn what_is_no_evidence_is_an_error_of_usage() {
 /// What the gate makes of a run in every format, with the evidence; and what replay makes of that.
 fn every_report_is_the_same_again(shelf: &Shelf, gate: Gate) -> Ran {
     let formats = ["junit", "markdown", "html", "tap", "github"];
-    let reports =
-        |into: &str| formats.map(|format| format!("{format}={}", shelf.path(&format!("{into}.{format}")).display()));
+    fs::create_dir(shelf.path("reports")).unwrap();
+    let path = |into: &str, format: &str| shelf.path(&format!("reports/{into}.{format}"));
+    let reports = |into: &str| formats.map(|format| format!("{format}={}", path(into, format).display()));
     let before = reports("before");
     let args = before.iter().flat_map(|report| ["--report", &**report]);
     let ran = shelf.of("e.gz", gate.args(args)).run();
@@ -361,28 +375,178 @@ fn every_report_is_the_same_again(shelf: &Shelf, gate: Gate) -> Ran {
     let args: Vec<&str> = after.iter().flat_map(|report| ["--report", &**report]).collect();
     same("all reports", &ran, &shelf.replay("e.gz", &args)).unwrap();
     for format in formats {
-        let text = |into: &str| fs::read_to_string(shelf.path(&format!("{into}.{format}"))).unwrap();
+        let text = |into: &str| fs::read_to_string(path(into, format)).unwrap();
         assert_eq!(text("before"), text("after"), "{format}");
     }
     ran
 }
 
-#[test]
-fn traffic_stands_as_it_was_recorded() {
-    let (canary, stable) = (Fault::named("twice-as-slow").unwrap().start(), Fault::named("steady").unwrap().start());
-    let checks = format!(
+/// Traffic to a canary and a stable revision, with more keys of `traffic`.
+fn traffic(stable: &Canary, more: &str) -> String {
+    format!(
         "smoke: {{enabled: false}}\nmetrics: {{require: [], thresholds: []}}\ntraffic:\n  enabled: true\n  \
          requests: [{{path: /api/items}}]\n  rate: 220/s\n  duration: 3s\n  warm_up: 500ms\n  max_lag: 10s\n  seed: 7\n  \
-         request_timeout: 1s\n  baseline: {}\n  limits: {{errors: 0.3}}\n",
+         request_timeout: 1s\n  baseline: {}\n{more}",
         stable.url()
-    );
+    )
+}
+
+#[test]
+fn traffic_is_judged_again() {
+    let (canary, stable) = (Fault::named("twice-as-slow").unwrap().start(), Fault::named("steady").unwrap().start());
+    let limits = "  limits: {errors: 0.3}\n";
     let shelf = Shelf::new();
-    let ran = every_report_is_the_same_again(&shelf, Gate::verify(&canary.url(), checks));
+    let ran = every_report_is_the_same_again(&shelf, Gate::verify(&canary.url(), traffic(&stable, limits)));
     assert_eq!((ran.code, ran.status("traffic")), (1, "fail"), "{}{}", ran.stdout, ran.stderr);
-    assert!(shelf.text("e.gz").contains("\"traffic\":{\"paths\":[\"/api/items\"]"), "{}", ran.stdout);
-    // Other thresholds of the metrics say nothing of the pairs.
+    let text = shelf.text("e.gz");
+    assert!(text.contains("\"traffic\":{\"paths\":[\"/api/items\"]"), "{}", ran.stdout);
+    // A file that says nothing of the traffic leaves it as it is.
     let ran = shelf.judge_one("metrics: {require: [], thresholds: [{expr: 'vector(1) > 0'}]}");
     assert!(ran.stdout.contains("would have passed 0 of 2 failed releases"), "{}{}", ran.stdout, ran.stderr);
+    // By other limits it would not have ended so early: what had come by then is no proof of them.
+    let ran = shelf.judge_one(&traffic(&stable, &format!("{limits}  min_difference: 10s\n")));
+    assert_eq!(ran.code, 3, "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("traffic: it ended early, when the canary was proven to be bad"), "{}", ran.stdout);
+
+    // It was judged, and not read out: a canary as quick as stable is another verdict.
+    let quick = text.lines().map(|line| {
+        if !(line.starts_with("{\"answered\"") && line.contains("\"side\":\"canary\"")) {
+            return line.to_owned();
+        }
+        let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+        line["answered"]["answer"]["latency"] = serde_json::json!(1_000);
+        line.to_string()
+    });
+    let quick: String = quick.map(|line| line + "\n").collect();
+    shelf.write("e.gz", &quick);
+    let ran = shelf.replay("e.gz", &[]);
+    assert!(ran.stderr.contains("judged otherwise than it was recorded: traffic: it was fail"), "{}", ran.stderr);
+    assert!(!ran.detail("traffic").contains("slower than the tolerated"), "{}", ran.stdout);
+}
+
+#[test]
+fn healthy_traffic_is_judged_by_other_limits() {
+    let (canary, stable) = (Fault::named("steady").unwrap().start(), Fault::named("steady").unwrap().start());
+    let limits = "  limits: {errors: 0.05, p95: 2s, first_answer: 10s}\n";
+    let shelf = Shelf::new();
+    let ran = every_report_is_the_same_again(&shelf, Gate::verify(&canary.url(), traffic(&stable, limits)));
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    let size = fs::metadata(shelf.path("e.gz")).unwrap().len();
+    assert!(size < 1024 * 1024, "{size} bytes");
+    let healthy = "would have failed 0 of 2 healthy releases";
+    let failed = "would have failed 2 of 2 healthy releases";
+    let requests = "requests: [{path: /api/items}]";
+    for (checks, code, piece) in [
+        (traffic(&stable, limits), 0, healthy),
+        (traffic(&stable, "  limits: {errors: 0.05, p95: 1ms}\n"), 0, "p95: "),
+        (traffic(&stable, "  limits: {errors: 0.05, p95: 1ms}\n"), 0, failed),
+        (traffic(&stable, "  limits: {errors: 0.05, first_answer: 1us}\n"), 0, failed),
+        (
+            traffic(&stable, &format!("{limits}  thresholds: [{{expr: 'sum(canary_gate_requests_total) < 5'}}]\n")),
+            0,
+            failed,
+        ),
+        (
+            traffic(&stable, &format!("{limits}  thresholds: [{{expr: 'sum(canary_gate_requests_total) > 5'}}]\n")),
+            0,
+            healthy,
+        ),
+        (traffic(&stable, &format!("{limits}  max_lag: 1ns\n").replace("  max_lag: 10s\n", "")), 2, "max_lag"),
+        // So little can be proven by more requests only.
+        (traffic(&stable, "  limits: {errors: 0.0001}\n"), 3, "it would have gone on for up to"),
+        (
+            traffic(&stable, limits).replace(requests, "requests: [{path: /api/other}]"),
+            3,
+            "its requests, or what they expect",
+        ),
+        (
+            traffic(&stable, limits).replace(requests, "requests: [{path: /api/items, expect: {status: 204}}]"),
+            3,
+            "its requests, or what they expect",
+        ),
+        (
+            traffic(&stable, &format!("{limits}  counters: {{path: /m, requests: a, errors: b}}\n")),
+            3,
+            "its counters of users' requests",
+        ),
+    ] {
+        let ran = shelf.judge_one(&checks);
+        assert!(
+            ran.code == code && (ran.stdout.contains(piece) || ran.stderr.contains(piece)),
+            "{checks}: {} {}{}",
+            ran.code,
+            ran.stdout,
+            ran.stderr
+        );
+    }
+    // Of one file, too, what could not be judged is no pass.
+    let mut gate = Gate::new();
+    gate.file("new.yaml", &traffic(&stable, "  limits: {errors: 0.0001}\n"));
+    let path = shelf.path("e.gz");
+    let ran = gate.args(["replay", path.to_str().unwrap(), "--checks", "new.yaml"]).run();
+    assert_eq!(ran.code, 3, "{}{}", ran.stdout, ran.stderr);
+}
+
+#[test]
+fn what_a_server_answered_is_judged_again() {
+    let canary = Canary::start(Arc::new(answer));
+    let server = prometheus::server(prometheus::SERIES, |_, _| None);
+    let run = |name: &str, shelf: &Shelf, limit: &str| {
+        let checks = prometheus::checks(&server)
+            .set("metrics.rules", "rules.yaml")
+            .set("metrics.window", "1s")
+            .set("metrics.interval", "500ms")
+            .set("metrics.timeout", "20s");
+        let checks = checks.threshold(&format!("sum(errs_total) <= {limit}"));
+        let mut gate = Gate::verify(&canary.url(), checks);
+        gate.file("rules.yaml", "groups: [{name: g, rules: [{alert: A, expr: 'errs_total > 5'}]}]\n");
+        shelf.of(name, gate).run()
+    };
+    let (good, bad) = (Shelf::new(), Shelf::new());
+    let (passed, failed) = (run("e.gz", &good, "4"), run("e.gz", &bad, "1"));
+    assert_eq!((passed.code, failed.code), (0, 1), "{}{}{}", passed.stdout, passed.stderr, failed.stdout);
+    let asked = server.seen().len();
+    same("good", &passed, &good.replay("e.gz", &[])).unwrap();
+    same("bad", &failed, &bad.replay("e.gz", &[])).unwrap();
+    // It was judged, and not read out.
+    let text = good.text("e.gz");
+    let one = "\"answer\":{\"vector\":[[[],\"2\"]]}";
+    assert!(text.contains(one), "{text}");
+    bad.write("more.gz", &text.replace(one, "\"answer\":{\"vector\":[[[],\"7\"]]}"));
+    let ran = bad.replay("more.gz", &[]);
+    assert_eq!((ran.code, ran.detail("metrics")), (1, "sum(errs_total) <= 4: 7, want <= 4"), "{}", ran.stdout);
+    fs::remove_file(bad.path("more.gz")).unwrap();
+    for (threshold, code, piece) in [
+        // The same expression with other limits.
+        ("sum(errs_total) <= 3", 0, "would have failed 0 of 2 healthy releases\n"),
+        ("sum(errs_total) < 2", 0, "pass → fail"),
+        ("sum(errs_total) <= 1 + 0.5", 0, "would have failed 2 of 2 healthy releases\n"),
+        ("sum(errs_total) > vector(1) * on() vector(1)", 0, "would have failed 0 of 2 healthy releases\n"),
+        // What it was not asked for.
+        ("sum(other_total) <= 3", 3, "the server was not asked for sum(other_total) when it was recorded"),
+        ("sum(errs_total) <= sum(other_total)", 3, "the server was not asked for sum(other_total)"),
+    ] {
+        let ran = good.judge_one(&format!("metrics: {{require: [], thresholds: [{{expr: '{threshold}'}}]}}"));
+        assert!(
+            ran.code == code && ran.stdout.contains(piece),
+            "{threshold}: {} {}{}",
+            ran.code,
+            ran.stdout,
+            ran.stderr
+        );
+    }
+    let ran = good.judge_one("metrics: {require: [a_total], thresholds: [{expr: 'sum(errs_total) <= 3'}]}");
+    assert!(ran.code == 3 && ran.stdout.contains("a_total is required, and a server was asked"), "{}", ran.stdout);
+    // The alert asked whether the server has the series.
+    let other = "metrics: {require: [], thresholds: [{expr: 'sum(errs_total) <= 3'}]}";
+    let ran = bad.judge_one(other);
+    assert!(ran.code == 0 && ran.stdout.contains("would have passed 2 of 2 failed releases"), "{}", ran.stdout);
+    assert_eq!(server.seen().len(), asked);
+    // A threshold that failed did not.
+    let checks = prometheus::checks(&server).threshold("sum(errs_total) <= 1");
+    assert_eq!(bad.of("e.gz", Gate::verify(&canary.url(), checks)).run().code, 1);
+    let ran = bad.judge_one(other);
+    assert!(ran.code == 3 && ran.stdout.contains("the server was not asked for count("), "{}", ran.stdout);
 }
 
 #[test]

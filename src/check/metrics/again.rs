@@ -1,17 +1,21 @@
 //! Judges recorded scrapes again, by the thresholds of the same plan or of another one. Pure.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use promeval::exposition::Format;
 
+use super::api::{PrometheusApi, Recorded, Server};
 use super::concluded;
 use super::record::Reads;
 use super::scrape::Scraped;
 use super::source::take;
 use super::window::WindowState;
 use crate::check::context::AskError;
+use crate::evidence::Tape;
 use crate::outcome::{Course, Judged, Observation, Round, ScrapeFormat, Seen, Status, bounds};
-use crate::plan::{Metrics, RuleStep};
+use crate::plan::{Metrics, MetricsSource, RuleStep};
 
 /// What the scrapes of a check come to, by its thresholds and by the families that it requires.
 #[derive(Debug)]
@@ -28,10 +32,19 @@ pub(crate) struct Again {
 /// Why they cannot be judged by these thresholds.
 pub(crate) fn judge_again(
     metrics: &Arc<Metrics>,
-    rounds: Vec<Round>,
+    tape: Tape,
     judged: &Judged,
     recorded: &[Observation],
 ) -> Result<Again, String> {
+    let is_asked = !tape.asked.is_empty();
+    match &metrics.source {
+        MetricsSource::Scrape if is_asked => return Err("a server was asked when it was recorded".into()),
+        MetricsSource::Scrape => {}
+        MetricsSource::Prometheus(..) if !is_asked && !metrics.thresholds.is_empty() => {
+            return Err("the evidence does not hold what the server answered".into());
+        }
+        MetricsSource::Prometheus(..) => return asked_again(metrics, tape, judged),
+    }
     if let Some(kept) = &judged.kept {
         let is_made = |name: &str| {
             let made = |step: &RuleStep| matches!(step, RuleStep::Record(record) if record.name == name);
@@ -44,7 +57,7 @@ pub(crate) fn judge_again(
     let courses = recorded.iter().any(has_courses);
     let labels = judged.labels.iter().cloned().collect();
     let mut state = WindowState::new(metrics.clone(), labels, courses);
-    for Round { time, sides } in rounds {
+    for Round { time, sides } in tape.rounds {
         let scraped = sides.into_iter().map(|seen| {
             let scrape = seen.scrape.ok_or_else(|| AskError::Transient("it failed".into(), None));
             let scraped = scrape.map(|scrape| Scraped {
@@ -65,6 +78,43 @@ pub(crate) fn judge_again(
     let families = state.families();
     let courses = if courses { state.courses() } else { Vec::new() };
     Ok(Again { thresholds: state.thresholds(judged.time), families, courses })
+}
+
+/// Judges what a server answered: by other thresholds where they ask for the same.
+fn asked_again(metrics: &Metrics, tape: Tape, judged: &Judged) -> Result<Again, String> {
+    if let Some(family) = metrics.require.first() {
+        return Err(format!(
+            "{family} is required, and a server was asked, which does not tell families: say require: []"
+        ));
+    }
+    let mut api = PrometheusApi::new(Server::Recorded(Recorded::new(tape.asked)), metrics);
+    let thresholds = at_once(async {
+        for Round { time, .. } in tape.rounds {
+            // Of an evaluation that failed, its alerts know.
+            let _ = api.evaluate_alerts(None, time).await;
+        }
+        api.observations(judged.time).await
+    });
+    if let Server::Recorded(recorded) = api.server()
+        && let Some(missing) = recorded.missing()
+    {
+        return Err(missing);
+    }
+    let thresholds = thresholds.map_err(|error| error.cause().text)?;
+    // What the server warned of stands as it was recorded.
+    let thresholds = thresholds.into_iter().filter(|seen| seen.threshold().is_some()).collect();
+    Ok(Again { thresholds, families: Vec::new(), courses: Vec::new() })
+}
+
+/// The result of what waits for nothing.
+fn at_once<T>(work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(result) = work.as_mut().poll(&mut context) {
+            return result;
+        }
+    }
 }
 
 impl Again {

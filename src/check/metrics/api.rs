@@ -1,6 +1,7 @@
 //! Thresholds asked of a Prometheus HTTP API: <https://prometheus.io/docs/prometheus/latest/querying/api/>.
 
 mod quantiles;
+mod server;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -13,13 +14,14 @@ use promeval::number::{format_time, parse_float};
 use promeval::promql::ast::Binary;
 use promeval::promql::{Element, Expr, Value, compare};
 use serde::Deserialize;
+pub(super) use server::{Recorded, Server};
 use tokio::time::Instant;
 
 use super::alerts::Activity;
 use super::presence::{Need, Question, Wanted};
 use super::rules::elements;
 use super::thresholds::{alerted, compared};
-use crate::check::context::{AskError, Context};
+use crate::check::context::AskError;
 use crate::http::{Answer, Client, Request, RequestLimits};
 use crate::judge::{Decision, decide};
 use crate::outcome::{Observation, Status, ThresholdVerdict};
@@ -37,7 +39,7 @@ const NEAR: f64 = 60.0;
 
 /// Asks one server.
 pub(super) struct PrometheusApi<'p> {
-    client: Client,
+    server: Server<'p>,
     metrics: &'p Metrics,
     /// One for each threshold; only those of alerts are used.
     activities: Vec<Activity>,
@@ -100,13 +102,13 @@ enum Asked {
 type Found = HashMap<String, Result<bool, String>>;
 
 impl<'p> PrometheusApi<'p> {
-    pub(super) fn new(client: Client, metrics: &'p Metrics) -> Self {
+    pub(super) fn new(server: Server<'p>, metrics: &'p Metrics) -> Self {
         let activities = vec![Activity::new(metrics.window); metrics.thresholds.len()];
-        Self { client, metrics, activities, warnings: RefCell::default() }
+        Self { server, metrics, activities, warnings: RefCell::default() }
     }
 
-    pub(super) fn address(&self) -> &str {
-        self.client.address().shown()
+    pub(super) fn server(&self) -> &Server<'p> {
+        &self.server
     }
 
     /// Evaluates the alerts, each of which remembers; thresholds are evaluated when they are wanted. With the most attempts
@@ -116,8 +118,7 @@ impl<'p> PrometheusApi<'p> {
     /// Why the server could not be asked for one of them: that one stays as it was.
     pub(super) async fn evaluate_alerts(
         &mut self,
-        context: &Context<'_>,
-        deadline: Instant,
+        deadline: Option<Instant>,
         time: i64,
     ) -> (Result<(), AskError>, u32) {
         let thresholds = self.metrics.thresholds.iter().enumerate();
@@ -127,7 +128,7 @@ impl<'p> PrometheusApi<'p> {
                 Rule::Holds(_) => None,
             })
             .collect();
-        let asked = alerts.iter().map(|(_, alert)| self.query(context, &alert.source, time, deadline));
+        let asked = alerts.iter().map(|(_, alert)| self.query(&alert.source, time, deadline));
         let answers: Vec<_> = stream::iter(asked).buffered(AT_ONCE).collect().await;
         let (mut result, mut attempts) = (Ok(()), 1);
         for ((index, alert), (answer, tries)) in alerts.into_iter().zip(answers) {
@@ -152,13 +153,8 @@ impl<'p> PrometheusApi<'p> {
     ///
     /// # Errors
     /// Why the server could not be asked.
-    pub(super) async fn thresholds(
-        &self,
-        context: &Context<'_>,
-        deadline: Instant,
-        time: i64,
-    ) -> Result<Vec<Observation>, AskError> {
-        let asked = self.ask(context, deadline, time).await?;
+    pub(super) async fn thresholds(&self, deadline: Option<Instant>, time: i64) -> Result<Vec<Observation>, AskError> {
+        let asked = self.ask(deadline, time).await?;
         Ok(self.observed(asked, &|_, _| None))
     }
 
@@ -166,8 +162,8 @@ impl<'p> PrometheusApi<'p> {
     ///
     /// # Errors
     /// Why the server could not be asked.
-    pub(super) async fn observations(&self, context: &Context<'_>, time: i64) -> Result<Vec<Observation>, AskError> {
-        let asked = self.ask(context, context.deadline, time).await?;
+    pub(super) async fn observations(&self, time: i64) -> Result<Vec<Observation>, AskError> {
+        let asked = self.ask(None, time).await?;
         let thresholds = self.metrics.thresholds.iter().zip(&self.activities).zip(&asked);
         let needs: Vec<Option<Need>> = thresholds
             .map(|((threshold, activity), asked)| {
@@ -181,11 +177,11 @@ impl<'p> PrometheusApi<'p> {
                 is_open.then(|| Need::of(threshold.rule.expr(), threshold.rule.source()))
             })
             .collect();
-        let found = self.look(context, needs.iter().flatten(), time).await?;
+        let found = self.look(needs.iter().flatten(), time).await?;
         let mut untold = Vec::with_capacity(asked.len());
         for (index, asked) in asked.iter().enumerate() {
             let is_open = needs[index].is_some();
-            untold.push(if is_open { self.untold(context, index, asked, time).await? } else { None });
+            untold.push(if is_open { self.untold(index, asked, time).await? } else { None });
         }
         let missing = |index: usize, is_event: bool| {
             let need: Option<&Need> = needs[index].as_ref();
@@ -199,12 +195,12 @@ impl<'p> PrometheusApi<'p> {
     }
 
     /// Asks for both sides of each comparison.
-    async fn ask(&self, context: &Context<'_>, deadline: Instant, time: i64) -> Result<Vec<Asked>, AskError> {
+    async fn ask(&self, deadline: Option<Instant>, time: i64) -> Result<Vec<Asked>, AskError> {
         let asked = self.metrics.thresholds.iter().map(async |threshold| {
             let Rule::Holds(comparison) = &threshold.rule else { return Ok(Asked::Alert) };
             let parts = comparison.parts();
             let sides = [&parts.lhs, &parts.rhs].map(|side| part(&comparison.source, side).to_owned());
-            let (decision, has_values) = self.decide(context, parts, &sides, (time, deadline)).await?;
+            let (decision, has_values) = self.decide(parts, &sides, (time, deadline)).await?;
             Ok(Asked::Comparison(decision, has_values))
         });
         let asked: Vec<Result<Asked, AskError>> = stream::iter(asked).buffered(AT_ONCE).collect().await;
@@ -217,12 +213,11 @@ impl<'p> PrometheusApi<'p> {
     /// Why the server could not be asked.
     async fn decide(
         &self,
-        context: &Context<'_>,
         parts: &Binary,
         [lhs, rhs]: &[String; 2],
-        (time, deadline): (i64, Instant),
+        (time, deadline): (i64, Option<Instant>),
     ) -> Result<(Decision, bool), AskError> {
-        let sides = join(self.query(context, lhs, time, deadline), self.query(context, rhs, time, deadline));
+        let sides = join(self.query(lhs, time, deadline), self.query(rhs, time, deadline));
         let met = match sides.await {
             ((Ok(lhs), _), (Ok(rhs), _)) => compare(parts, lhs, rhs).map_err(|error| error.message),
             ((Err(error), _), _) | (_, (Err(error), _)) => Err(error.told()?),
@@ -259,27 +254,22 @@ impl<'p> PrometheusApi<'p> {
     ///
     /// # Errors
     /// Why the server could not be asked.
-    async fn look(
-        &self,
-        context: &Context<'_>,
-        needs: impl Iterator<Item = &Need>,
-        time: i64,
-    ) -> Result<Found, AskError> {
+    async fn look(&self, needs: impl Iterator<Item = &Need>, time: i64) -> Result<Found, AskError> {
         let wanted: Vec<&Wanted> = needs.flat_map(Need::wanted).collect();
         let mut known = HashSet::new();
         let whole = wanted.iter().map(|wanted| &wanted.whole);
         let whole: Vec<&Question> = whole.filter(|question| known.insert(&*question.query)).take(SELECTORS).collect();
-        let mut found = self.look_for(context, &whole, time).await?;
+        let mut found = self.look_for(&whole, time).await?;
         let things = wanted.iter().filter(|wanted| found.get(&wanted.whole.query) == Some(&Ok(false)));
         let things = things.filter_map(|wanted| wanted.thing.as_ref());
         let things: Vec<&Question> = things.filter(|question| known.insert(&*question.query)).collect();
-        found.extend(self.look_for(context, &things, time).await?);
+        found.extend(self.look_for(&things, time).await?);
         Ok(found)
     }
 
-    async fn look_for(&self, context: &Context<'_>, questions: &[&Question], time: i64) -> Result<Found, AskError> {
+    async fn look_for(&self, questions: &[&Question], time: i64) -> Result<Found, AskError> {
         let asked = questions.iter().map(async |question| {
-            let found = match self.query(context, &question.query, time, context.deadline).await.0 {
+            let found = match self.query(&question.query, time, None).await.0 {
                 Ok(Value::Vector(elements)) => Ok(elements.iter().any(|element| element.value > 0.0)),
                 Ok(_) => Err("the server answers a count that is not an instant vector".into()),
                 Err(error) => Err(error.told()?),
@@ -290,28 +280,14 @@ impl<'p> PrometheusApi<'p> {
         found.into_iter().collect()
     }
 
-    async fn query(
-        &self,
-        context: &Context<'_>,
-        expr: &str,
-        time: i64,
-        deadline: Instant,
-    ) -> (Result<Value, QueryError>, u32) {
-        let request = request(expr, time);
-        let what = format!("POST {}/api/v1/query", self.address());
-        let limits = context.policy.request;
-        let attempt = async || answered(&self.client.ask(&request, limits, deadline).await?);
-        let (result, attempts) = context.attempt_until(deadline, &what, attempt).await;
-        let result =
-            result.map_err(|error| QueryError::Unseen(error.about(&what).beside())).and_then(|mut response| {
-                let mut known = self.warnings.borrow_mut();
-                for warning in response.warnings.take().unwrap_or_default() {
-                    if !known.contains(&warning) {
-                        known.push(warning);
-                    }
-                }
-                value(response, time).map_err(|error| QueryError::NoValue(format!("{what}: {error}")))
-            });
+    async fn query(&self, expr: &str, time: i64, deadline: Option<Instant>) -> (Result<Value, QueryError>, u32) {
+        let (result, attempts, warnings) = self.server.answer(expr, time, deadline).await;
+        let mut known = self.warnings.borrow_mut();
+        for warning in warnings {
+            if !known.contains(&warning) {
+                known.push(warning);
+            }
+        }
         (result, attempts)
     }
 }

@@ -35,7 +35,7 @@ use crate::outcome::{Event, Observation, Status, ThresholdVerdict, ValueNow, wor
 use crate::plan::{Metrics, Window};
 use crate::text;
 
-pub(super) async fn check(context: &Context<'_>, canary: &Canary, metrics: &Arc<Metrics>) -> Finding {
+pub(super) async fn check<'c>(context: &'c Context<'c>, canary: &Canary, metrics: &'c Arc<Metrics>) -> Finding {
     let source = match Source::new(canary, metrics, context) {
         Ok(source) => source,
         Err(cause) => return Finding::new(Status::Error, 0, cause),

@@ -9,14 +9,14 @@ use futures_util::future::join_all;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
-use super::api::PrometheusApi;
+use super::api::{PrometheusApi, Server};
 use super::record::Recording;
 use super::scrape::{Scraped, Scraper};
 use super::window::WindowState;
 use crate::check::context::{AskError, Context};
 use crate::check::locate::Canary;
 use crate::http::Client;
-use crate::outcome::{Cause, Event, Judged, Observation, Seen, Side};
+use crate::outcome::{Cause, Event, Judged, Observation, Round, Seen, Side};
 use crate::plan::{ApiToken, Baseline, Metrics, MetricsSource};
 use crate::text;
 
@@ -25,7 +25,7 @@ const MOMENT: Duration = Duration::from_millis(200);
 
 pub(super) enum Source<'p> {
     Scrape { sides: Vec<(Side, Scraper)>, what: String, state: State, recording: Option<Recording> },
-    Api(Box<PrometheusApi<'p>>),
+    Api { api: Box<PrometheusApi<'p>>, address: String },
 }
 
 /// What the scrapes add up to. Text of megabytes is parsed and judged beside the thread of the I/O, so that limits and
@@ -102,7 +102,7 @@ impl Missed {
 impl<'p> Source<'p> {
     /// # Errors
     /// Why there is none: a baseline that is not known, a header that HTTP does not allow.
-    pub(super) fn new(canary: &Canary, metrics: &'p Arc<Metrics>, context: &Context<'_>) -> Result<Self, String> {
+    pub(super) fn new(canary: &Canary, metrics: &'p Arc<Metrics>, context: &'p Context<'p>) -> Result<Self, String> {
         match &metrics.source {
             MetricsSource::Scrape => {
                 let scraper = |client| Scraper::new(client, metrics, context.policy.request);
@@ -138,7 +138,9 @@ impl<'p> Source<'p> {
                     ApiToken::Google => client.with_credentials(context.access.clone()),
                     ApiToken::None | ApiToken::Header(_) => client,
                 };
-                Ok(Self::Api(Box::new(PrometheusApi::new(client, metrics))))
+                let address = client.address().shown().to_owned();
+                let api = Box::new(PrometheusApi::new(Server::Live(client, context), metrics));
+                Ok(Self::Api { api, address })
             }
         }
     }
@@ -151,8 +153,13 @@ impl<'p> Source<'p> {
         time: i64,
     ) -> (Result<(), Missed>, u32) {
         let (sides, what, state, recording) = match self {
-            Self::Api(api) => {
-                let (result, attempts) = api.evaluate_alerts(context, deadline, time).await;
+            Self::Api { api, .. } => {
+                if context.observer.records() {
+                    // When it was asked: what it answered is told by whoever asks.
+                    let round = Round { time, sides: Vec::new() };
+                    context.observer.hear(&Event::Scraped { check: context.check, round });
+                }
+                let (result, attempts) = api.evaluate_alerts(Some(deadline), time).await;
                 return (result.map_err(Missed::by_server), attempts);
             }
             Self::Scrape { sides, what, state, recording } => (sides, what, state, recording),
@@ -188,7 +195,7 @@ impl<'p> Source<'p> {
             Self::Scrape { state, .. } => {
                 Ok(state.compute(context.deadline, move |state| state.thresholds(time)).await?)
             }
-            Self::Api(api) => api.thresholds(context, deadline, time).await.map_err(Missed::by_server),
+            Self::Api { api, .. } => api.thresholds(Some(deadline), time).await.map_err(Missed::by_server),
         }
     }
 
@@ -200,7 +207,7 @@ impl<'p> Source<'p> {
     pub(super) fn sample_word(&self) -> &'static str {
         match self {
             Self::Scrape { .. } => "scrape",
-            Self::Api(_) => "evaluation",
+            Self::Api { .. } => "evaluation",
         }
     }
 
@@ -208,7 +215,7 @@ impl<'p> Source<'p> {
     pub(super) fn lost(&self, text: String) -> AskError {
         match self {
             Self::Scrape { .. } => AskError::Permanent(text.into()),
-            Self::Api(_) => AskError::Unseen(text.into()),
+            Self::Api { .. } => AskError::Unseen(text.into()),
         }
     }
 
@@ -236,9 +243,14 @@ impl<'p> Source<'p> {
                 }
                 Ok((observations, seen))
             }
-            Self::Api(api) => {
-                let observations = api.observations(context, time).await?;
-                Ok((observations, format!("asked of {}", api.address())))
+            Self::Api { api, address } => {
+                let observations = api.observations(time).await?;
+                let seen = format!("asked of {address}");
+                if context.observer.records() {
+                    let judged = Judged { time, seen: seen.clone(), labels: Vec::new(), kept: None };
+                    context.observer.hear(&Event::Judged { check: context.check, judged });
+                }
+                Ok((observations, seen))
             }
         }
     }

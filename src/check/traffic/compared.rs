@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::drive::Sent;
 use super::limits::time;
-use crate::http::Client;
 use crate::judge::compare::{
     Comparison, Decision, Finding, Judgement, Measure, Pair, Settings, Side as PairSide, Stop,
 };
 use crate::judge::quantile::Sorted;
 use crate::judge::shape::{Noise, Shape, Weight, compare, noise};
-use crate::outcome::{Observation, Seen, Side, Status};
+use crate::outcome::{
+    Answered, IntervalSeen, IntervalUnit, Observation, Seen, Side, Status, ThresholdVerdict, ValueNow,
+};
 use crate::plan::{Compare, Traffic};
 use crate::text;
 
@@ -26,11 +27,11 @@ const LOOKED_AT: usize = 16;
 /// What a pair has so far.
 #[derive(Default)]
 struct Half {
-    canary: Option<Answered>,
-    stable: Option<Answered>,
+    canary: Option<Answer>,
+    stable: Option<Answer>,
 }
 
-struct Answered {
+struct Answer {
     side: PairSide,
     /// Of a good answer: what is not good is judged as that.
     shape: Option<Shape>,
@@ -68,6 +69,8 @@ pub(super) struct Compared {
     /// Of the pairs that both answered well: a failure of either is no latency.
     latency: Comparison,
     open: HashMap<usize, Half>,
+    /// How many are complete.
+    pairs: usize,
     /// By the request's index.
     shapes: BTreeMap<usize, Shapes>,
     /// The latencies of the canary and of stable, in seconds, where both answered well.
@@ -85,6 +88,7 @@ impl Compared {
             errors: Comparison::new(settings),
             latency: Comparison::new(settings),
             open: HashMap::new(),
+            pairs: 0,
             shapes: BTreeMap::new(),
             latencies: Vec::new(),
             matters: traffic.min_difference.as_secs_f64(),
@@ -93,15 +97,16 @@ impl Compared {
 
     /// Takes what came of a request; true where the canary is proven to be bad already.
     pub(super) fn take(&mut self, sent: Sent) -> bool {
-        if sent.is_warm_up {
+        let Sent { seen, shape } = sent;
+        if seen.is_warm_up {
             return false;
         }
-        let (pair, request, side) = (sent.due.pair, sent.due.request, sent.due.side);
-        let failed = sent.failure.is_some();
+        let Answered { pair, request, side, .. } = seen;
+        let failed = seen.failure.is_some();
         // What a server in trouble answers has no shape of its own.
         let in_trouble = |status| matches!(status, 408 | 425 | 429 | 500..);
-        let shape = sent.shape.filter(|shape| !failed || !in_trouble(shape.status));
-        let answered = Answered { side: PairSide { latency: sent.latency, failed }, shape };
+        let shape = shape.filter(|shape| !failed || !in_trouble(shape.status));
+        let answered = Answer { side: PairSide { latency: seen.latency.as_secs_f64(), failed }, shape };
         let half = self.open.entry(pair).or_default();
         match side {
             Side::Canary => half.canary = Some(answered),
@@ -111,11 +116,12 @@ impl Compared {
             return false;
         }
         let Some(Half { canary: Some(canary), stable: Some(stable) }) = self.open.remove(&pair) else { return false };
+        self.pairs += 1;
         // What stable answers wrongly is no model.
         let model = stable.shape.filter(|_| !stable.side.failed);
         self.shapes.entry(request).or_default().add(canary.shape, model);
         let pair = Pair { canary: canary.side, stable: stable.side };
-        if self.errors.push(pair) == Some(Stop::Errors) {
+        if self.errors.take(pair, false) == Some(Stop::Errors) {
             return true;
         }
         if canary.side.failed || stable.side.failed {
@@ -123,9 +129,20 @@ impl Compared {
         }
         self.latencies.push((canary.side.latency, stable.side.latency));
         // Not with each pair: it takes all of them.
-        self.latency.push(pair) == Some(Stop::Latency)
-            && self.latencies.len().is_multiple_of(LOOKED_AT)
-            && !self.is_too_little(self.difference(Measure::Latency))
+        let looks = self.latencies.len().is_multiple_of(LOOKED_AT);
+        self.latency.take(pair, looks) == Some(Stop::Latency) && !self.is_too_little(self.difference(Measure::Latency))
+    }
+
+    /// How many pairs are complete.
+    pub(super) fn pairs(&self) -> usize {
+        self.pairs
+    }
+
+    /// How much slower the canary is by now, where that can be told.
+    pub(super) fn by_now(&self) -> Option<ValueNow> {
+        let said = Some(signed(self.difference(Measure::Latency)?));
+        let name = "latency beside stable".to_owned();
+        Some(ValueNow { name, verdict: ThresholdVerdict::Pass, value: None, said, wanted: None })
     }
 
     fn judge(&self) -> Judgement {
@@ -167,11 +184,11 @@ impl Compared {
         })
     }
 
-    /// What the pairs say; `client` shows requests as sentences do.
-    pub(super) fn observations(&self, client: &Client, traffic: &Traffic) -> Vec<Observation> {
+    /// What the pairs say; `names` are those of the requests.
+    pub(super) fn observations(&self, names: &[String], traffic: &Traffic) -> Vec<Observation> {
         let judgement = self.judge();
         let findings = judgement.findings().into_iter().map(|finding| self.compared(finding, traffic));
-        findings.chain([self.shape(client, traffic)]).collect()
+        findings.chain([self.shape(names, traffic)]).collect()
     }
 
     fn compared(&self, finding: &Finding, traffic: &Traffic) -> Observation {
@@ -193,8 +210,7 @@ impl Compared {
         let mut detail =
             sentence.strip_prefix(finding.measure.name()).unwrap_or(&sentence).trim_start_matches(": ").to_owned();
         if let Some(difference) = difference.filter(|_| finding.decision != Decision::Pass) {
-            let sign = if difference < 0.0 { "-" } else { "+" };
-            detail += &format!(" ({sign}{}", time(difference.abs()));
+            detail += &format!(" ({}", signed(difference));
             detail += if is_too_little { ", less than matters)" } else { ")" };
         }
         let mut observation = Observation::new(Seen::Measure, name, status, detail);
@@ -203,15 +219,25 @@ impl Compared {
             Measure::Latency | Measure::P95 | Measure::P99 if value > 1000.0 => "over 1000×".into(),
             Measure::Latency | Measure::P95 | Measure::P99 => format!("{value:.2}×"),
         };
+        observation.interval = Some(Box::new(IntervalSeen {
+            unit: if finding.measure == Measure::Errors { IntervalUnit::Share } else { IntervalUnit::Ratio },
+            estimate: finding.estimate,
+            low: finding.interval.0,
+            high: finding.interval.1,
+            tolerated: finding.tolerated,
+            bound: finding.bound,
+            pairs: finding.n,
+        }));
         observation.expected = Some(format!("<= {}", shown(finding.bound)));
         observation.actual = finding.estimate.is_finite().then(|| shown(finding.estimate));
         observation
     }
 
-    fn shape(&self, client: &Client, traffic: &Traffic) -> Observation {
+    fn shape(&self, names: &[String], traffic: &Traffic) -> Observation {
+        let name = |request: usize| names.get(request).map_or("", String::as_str);
         let (mut broken, mut hollow) = (Vec::new(), Vec::new());
         for (request, shapes) in &self.shapes {
-            let what = client.shown(&traffic.requests[*request].request);
+            let what = name(*request);
             for (weight, why) in shapes.broken() {
                 if weight == Weight::Hollow { &mut hollow } else { &mut broken }.push(format!("{what}: {why}"));
             }
@@ -220,7 +246,7 @@ impl Compared {
         let json: usize = self.shapes.values().map(|shapes| shapes.json).sum();
         let unseen =
             (0..traffic.requests.len()).filter(|request| self.shapes.get(request).is_none_or(Shapes::is_unseen));
-        let unseen: Vec<String> = unseen.map(|request| client.shown(&traffic.requests[request].request)).collect();
+        let unseen: Vec<&str> = unseen.map(name).collect();
         let (status, detail) = if !broken.is_empty() {
             (Status::Fail, text::joined(broken, SHOWN, "; "))
         } else if pairs == 0 {
@@ -240,6 +266,12 @@ impl Compared {
         };
         Observation::new(Seen::Measure, "shape beside stable", status, detail)
     }
+}
+
+/// A difference of latencies in words.
+fn signed(difference: f64) -> String {
+    let sign = if difference < 0.0 { "-" } else { "+" };
+    format!("{sign}{}", time(difference.abs()))
 }
 
 impl Shapes {

@@ -14,7 +14,7 @@ use crate::check::context::Context;
 use crate::check::expect;
 use crate::http::{Answer, Client, Failure, FailureKind, Header};
 use crate::judge::shape::Shape;
-use crate::outcome::Side;
+use crate::outcome::{Answered, Side};
 use crate::plan::Traffic;
 use crate::text;
 
@@ -23,26 +23,7 @@ const SMALL: usize = 16 * 1024;
 
 /// What came of a request.
 pub(super) struct Sent {
-    pub(super) due: Due,
-    /// Whether it was a part of the warm-up.
-    pub(super) is_warm_up: bool,
-    /// From the moment when it was due to the last byte of the answer, without setting up a connection; in seconds.
-    pub(super) since_due: f64,
-    /// From the moment when it was sent, likewise.
-    pub(super) latency: f64,
-    /// How long setting up a connection took, where one was; in seconds.
-    pub(super) setup: Option<f64>,
-    /// How long the gate itself was behind the schedule; nothing where the service kept the request waiting.
-    pub(super) lag: Option<f64>,
-    /// The status as a word, or what kept an answer from coming.
-    pub(super) code: String,
-    /// Why the answer is not good; nothing where it is.
-    pub(super) failure: Option<String>,
-    pub(super) bytes: u64,
-    /// Whether nothing marks the end of the body, so that a cut one looks whole.
-    pub(super) is_unmarked: bool,
-    /// Whether it could not be sent although others were answered meanwhile: more would have to run at once.
-    pub(super) is_crowded: bool,
+    pub(super) seen: Answered,
     /// Of an answer: what it is made of.
     pub(super) shape: Option<Shape>,
 }
@@ -134,7 +115,7 @@ impl<'d> Drive<'d> {
     }
 
     fn ended(&mut self, sent: Sent) -> Sent {
-        for lane in self.lanes.iter_mut().filter(|lane| lane.side == sent.due.side) {
+        for lane in self.lanes.iter_mut().filter(|lane| lane.side == sent.seen.side) {
             lane.running -= 1;
             lane.ended = Some(Instant::now());
         }
@@ -152,7 +133,7 @@ impl<'d> Drive<'d> {
                     if waits {
                         self.lanes[index].waiting.push_back(due.clone());
                     } else {
-                        let lag = now.saturating_duration_since(self.began + due.at).as_secs_f64();
+                        let lag = now.saturating_duration_since(self.began + due.at);
                         self.send(index, due.clone(), Some(lag));
                     }
                 }
@@ -176,7 +157,7 @@ impl<'d> Drive<'d> {
         }
     }
 
-    fn send(&mut self, lane: usize, due: Due, lag: Option<f64>) {
+    fn send(&mut self, lane: usize, due: Due, lag: Option<Duration>) {
         let Self { context, traffic, began, told, .. } = *self;
         self.lanes[lane].running += 1;
         let (client, due_at) = (self.lanes[lane].client.clone(), began + due.at);
@@ -189,10 +170,10 @@ impl<'d> Drive<'d> {
             let sent_at = Instant::now();
             // What is in flight when the check's time is up has its own time all the same: the limit of the check allows for it.
             let asked = client.ask(&request, context.policy.request, context.deadline).await;
-            let whole = sent_at.elapsed().as_secs_f64();
+            let whole = sent_at.elapsed();
             let setup = asked.as_ref().ok().and_then(|answer| answer.timing.setup());
-            let latency = asked.as_ref().map_or(whole, |answer| answer.timing.latency().as_secs_f64());
-            let waited = sent_at.saturating_duration_since(due_at).as_secs_f64();
+            let latency = asked.as_ref().map_or(whole, |answer| answer.timing.latency());
+            let waited = sent_at.saturating_duration_since(due_at);
             let is_unmarked = asked.as_ref().is_ok_and(|answer| !answer.is_end_marked);
             let (code, failure, bytes, shape) = match asked {
                 Ok(answer) => {
@@ -212,11 +193,11 @@ impl<'d> Drive<'d> {
                     (word(&failure).to_owned(), Some(failure.to_string()), bytes, None)
                 }
             };
-            let (since_due, setup) = (waited + latency, setup.map(|setup| setup.as_secs_f64()));
-            Sent {
-                due,
+            let is_bad = failure.is_some();
+            let seen = Answered {
+                traceparent: if is_bad { due.traceparent } else { String::new() },
                 is_warm_up,
-                since_due,
+                since_due: waited + latency,
                 latency,
                 setup,
                 lag,
@@ -225,14 +206,18 @@ impl<'d> Drive<'d> {
                 bytes,
                 is_unmarked,
                 is_crowded: false,
-                shape,
-            }
+                due: due.at,
+                pair: due.pair,
+                side: due.side,
+                request: due.request,
+            };
+            Sent { seen, shape }
         }));
     }
 
     /// A request that never could be sent, since those before it never ended.
     fn unsent(&self, due: Due, is_crowded: bool) -> Sent {
-        let waited = self.context.policy.request.time.as_secs_f64();
+        let waited = self.context.policy.request.time;
         let (most, time) = (self.most, text::duration(self.context.policy.request.time));
         let cause = if is_crowded {
             format!("not sent within {time}: {most} were in flight all the time (max_in_flight)")
@@ -240,8 +225,12 @@ impl<'d> Drive<'d> {
             format!("not sent: {most} were in flight for {time} without an answer")
         };
         let is_warm_up = due.at < self.traffic.warm_up;
-        Sent {
-            due,
+        let seen = Answered {
+            due: due.at,
+            pair: due.pair,
+            side: due.side,
+            request: due.request,
+            traceparent: due.traceparent,
             is_warm_up,
             since_due: waited,
             latency: waited,
@@ -252,8 +241,8 @@ impl<'d> Drive<'d> {
             bytes: 0,
             is_unmarked: false,
             is_crowded,
-            shape: None,
-        }
+        };
+        Sent { seen, shape: None }
     }
 }
 

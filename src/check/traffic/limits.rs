@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use super::Ended;
 use super::measured::{Answers, Measured};
 use crate::judge::proof::{Proof, proof};
 use crate::judge::quantile::Sorted;
-use crate::outcome::{Observation, Seen, Side, Status};
+use crate::outcome::{Observation, Seen, Side, Status, ThresholdVerdict, TrafficEnd, ValueNow};
 use crate::plan::TrafficLimits;
 use crate::text;
 
@@ -83,6 +82,25 @@ pub(super) fn observations(measured: &Measured, limits: &TrafficLimits) -> Vec<O
     .collect()
 }
 
+/// What the limits say by now: values, and no proof.
+pub(super) fn by_now(measured: &Measured, limits: &TrafficLimits) -> Vec<ValueNow> {
+    let Some(answers) = measured.of(Side::Canary) else { return Vec::new() };
+    let value = |name: &str, holds: bool, said: String, wanted: String| {
+        let verdict = if holds { ThresholdVerdict::Pass } else { ThresholdVerdict::Fail };
+        ValueNow { name: name.into(), verdict, value: None, said: Some(said), wanted: Some(format!("<= {wanted}")) }
+    };
+    let errors = limits.errors.map(|share| {
+        #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+        let holds = answers.failed as f64 <= share * answers.requests as f64;
+        value("errors", holds, format!("{} of {}", answers.failed, answers.requests), percent(share))
+    });
+    let p95 = limits.p95.and_then(|limit| {
+        let seconds = quantile(&answers.since_due, 0.95)?;
+        Some(value("p95", seconds <= limit.as_secs_f64(), time(seconds), text::duration(limit)))
+    });
+    errors.into_iter().chain(p95).collect()
+}
+
 fn measure(name: &str, status: Status, detail: String, expected: String, actual: String) -> Observation {
     let mut observation = Observation::new(Seen::Measure, name, status, detail);
     (observation.expected, observation.actual) = (Some(expected), Some(actual));
@@ -155,7 +173,7 @@ fn first_answer(seconds: Option<f64>, limit: Duration) -> Observation {
 }
 
 /// What was sent, and how that went.
-pub(super) fn notes(measured: &Measured, ended: &Ended, seed: u64) -> Vec<Observation> {
+pub(super) fn notes(measured: &Measured, ended: &TrafficEnd, seed: u64) -> Vec<Observation> {
     let note = |name: &str, detail: String| Observation::note(name, Status::Pass, detail);
     let mut notes = Vec::new();
     for (side, answers) in &measured.judged {
@@ -197,9 +215,9 @@ pub(super) fn notes(measured: &Measured, ended: &Ended, seed: u64) -> Vec<Observ
     let behind = quantile(&measured.lags, 0.99)
         .map_or(String::new(), |lag| format!("; the gate was at most {} behind its schedule in 99 of 100", time(lag)));
     let when = match ended {
-        Ended::InTime { extended: true } => "; it went on for longer than planned, since what it had was no proof",
-        Ended::Proven => "; it ended early: the comparison had its proof",
-        Ended::InTime { extended: false } | Ended::TooMuch | Ended::Unkept(_) => "",
+        TrafficEnd::InTime { extended: true } => "; it went on for longer than planned, since what it had was no proof",
+        TrafficEnd::Proven { .. } => "; it ended early: the comparison had its proof",
+        TrafficEnd::InTime { extended: false } | TrafficEnd::TooMuch | TrafficEnd::Unkept(_) => "",
     };
     notes.push(note("schedule", format!("{connections}{behind}{when}; seed {seed}")));
     notes

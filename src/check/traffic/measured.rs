@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::drive::Sent;
-use crate::outcome::Side;
+use crate::outcome::{Answered, Side};
 
 /// How many different causes of failures are kept with their numbers.
 const CAUSES: usize = 20;
@@ -58,22 +57,23 @@ pub(super) struct Measured {
 
 impl Measured {
     /// Notes what came of a request; `what` says which it was, where that is told.
-    pub(super) fn add(&mut self, sent: &Sent, what: impl FnOnce() -> String, path: &str) {
+    pub(super) fn add(&mut self, sent: &Answered, what: &str, path: &str) {
         let part = if sent.is_warm_up { &mut self.warm_up } else { &mut self.judged };
-        part.entry(sent.due.side).or_default().add(sent, what, path);
-        let due = sent.due.at.as_secs_f64();
-        let first_due = self.first_due.entry(sent.due.side).or_insert(due);
+        part.entry(sent.side).or_default().add(sent, what, path);
+        let due = sent.due.as_secs_f64();
+        let first_due = self.first_due.entry(sent.side).or_insert(due);
         *first_due = first_due.min(due);
         if sent.failure.is_none() {
             // Until then nobody was answered.
-            let since_first = due - *first_due + sent.since_due + sent.setup.unwrap_or_default();
-            self.first_answers.entry(sent.due.side).or_insert(since_first);
+            let since_due = sent.since_due.saturating_add(sent.setup.unwrap_or_default());
+            let since_first = due - *first_due + since_due.as_secs_f64();
+            self.first_answers.entry(sent.side).or_insert(since_first);
         }
         self.unmarked += usize::from(sent.is_unmarked);
-        *self.crowded.entry(sent.due.side).or_default() += usize::from(sent.is_crowded);
-        self.setups.extend(sent.setup);
-        self.lags.extend(sent.lag);
-        self.bytes += sent.bytes;
+        *self.crowded.entry(sent.side).or_default() += usize::from(sent.is_crowded);
+        self.setups.extend(sent.setup.map(|setup| setup.as_secs_f64()));
+        self.lags.extend(sent.lag.map(|lag| lag.as_secs_f64()));
+        self.bytes = self.bytes.saturating_add(sent.bytes);
     }
 
     pub(super) fn of(&self, side: Side) -> Option<&Answers> {
@@ -87,13 +87,13 @@ impl Answers {
         self.since_due.iter().zip(&self.is_good).filter(|(_, is_good)| **is_good).map(|(seconds, _)| *seconds)
     }
 
-    fn add(&mut self, sent: &Sent, what: impl FnOnce() -> String, path: &str) {
+    fn add(&mut self, sent: &Answered, what: &str, path: &str) {
         self.requests += 1;
         if let Some(failure) = &sent.failure {
             self.failed += 1;
-            let cause = format!("{}: {failure}", what());
+            let cause = format!("{what}: {failure}");
             if self.first_failure.is_none() {
-                self.first_failure = Some(format!("{cause} (traceparent {})", sent.due.traceparent));
+                self.first_failure = Some(format!("{cause} (traceparent {})", sent.traceparent));
             }
             if let Some((_, count)) = self.causes.iter_mut().find(|(known, _)| *known == cause) {
                 *count += 1;
@@ -101,11 +101,12 @@ impl Answers {
                 self.causes.push((cause, 1));
             }
         }
-        self.since_due.push(sent.since_due);
+        let since_due = sent.since_due.as_secs_f64();
+        self.since_due.push(since_due);
         self.is_good.push(sent.failure.is_none());
-        self.latencies.push(sent.latency);
+        self.latencies.push(sent.latency.as_secs_f64());
         let path = self.paths.entry(path.to_owned()).or_default();
         *path.codes.entry(sent.code.clone()).or_default() += 1;
-        path.since_due.push(sent.since_due);
+        path.since_due.push(since_due);
     }
 }

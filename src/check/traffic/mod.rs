@@ -1,30 +1,30 @@
 //! `traffic`: requests of the gate's own, on an open schedule, to the canary and to the stable revision beside it.
 
+mod again;
 mod compared;
 mod drive;
+mod judge;
 mod limits;
 mod measured;
 mod schedule;
 mod series;
 mod users;
 
-use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::pin::pin;
 use std::time::Duration;
 
-use compared::Compared;
+pub(super) use again::{judge_by_another, judge_recorded};
 use drive::{Drive, Sent};
 use futures_util::future::{Either, select};
-use measured::Measured;
-use promeval::exposition::Format;
+use judge::Judge;
 use users::Users;
 
 use super::context::{Context, Finding};
 use super::locate::Canary;
-use super::metrics::{Scraped, WindowState, baseline_client, now};
+use super::metrics::{baseline_client, now};
 use crate::http::Client;
-use crate::outcome::{Event, Observation, Side, Status, worst};
+use crate::outcome::{Event, Observation, Status, TrafficEnd, TrafficStep};
 use crate::plan::{Baseline, Compare, ToldBy, Traffic};
 
 /// How often a person hears how far it is, and what was measured becomes a sample of its series.
@@ -49,25 +49,17 @@ pub(super) async fn check(
         users.map(|(counters, stable)| Users::new(context, traffic, counters, canary.client.clone(), stable));
     let seed = traffic.seed.unwrap_or_else(|| drawn(canary));
     let is_paired = stable.is_some();
-    let compared = is_paired.then(|| Compared::new(traffic, seed));
     let revision = canary.deployed.as_ref().map(|(_, revision)| revision.as_str());
     let told = match (told_by, revision) {
         (Some(ToldBy::Header(header)), Some(revision)) => Some((header.as_str(), revision)),
         _ => None,
     };
     let drive = Drive::new(context, traffic, (canary.client.clone(), stable), seed, told);
-    let series = (!traffic.judged.thresholds.is_empty())
-        .then(|| Box::new(WindowState::new(traffic.judged.clone(), BTreeMap::new(), false)));
-    let mut run = Run {
-        context,
-        traffic,
-        client: &canary.client,
-        drive,
-        measured: Measured::default(),
-        compared,
-        series,
-        seen_at: now(),
-    };
+    let names: Vec<String> = traffic.requests.iter().map(|planned| canary.client.shown(&planned.request)).collect();
+    let is_recorded = context.observer.records();
+    let judge = Judge::new(traffic, names.clone(), is_paired, seed, now());
+    let mut run = Run { context, traffic, drive, judge, is_recorded };
+    run.record(TrafficStep::Began { seed, is_paired, names, note: note.clone().map(Box::new) });
     let ended = match &mut users {
         None => run.measure().await,
         Some(users) => {
@@ -76,50 +68,34 @@ pub(super) async fn check(
                 Either::Right((never, _)) => match never {},
             };
             users.look().await;
+            run.record(users.seen().step());
             ended
         }
     };
-    let told = users.map(|users| users.observation(traffic));
-    let mut finding = run.finding(&ended, seed, told);
+    run.record(TrafficStep::Ended { how: ended.clone() });
+    let told = users.map(|users| users.seen().observation(traffic));
+    let mut finding = run.judge.finding(&ended, told);
     finding.observations.extend(note);
     finding
-}
-
-/// How the measuring ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Ended {
-    /// In its time, or in what was added to it.
-    InTime { extended: bool },
-    /// Early: the comparison had proven the canary bad.
-    Proven,
-    /// More bytes came than may.
-    TooMuch,
-    /// What was measured cannot be kept.
-    Unkept(String),
 }
 
 struct Run<'r> {
     context: &'r Context<'r>,
     traffic: &'r Traffic,
-    /// Shows requests as sentences do.
-    client: &'r Client,
     drive: Drive<'r>,
-    measured: Measured,
-    compared: Option<Compared>,
-    /// The series, where thresholds read them.
-    series: Option<Box<WindowState>>,
-    /// When the series were sampled last: milliseconds since the epoch.
-    seen_at: i64,
+    judge: Judge<'r>,
+    /// Whether somebody keeps what is measured.
+    is_recorded: bool,
 }
 
 impl Run<'_> {
-    async fn measure(&mut self) -> Ended {
+    async fn measure(&mut self) -> TrafficEnd {
         let planned = self.traffic.warm_up + self.traffic.duration;
+        self.tell(Duration::ZERO);
         if let Some(ended) = self.through(Duration::ZERO, planned).await {
             return ended;
         }
-        let enough = self.proves_enough(true);
-        if enough {
+        if self.looks_enough(planned, true) {
             return self.end(false).await;
         }
         // What is not proven yet gets as long again.
@@ -131,22 +107,20 @@ impl Run<'_> {
                 return ended;
             }
             now = next;
-            if self.proves_enough(false) {
+            if self.looks_enough(now, false) {
                 break;
             }
         }
         self.end(true).await
     }
 
-    /// Whether going on would tell nothing that has to be known. A comparison is looked at when the planned time is over and
-    /// at the very end: each look more would be one more chance to be wrong.
-    fn proves_enough(&self, at_planned_end: bool) -> bool {
-        let is_unproven = self.compared.as_ref().is_some_and(|compared| !at_planned_end || compared.is_unproven());
-        !is_unproven && limits::are_proven(&self.measured, &self.traffic.limits)
+    fn looks_enough(&self, at: Duration, is_planned_end: bool) -> bool {
+        self.record(TrafficStep::Looked { at, is_planned_end });
+        self.judge.proves_enough(is_planned_end)
     }
 
     /// Measures from one moment of the schedule to another; with how it ended, where that was early.
-    async fn through(&mut self, from: Duration, end: Duration) -> Option<Ended> {
+    async fn through(&mut self, from: Duration, end: Duration) -> Option<TrafficEnd> {
         let mut now = from;
         while now < end {
             now = (now + TOLD).min(end);
@@ -156,107 +130,70 @@ impl Run<'_> {
                 }
             }
             if let Err(why) = self.sample() {
-                return Some(Ended::Unkept(why));
+                return Some(TrafficEnd::Unkept(why));
             }
-            self.tell();
+            self.tell(now);
         }
         None
     }
 
     /// The answers to what is in flight still.
-    async fn end(&mut self, extended: bool) -> Ended {
+    async fn end(&mut self, extended: bool) -> TrafficEnd {
         while let Some(sent) = self.drive.rest().await {
             if let Some(ended) = self.take(sent).await {
                 return ended;
             }
         }
         match self.sample() {
-            Ok(()) => Ended::InTime { extended },
-            Err(why) => Ended::Unkept(why),
+            Ok(()) => TrafficEnd::InTime { extended },
+            Err(why) => TrafficEnd::Unkept(why),
         }
     }
 
-    async fn take(&mut self, sent: Sent) -> Option<Ended> {
-        self.note(&sent);
-        if self.measured.bytes > self.traffic.max_bytes {
-            return Some(Ended::TooMuch);
+    async fn take(&mut self, sent: Sent) -> Option<TrafficEnd> {
+        let is_proven = self.hand_on(sent);
+        if self.judge.is_too_much() {
+            return Some(TrafficEnd::TooMuch);
         }
-        let proven = self.compared.as_mut().is_some_and(|compared| compared.take(sent));
-        if !proven {
+        if !is_proven {
             return None;
         }
+        let answer = self.judge.answers;
         // What runs was sent in good faith, and counts.
         while let Some(sent) = self.drive.rest().await {
-            self.note(&sent);
-            if let Some(compared) = &mut self.compared {
-                compared.take(sent);
-            }
+            self.hand_on(sent);
         }
-        Some(self.sample().map_or_else(Ended::Unkept, |()| Ended::Proven))
+        Some(self.sample().map_or_else(TrafficEnd::Unkept, |()| TrafficEnd::Proven { answer }))
     }
 
-    fn note(&mut self, sent: &Sent) {
-        let planned = &self.traffic.requests[sent.due.request].request;
-        self.measured.add(sent, || self.client.shown(planned), &planned.path);
+    fn hand_on(&mut self, sent: Sent) -> bool {
+        if self.is_recorded {
+            let shape = sent.shape.as_ref().and_then(|shape| serde_json::to_value(shape).ok());
+            let answer = Box::new(sent.seen.clone());
+            self.context.observer.hear(&Event::Answered { check: self.context.check, answer, shape });
+        }
+        self.judge.take(sent)
+    }
+
+    fn record(&self, step: TrafficStep) {
+        if self.is_recorded {
+            self.context.observer.hear(&Event::Traffic { check: self.context.check, step });
+        }
     }
 
     /// What was measured so far becomes a sample of its series.
     fn sample(&mut self) -> Result<(), String> {
-        let Some(series) = &mut self.series else { return Ok(()) };
-        // No two samples of one moment.
-        self.seen_at = now().max(self.seen_at + 1);
-        let body = series::exposition(&self.measured).into_bytes();
-        series.add(Side::Canary, &Scraped { body, format: Some(Format::Prometheus), at: self.seen_at })
+        let at = self.judge.moment(now());
+        self.record(TrafficStep::Sampled { at });
+        self.judge.sample(at)
     }
 
-    fn tell(&self) {
-        let count = |side| self.measured.of(side).map_or((0, 0), |answers| (answers.requests, answers.failed));
-        let (requests, failed) = count(Side::Canary);
-        let (beside, beside_failed) = count(Side::Stable);
-        self.context.observer.hear(&Event::Measured {
-            check: self.context.check,
-            requests: requests + beside,
-            failed: failed + beside_failed,
-        });
-    }
-
-    fn finding(&self, ended: &Ended, seed: u64, users: Option<Observation>) -> Finding {
-        let sent = self.measured.of(Side::Canary).map_or(0, |answers| answers.requests);
-        let attempts = u32::try_from(sent).unwrap_or(u32::MAX);
-        let stopped = match ended {
-            Ended::TooMuch => {
-                let most = bytesize::ByteSize(self.traffic.max_bytes);
-                Some(format!(
-                    "the traffic was stopped: its bodies are over {most} together (max_bytes); lower the rate or raise it"
-                ))
-            }
-            Ended::Unkept(why) => Some(why.clone()),
-            Ended::InTime { .. } | Ended::Proven => limits::lag(&self.measured, self.traffic.max_lag)
-                .or_else(|| limits::crowded(&self.measured, self.traffic.max_in_flight)),
-        };
-        let notes = limits::notes(&self.measured, ended, seed);
-        if let Some(why) = stopped {
-            // Nothing is judged by numbers that are not the service's.
-            return Finding::new(Status::Error, attempts, why).seeing(notes);
-        }
-        let mut observations = limits::observations(&self.measured, &self.traffic.limits);
-        if let Some(compared) = &self.compared {
-            let compared = compared.observations(self.client, self.traffic);
-            // What ended it is told first: the limits had no time to be proven.
-            let at = if *ended == Ended::Proven { 0 } else { observations.len() };
-            observations.splice(at..at, compared);
-        }
-        observations.extend(users);
-        if let Some(series) = &self.series {
-            observations.extend(series.thresholds(self.seen_at));
-        }
-        if observations.is_empty() {
-            let why = "nothing was judged: there is no limit, no threshold, and no stable revision to compare with";
-            return Finding::new(Status::Error, attempts, why).seeing(notes);
-        }
-        observations.extend(notes);
-        let (status, detail) = worst(&observations).unwrap_or_else(|| (Status::Pass, limits::held(&observations)));
-        Finding::new(status, attempts, detail).seeing(observations)
+    /// Tells how far it is at a time since the start of the schedule.
+    fn tell(&self, done: Duration) {
+        let planned = self.traffic.warm_up + self.traffic.duration;
+        let of = if done > planned { planned + self.traffic.extension() } else { planned };
+        let traffic = self.judge.by_now(done, of, self.context.observer.follows());
+        self.context.observer.hear(&Event::Measured { check: self.context.check, traffic });
     }
 }
 

@@ -16,7 +16,7 @@ use crate::check::metrics::{Scraped, Scraper};
 use crate::http::Client;
 use crate::judge::compare::counters::{Counted, Interval, compare_counters};
 use crate::judge::{Inventory, unread};
-use crate::outcome::{Observation, Seen, Status};
+use crate::outcome::{Observation, Seen, Status, TrafficStep};
 use crate::plan::{Traffic, TrafficCounters};
 use crate::text;
 
@@ -33,6 +33,12 @@ pub(super) struct Users<'u> {
     stable: Scraper,
     /// What both had counted at the newest scrape of both.
     last: Option<[Counts; 2]>,
+    seen: UsersSeen,
+}
+
+/// What was counted between scrapes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct UsersSeen {
     intervals: Vec<Interval>,
     /// Why an interval is missing, the newest.
     trouble: Option<String>,
@@ -57,7 +63,7 @@ impl<'u> Users<'u> {
         metrics.request = counters.request.clone();
         let scraper = |client| Scraper::new(client, &metrics, context.policy.request);
         let (canary, stable) = (scraper(canary), scraper(stable));
-        Self { context, counters, canary, stable, last: None, intervals: Vec::new(), trouble: None }
+        Self { context, counters, canary, stable, last: None, seen: UsersSeen::default() }
     }
 
     /// Scrapes again and again.
@@ -98,24 +104,46 @@ impl<'u> Users<'u> {
                     self.between(before, now);
                 }
             }
-            Err(why) => self.trouble = Some(why),
+            Err(why) => self.seen.trouble = Some(why),
         }
     }
 
     fn between(&mut self, before: [Counts; 2], now: [Counts; 2]) {
         let fell = |(before, now): (&Counts, &Counts)| now.requests < before.requests || now.errors < before.errors;
         if before.iter().zip(&now).any(fell) {
-            self.trouble = Some("counters went down: a process restarted, or another instance answered".into());
+            self.seen.trouble = Some("counters went down: a process restarted, or another instance answered".into());
             return;
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts that do not fall")]
         let more = |of: fn(&Counts) -> f64, side: usize| (of(&now[side]) - of(&before[side])).round() as usize;
-        self.intervals.push(Interval {
+        self.seen.intervals.push(Interval {
             canary_requests: more(|counts| counts.requests, 0),
             canary_errors: more(|counts| counts.errors, 0),
             stable_requests: more(|counts| counts.requests, 1),
             stable_errors: more(|counts| counts.errors, 1),
         });
+    }
+
+    pub(super) fn seen(&self) -> &UsersSeen {
+        &self.seen
+    }
+}
+
+impl UsersSeen {
+    pub(super) fn new(intervals: &[[usize; 4]], trouble: Option<String>) -> Self {
+        let interval = |&[canary_requests, canary_errors, stable_requests, stable_errors]: &[usize; 4]| Interval {
+            canary_requests,
+            canary_errors,
+            stable_requests,
+            stable_errors,
+        };
+        Self { intervals: intervals.iter().map(interval).collect(), trouble }
+    }
+
+    /// The same to be kept.
+    pub(super) fn step(&self) -> TrafficStep {
+        let counts = |one: &Interval| [one.canary_requests, one.canary_errors, one.stable_requests, one.stable_errors];
+        TrafficStep::Users { intervals: self.intervals.iter().map(counts).collect(), trouble: self.trouble.clone() }
     }
 
     /// What they say.

@@ -56,11 +56,15 @@ impl Latency {
         Self { ratios: Vec::new(), slower, much_slower: Bets::new((1.0 + rules.tolerance).max(EARLY)) }
     }
 
-    /// Takes the logarithm of a pair's ratio. True where the canary is proven to be slower already.
-    pub(super) fn push(&mut self, ratio: f64, rules: &Rules) -> bool {
+    /// Takes the logarithm of a pair's ratio.
+    pub(super) fn push(&mut self, ratio: f64) {
         self.ratios.push(ratio);
         self.slower.play(ratio);
         self.much_slower.play(ratio);
+    }
+
+    /// Whether the canary is proven to be slower already. It takes all pairs.
+    pub(super) fn is_proven(&self, rules: &Rules) -> bool {
         let n = self.ratios.len();
         if n < rules.earliest() || self.slower.wealth.ln() < rules.decisive() {
             return false;

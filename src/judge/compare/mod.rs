@@ -131,8 +131,15 @@ impl Comparison {
         Self { rules, pairs: Vec::new(), latency, errors: Errors::new(), tally: Tally::default() }
     }
 
-    /// Takes a pair. `Some` where the canary has failed already, whatever would follow.
+    /// Takes a pair, and looks. `Some` where the canary has failed already, whatever would follow.
+    #[cfg(test)]
     pub(crate) fn push(&mut self, pair: Pair) -> Option<Stop> {
+        self.take(pair, true)
+    }
+
+    /// Takes a pair. `Some` where the canary has failed already, whatever would follow; by its latency only where it `looks` at that,
+    /// which takes all pairs.
+    pub(crate) fn take(&mut self, pair: Pair, looks: bool) -> Option<Stop> {
         let Pair { canary, stable } = pair;
         let fails_more = self.errors.push(canary.failed, stable.failed, &self.rules);
         match (canary.failed, stable.failed) {
@@ -148,7 +155,8 @@ impl Comparison {
                 (Some(canary), Some(stable)) => {
                     let pair = Logs { canary, stable };
                     self.pairs.push(pair);
-                    is_slower = self.latency.push(pair.ratio(), &self.rules);
+                    self.latency.push(pair.ratio());
+                    is_slower = looks && self.latency.is_proven(&self.rules);
                 }
                 _ => self.tally.unusable += 1,
             }
