@@ -41,6 +41,8 @@ pub(super) struct Sent {
     pub(super) bytes: u64,
     /// Whether nothing marks the end of the body, so that a cut one looks whole.
     pub(super) is_unmarked: bool,
+    /// Whether a connection that was kept alive was closed as it went out, so that it was asked once more on a new one.
+    pub(super) was_cut_off: bool,
     /// Whether it could not be sent although others were answered meanwhile: more would have to run at once.
     pub(super) is_crowded: bool,
     /// Of an answer: what it is made of.
@@ -194,6 +196,7 @@ impl<'d> Drive<'d> {
             let latency = asked.as_ref().map_or(whole, |answer| answer.timing.latency().as_secs_f64());
             let waited = sent_at.saturating_duration_since(due_at).as_secs_f64();
             let is_unmarked = asked.as_ref().is_ok_and(|answer| !answer.is_end_marked);
+            let was_cut_off = asked.as_ref().is_ok_and(|answer| answer.was_cut_off);
             let (code, failure, bytes, shape) = match asked {
                 Ok(answer) => {
                     let failure = planned.expect.as_ref().map_or_else(
@@ -224,6 +227,7 @@ impl<'d> Drive<'d> {
                 failure,
                 bytes,
                 is_unmarked,
+                was_cut_off,
                 is_crowded: false,
                 shape,
             }
@@ -251,6 +255,7 @@ impl<'d> Drive<'d> {
             failure: Some(cause),
             bytes: 0,
             is_unmarked: false,
+            was_cut_off: false,
             is_crowded,
             shape: None,
         }

@@ -55,7 +55,10 @@ pub(super) async fn check(
         (Some(ToldBy::Header(header)), Some(revision)) => Some((header.as_str(), revision)),
         _ => None,
     };
-    let drive = Drive::new(context, traffic, (canary.client.clone(), stable), seed, told);
+    // Both sides over HTTP/1.1, each request with a connection to itself: on one that many share, they would wait for each other,
+    // and for what the server allows at once, and that is not what is measured.
+    let sides = (canary.client.clone().over_http1(), stable.map(Client::over_http1));
+    let drive = Drive::new(context, traffic, sides, seed, told);
     let series = (!traffic.judged.thresholds.is_empty())
         .then(|| Box::new(WindowState::new(traffic.judged.clone(), BTreeMap::new(), false)));
     let mut run = Run {
@@ -234,7 +237,7 @@ impl Run<'_> {
             Ended::InTime { .. } | Ended::Proven => limits::lag(&self.measured, self.traffic.max_lag)
                 .or_else(|| limits::crowded(&self.measured, self.traffic.max_in_flight)),
         };
-        let notes = limits::notes(&self.measured, ended, seed);
+        let notes = limits::notes(&self.measured, &self.traffic.limits, ended, seed);
         if let Some(why) = stopped {
             // Nothing is judged by numbers that are not the service's.
             return Finding::new(Status::Error, attempts, why).seeing(notes);
