@@ -198,6 +198,10 @@ fn of_http2(error: &h2::Error) -> Option<Failure> {
     let (kind, message) = match (error.is_remote(), error.is_go_away()) {
         (true, true) => (FailureKind::Closed, format!("the server ended the connection (GOAWAY, {code})")),
         (true, false) => (FailureKind::Closed, format!("the server reset the stream (RST_STREAM, {code})")),
+        (false, true) if error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM) => (
+            FailureKind::Protocol,
+            format!("the server sends more than the gate takes: a header of over 400 KiB, or a flood (the gate ends it with {code})"),
+        ),
         (false, true) => (
             FailureKind::Protocol,
             format!("what the server sends is not HTTP/2, which it agreed to in TLS (the gate ends it with {code})"),
