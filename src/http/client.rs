@@ -23,16 +23,8 @@ use crate::outcome::Exchange;
 use super::{Address, Answer, Credentials, Header, Request, RequestLimits, Transport, header};
 
 /// Headers that are about the connection, which HTTP/2 has no place for, and the host, which it wants to be the address's own.
-const OF_HTTP1: [&str; 8] = [
-    "connection",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "transfer-encoding",
-    "upgrade",
-];
+const OF_HTTP1: [&str; 8] =
+    ["connection", "expect", "host", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"];
 
 /// Asks one address.
 #[derive(Clone)]
@@ -162,17 +154,15 @@ impl Client {
     ) -> Result<Answer, Failure> {
         let left = deadline.saturating_duration_since(Instant::now());
         let time = limits.time.min(left);
-        let prepared = self.prepare(url, request, credentials)?;
+        let prepared = self.prepare(url, request, credentials.as_slice())?;
         let (kind, generation) = (prepared.kind, self.transport.connections(prepared.kind)?.1);
-        match tokio::time::timeout(time, self.exchange(prepared, limits.body)).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                if url.scheme() == "https" && !kind.only_http1 {
-                    self.transport.give_up(kind, generation);
-                }
-                Err(Failure::timed_out(time, time < limits.time))
-            }
+        if let Ok(answer) = tokio::time::timeout(time, self.exchange(prepared, limits.body)).await {
+            return answer;
         }
+        if url.scheme() == "https" && !kind.only_http1 {
+            self.transport.give_up(kind, generation);
+        }
+        Err(Failure::timed_out(time, time < limits.time))
     }
 
     /// One exchange, with credentials where the service wants them, and with advice where not the application answered. The
@@ -240,12 +230,12 @@ impl Client {
     ///
     /// # Errors
     /// What HTTP does not allow in it.
-    fn prepare(&self, url: &Url, request: &Request, credentials: Option<Header>) -> Result<Prepared, Failure> {
+    fn prepare(&self, url: &Url, request: &Request, credentials: &[Header]) -> Result<Prepared, Failure> {
         let malformed = |message: String| Failure::new(FailureKind::Request, message);
         let method = Method::from_bytes(request.method.as_bytes()).map_err(|error| malformed(error.to_string()))?;
         let mut headers = self.headers.clone();
         headers.extend(header::map(&request.headers).map_err(malformed)?);
-        headers.extend(header::map(credentials.as_slice()).map_err(malformed)?);
+        headers.extend(header::map(credentials).map_err(malformed)?);
         headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static(ACCEPTED));
         let kind = self.kind(&headers);
         Ok(Prepared { kind, method, url: url.clone(), headers, body: request.body.clone() })
@@ -343,7 +333,10 @@ impl Client {
             return Err(Failure::new(FailureKind::Proxy, why).of_proxy(&proxy));
         }
         if headers.len() > MAX_HEADERS {
-            return Err(Failure::new(FailureKind::Protocol, format!("the answer has over {MAX_HEADERS} header fields")));
+            return Err(Failure::new(
+                FailureKind::Protocol,
+                format!("the answer has over {MAX_HEADERS} header fields"),
+            ));
         }
         let body = whole(response, max_body).await.map_err(|failure| failure.of_answer(status))?;
         let is_end_marked = url.scheme() == "https"

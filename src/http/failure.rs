@@ -122,6 +122,12 @@ impl Failure {
 
     /// What the client says of a request that brought no answer.
     pub(super) fn of(error: &reqwest::Error) -> Self {
+        let failure = Self::explained(error);
+        // Where no connection came about, there is none that could have been closed meanwhile.
+        Self { is_unanswered: failure.is_unanswered && !error.is_connect(), ..failure }
+    }
+
+    fn explained(error: &reqwest::Error) -> Self {
         let last = innermost(error);
         if let Some(unresolved) = source_of::<Unresolved>(error) {
             return Self::new(FailureKind::Dns, format!("the host name does not resolve: {unresolved}"));
@@ -200,7 +206,9 @@ fn of_http2(error: &h2::Error) -> Option<Failure> {
         (true, false) => (FailureKind::Closed, format!("the server reset the stream (RST_STREAM, {code})")),
         (false, true) if error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM) => (
             FailureKind::Protocol,
-            format!("the server sends more than the gate takes: a header of over 400 KiB, or a flood (the gate ends it with {code})"),
+            format!(
+                "the server sends more than the gate takes: a header of over 400 KiB, or a flood (the gate ends it with {code})"
+            ),
         ),
         (false, true) => (
             FailureKind::Protocol,

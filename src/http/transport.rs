@@ -133,9 +133,9 @@ impl Transport {
         if kind.is_new {
             builder = builder.pool_max_idle_per_host(0);
         }
-        builder.build().map_err(|error| {
-            Failure::new(FailureKind::Request, format!("the HTTP client cannot be set up: {error}"))
-        })
+        builder
+            .build()
+            .map_err(|error| Failure::new(FailureKind::Request, format!("the HTTP client cannot be set up: {error}")))
     }
 
     /// Gives up connections on which an answer did not come in time: over HTTP/2 one connection carries every request, and the

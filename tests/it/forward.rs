@@ -33,7 +33,7 @@ pub fn forward(to: &str, request: &Request) -> Reply {
 }
 
 /// Hands bytes on between two connections until both have ended.
-pub fn both_ways(one: TcpStream, other: TcpStream) -> std::io::Result<()> {
+pub fn both_ways(one: &TcpStream, other: &TcpStream) -> std::io::Result<()> {
     let way = |from: &TcpStream, to: &TcpStream| {
         let (mut from, mut to) = (from.try_clone()?, to.try_clone()?);
         Ok::<_, std::io::Error>(std::thread::spawn(move || {
@@ -41,7 +41,9 @@ pub fn both_ways(one: TcpStream, other: TcpStream) -> std::io::Result<()> {
             _ = to.shutdown(std::net::Shutdown::Write);
         }))
     };
-    let ways = [way(&one, &other)?, way(&other, &one)?];
-    ways.into_iter().for_each(|way| way.join().unwrap());
+    let ways = [way(one, other)?, way(other, one)?];
+    for way in ways {
+        way.join().unwrap();
+    }
     Ok(())
 }

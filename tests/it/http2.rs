@@ -13,7 +13,7 @@ use crate::canary::app::answer;
 use crate::canary::server::{Canary, Reply, Request, Start};
 use crate::checks::Checks;
 use crate::gate::{Gate, Ran, each};
-use crate::http2_server::{Frames, Http2, Play, fields, frame, raw, speaking};
+use crate::http2_server::{Frames, Http2, Play, Plays, fields, frame, raw, speaking};
 use crate::raw::Raw;
 
 fn gate(url: &str, authority: &Authority, checks: Checks) -> Gate {
@@ -52,7 +52,7 @@ fn connections_that_are_opened_early_carry_no_request_of_their_own() {
     let port: u16 = canary.url().rsplit(':').next().unwrap().parse().unwrap();
     let way = Raw::accept(move |stream| {
         counted.fetch_add(1, Ordering::SeqCst);
-        crate::forward::both_ways(stream, std::net::TcpStream::connect(("127.0.0.1", port))?)
+        crate::forward::both_ways(&stream, &std::net::TcpStream::connect(("127.0.0.1", port))?)
     });
     let ran = verify(&way.url().replace("http:", "https:"), &authority);
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
@@ -80,10 +80,13 @@ fn a_host_of_its_own_and_the_traffic_go_over_http1() {
     assert!(ran.code == 1 && ran.detail("ready").contains("(ALPN)"), "{}", ran.detail("ready"));
 }
 
+/// What comes of the first request, and in how many attempts the second one's answer is had.
+type Passing = (&'static str, fn() -> Play, u64);
+
 #[test]
 fn what_http2_says_will_pass_is_asked_again() {
     let authority = authority("127.0.0.1");
-    let cases: [(&str, fn() -> Play, u64); 3] = [
+    let cases: [Passing; 3] = [
         // The server has not looked at it: asked again at once, as a part of the same attempt.
         ("refused", || Play::Reset(Reason::REFUSED_STREAM), 1),
         ("ended", || Play::End(Reason::NO_ERROR), 1),
@@ -91,9 +94,8 @@ fn what_http2_says_will_pass_is_asked_again() {
     ];
     each(&cases, |(name, play, attempts)| {
         let play = *play;
-        let canary = Http2::start(&authority, move |request| {
-            (request.path == "/api/health" && request.before == 0).then(play)
-        });
+        let canary =
+            Http2::start(&authority, move |request| (request.path == "/api/health" && request.before == 0).then(play));
         let ran = verify(&canary.url(), &authority);
         match (ran.code, ran.attempts("health")) {
             (0, found) if found == *attempts => Ok(()),
@@ -137,12 +139,11 @@ fn bounds_of_headers_and_bodies_hold_over_http2() {
             (request.path == "/health/readiness").then_some(Play::Reply(reply))
         }
     };
-    type Answers = Box<dyn Fn(&Request) -> Option<Play> + Send + Sync>;
     let large = |request: &Request| {
         let body = format!("{{\"status\":\"ok\",\"x\":\"{}\"}}", "x".repeat(9 << 20));
         (request.path == "/health/readiness").then(|| Play::Reply(Reply::json(200, &body)))
     };
-    let cases: [(Answers, i32, &str); 4] = [
+    let cases: [(Plays, i32, &str); 4] = [
         (Box::new(many(500, 100)), 0, "200"),
         (Box::new(many(5000, 1)), 1, "over 4096 header fields"),
         (Box::new(many(100, 9000)), 1, "a header of over 400 KiB, or a flood"),
@@ -218,8 +219,7 @@ fn hostile_http2_is_told_by_kind_and_within_its_bounds() {
     each(HOSTILE, |(name, writes, piece)| {
         let server = raw(&authority, *writes);
         let began = Instant::now();
-        let (ran, peak) =
-            gate(&server.url().replace("http:", "https:"), &authority, Checks::fast()).run_measured();
+        let (ran, peak) = gate(&server.url().replace("http:", "https:"), &authority, Checks::fast()).run_measured();
         let (took, detail) = (began.elapsed(), ran.detail("ready").to_owned());
         // The check has two seconds; the rest is for a busy machine.
         if (ran.code, ran.status("ready")) == (1, "fail")

@@ -84,8 +84,11 @@ impl Http2 {
     }
 }
 
+/// What a server makes of requests.
+pub type Plays = Box<dyn Fn(&Request) -> Option<Play> + Send + Sync>;
+
 struct Shared {
-    play: Box<dyn Fn(&Request) -> Option<Play> + Send + Sync>,
+    play: Plays,
     seen: Arc<Mutex<Vec<Request>>>,
 }
 
@@ -160,7 +163,10 @@ pub fn speaking(authority: &Authority, protocols: &[&str]) -> Arc<rustls::Server
 pub type Frames = rustls::StreamOwned<rustls::ServerConnection, TcpStream>;
 
 /// A server that agrees to HTTP/2 in TLS; `play` gets each request's stream, and has the connection to itself.
-pub fn raw(authority: &Authority, play: impl Fn(u32, &mut Frames) -> std::io::Result<()> + Send + Sync + 'static) -> Raw {
+pub fn raw(
+    authority: &Authority,
+    play: impl Fn(u32, &mut Frames) -> std::io::Result<()> + Send + Sync + 'static,
+) -> Raw {
     let config = speaking(authority, &["h2"]);
     Raw::accept(move |stream| {
         stream.set_write_timeout(Some(Duration::from_secs(20)))?;

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
+use crate::canary::FAULTS;
 use crate::canary::app::answer;
 use crate::canary::google::{DEPLOYED, PRIOR, World, environment, id_token};
 use crate::canary::server::{Body, Canary, Reply, Request};
-use crate::canary::FAULTS;
 use crate::checks::Checks;
 use crate::forward::forward;
 use crate::gate::{Gate, each};

@@ -70,14 +70,21 @@ fn a_request_that_is_not_idempotent_is_not_sent_twice() {
         )
     };
     let post = Gate::verify(&server.url(), checks_of(checks("POST"))).run();
-    assert!(post.code == 1 && post.detail("write").contains("closed before an answer came"), "{}{}", post.stdout, post.stderr);
+    assert!(
+        post.code == 1 && post.detail("write").contains("closed before an answer came"),
+        "{}{}",
+        post.stdout,
+        post.stderr
+    );
     let get = Gate::verify(&server.url(), checks_of(checks("GET"))).run();
     assert_eq!(get.code, 0, "{}{}", get.stdout, get.stderr);
 }
 
 /// A single check besides `ready`, so that it is what the connection of that one is used for.
 fn checks_of(checks: Checks) -> Checks {
-    ["health", "readiness", "metrics", "smoke"].iter().fold(checks, |checks, name| checks.set(&format!("{name}.enabled"), false))
+    ["health", "readiness", "metrics", "smoke"]
+        .iter()
+        .fold(checks, |checks, name| checks.set(&format!("{name}.enabled"), false))
 }
 
 #[test]

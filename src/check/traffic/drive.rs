@@ -22,6 +22,7 @@ use crate::text;
 const SMALL: usize = 16 * 1024;
 
 /// What came of a request.
+#[expect(clippy::struct_excessive_bools, reason = "facts, each by itself")]
 pub(super) struct Sent {
     pub(super) due: Due,
     /// Whether it was a part of the warm-up.
