@@ -9,10 +9,14 @@ use tokio::time::Instant;
 use super::context::{Context, Finding};
 use super::locate::{Canary, Route, locate, prove_again};
 use super::{Ledger, http, identity, metrics, ready, reproduce, smoke, traffic};
+use crate::google::ServiceFacts;
 use crate::http::Credentials;
 use crate::outcome::{CheckId, Event, Observer, Status, bounds, effect};
 use crate::plan::{CheckSpec, Identity, Kind, Plan, Stage, ToldBy, reserve};
 use crate::text;
+
+/// For so long, what was seen to be well counts as well.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// Several observers as one; they hear in their order.
 pub(crate) struct Everyone<'o>(pub(crate) Vec<&'o dyn Observer>);
@@ -75,10 +79,15 @@ struct Running<'r> {
 impl<'r> Runner<'r> {
     async fn run(&self, route: &Route) {
         let Some((id, spec)) = self.checks(Stage::Serves).next() else { return };
+        self.open_connections(route, spec);
         let Some(canary) = self.reach(id, spec, route).await else { return self.skip_waiting(&spec.name) };
+        let well_since = Instant::now();
         for stage in [Stage::Healthy, Stage::SideBySide, Stage::Measured] {
             let checks = self.checks(stage).map(|(id, spec)| self.check(id, spec, &canary));
             let ended = join_all(checks).await;
+            if stage == Stage::SideBySide {
+                canary.client.close_unneeded();
+            }
             let failed = self.checks(stage).zip(ended).find(|(_, passed)| !passed);
             if let Some(((_, failed), _)) = failed {
                 self.skip_waiting(&failed.name);
@@ -90,9 +99,12 @@ impl<'r> Runner<'r> {
         }
         // The last look has the patience of the first one.
         let deadline = self.deadline.min(Instant::now() + spec.policy.limit);
+        // What was seen to be well a moment ago is not asked again: that would be a round trip for nothing.
+        let is_old = well_since.elapsed() >= MOMENT;
+        let healthy = self.checks(Stage::Healthy).filter(|_| is_old);
         let again = join(
             prove_again(route, &canary, spec.policy.retry, deadline),
-            join_all(self.checks(Stage::Healthy).map(|(id, spec)| self.ask_again(id, spec, &canary))),
+            join_all(healthy.map(|(id, spec)| self.ask_again(id, spec, &canary))),
         );
         let (mut proven, _) = again.await;
         if proven.is_ok() {
@@ -101,6 +113,23 @@ impl<'r> Runner<'r> {
         if let Err((status, why)) = proven {
             self.observer.hear(&Event::Overturned { check: id, status, why });
         }
+    }
+
+    /// Opens the connections that the checks will need while earlier answers are awaited: to an address that is located yet, the one
+    /// that the environment implies, and those of the checks that run side by side.
+    fn open_connections(&self, route: &Route, first: &CheckSpec) {
+        let client = match route {
+            Route::Direct(client) => client.clone(),
+            Route::CloudRun { cloud, given, client, .. } => {
+                let implied = given.clone().or_else(|| cloud.deployment.built_address());
+                let Some(Ok(client)) = implied.map(|address| client(address, &ServiceFacts::default())) else { return };
+                client.open(first.policy.request.time);
+                client
+            }
+        };
+        let side_by_side = self.checks(Stage::SideBySide).filter(|(_, spec)| spec.policy.enabled);
+        let requests: usize = side_by_side.map(|(_, spec)| requests_at_once(&spec.kind)).sum();
+        client.open_more(requests.saturating_sub(1), first.policy.limit);
     }
 
     /// Where answers tell their revision, asks for it once more before the verdict.
@@ -273,6 +302,15 @@ impl<'r> Runner<'r> {
             let why = format!("not run, because {failed} did not pass");
             self.observer.hear(&Event::Skipped { check, why });
         }
+    }
+}
+
+/// How many requests a check sends at once at its start.
+fn requests_at_once(kind: &Kind) -> usize {
+    match kind {
+        Kind::Ready(_) | Kind::Http(_) | Kind::Metrics(_) => 1,
+        Kind::Smoke(smoke) => smoke.requests.len().min(smoke.concurrency),
+        Kind::Traffic(_) => 0,
     }
 }
 

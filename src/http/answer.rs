@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
+use reqwest::Version;
 use reqwest::header::HeaderMap;
 use url::Url;
 
@@ -25,6 +26,8 @@ pub(crate) struct Answer {
     pub(crate) url: Url,
     /// The HTTP status.
     pub(crate) status: u16,
+    /// The protocol that was spoken.
+    pub(crate) version: Version,
     pub(crate) headers: HeaderMap,
     /// The body, decompressed.
     pub(crate) body: Vec<u8>,
@@ -34,6 +37,8 @@ pub(crate) struct Answer {
     /// Whether the end of the body is marked: by its length, by chunks, or by the end of TLS. A body that is only broken off
     /// looks whole where it is not.
     pub(crate) is_end_marked: bool,
+    /// Whether a connection that was kept alive was closed as the request went out, so that it was asked once more on a new one.
+    pub(crate) was_cut_off: bool,
 }
 
 impl Answer {
@@ -46,11 +51,13 @@ impl Answer {
         Self {
             url: Url::parse("https://canary.example.com/").unwrap(),
             status,
+            version: Version::HTTP_11,
             headers: headers.collect(),
             body: body.as_bytes().to_vec(),
             advice: None,
             timing: Timing::default(),
             is_end_marked: true,
+            was_cut_off: false,
         }
     }
 

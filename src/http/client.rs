@@ -1,109 +1,80 @@
 //! Sends requests to one address: each bounded in time and bytes, with its answer read whole.
 
-use std::cell::OnceCell;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
-use reqwest::Method;
+use futures_util::future::poll_fn;
+use hyper::body::Body as _;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use reqwest::{Method, Version};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 use url::Url;
 
 use super::body::{ACCEPTED, Body};
-use super::connect::{Connects, Resolver};
 use super::failure::{Failure, FailureKind};
-use super::proxy::{Proxies, own_answer};
+use super::proxy::own_answer;
 use super::timing::Clock;
+use super::transport::{Kind, MAX_HEADERS};
 use crate::outcome::Exchange;
 
-use super::{Address, Answer, Credentials, Header, Request, RequestLimits, header, tls};
+use super::{Address, Answer, Credentials, Header, Request, RequestLimits, Transport, header};
 
-/// The most header fields of an answer. Their bytes are bounded by the HTTP library, at some 400 KiB.
-const MAX_HEADERS: usize = 4096;
-
-/// Connections, by way of proxies or without them, that trust the same CAs. Clones share the connections.
-///
-/// Each of the two is set up when it is needed first: a run seldom needs both, and a millisecond counts.
-#[derive(Clone)]
-pub(crate) struct Transport {
-    tls: rustls::ClientConfig,
-    proxies: Rc<Proxies>,
-    proxied: Connections,
-    direct: Connections,
-    witness: Option<Rc<dyn Witness>>,
-}
-
-/// Is told of every request and what came of it.
-pub(crate) trait Witness {
-    fn saw(&self, exchange: Exchange);
-}
-
-type Connections = Rc<OnceCell<reqwest::Client>>;
-
-impl Transport {
-    /// Sets up TLS. `ca` is a file's name with its certificates in PEM, which are trusted besides the public CAs.
-    ///
-    /// # Errors
-    /// Certificates that cannot be used; a proxy that the environment names and that cannot be one.
-    pub(crate) fn new(ca: Option<(&std::path::Path, &[u8])>) -> Result<Self, String> {
-        let extra = ca.map(|(path, pem)| tls::certificates(path, pem)).transpose()?;
-        let tls = tls::config(extra.unwrap_or_default())?;
-        let proxies = Rc::new(Proxies::new(&|name| std::env::var(name).ok())?);
-        Ok(Self { tls, proxies, proxied: Rc::default(), direct: Rc::default(), witness: None })
-    }
-
-    /// The same connections, whose clients tell a witness what they do.
-    pub(crate) fn witnessed(self, witness: Option<Rc<dyn Witness>>) -> Self {
-        Self { witness, ..self }
-    }
-
-    /// A client for an address, by way of the proxy that the environment names; an address of this machine is asked
-    /// directly, since a proxy for the world cannot reach it.
-    ///
-    /// # Errors
-    /// A header that HTTP does not allow.
-    pub(crate) fn client(&self, address: Address, headers: &[Header]) -> Result<Client, String> {
-        let is_direct = address.is_loopback();
-        Ok(Client { transport: self.clone(), is_direct, address, headers: header::map(headers)?, credentials: None })
-    }
-
-    /// A client that uses no proxy, whatever the environment says.
-    pub(crate) fn direct_client(&self, address: Address) -> Client {
-        Client { transport: self.clone(), is_direct: true, address, headers: HeaderMap::new(), credentials: None }
-    }
-
-    fn connections(&self, is_direct: bool) -> Result<&reqwest::Client, Failure> {
-        let kept = if is_direct { &self.direct } else { &self.proxied };
-        if let Some(connections) = kept.get() {
-            return Ok(connections);
-        }
-        let builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(self.tls.clone())
-            .dns_resolver(Resolver)
-            .connector_layer(Connects)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("canary-gate/", env!("CARGO_PKG_VERSION")))
-            .http1_max_headers(MAX_HEADERS)
-            .http1_only();
-        let built = if is_direct { builder.no_proxy() } else { builder }.build();
-        let built = built.map_err(|error| {
-            Failure::new(FailureKind::Request, format!("the HTTP client cannot be set up: {error}"))
-        })?;
-        Ok(kept.get_or_init(|| built))
-    }
-}
+/// Headers that are about the connection, which HTTP/2 has no place for, and the host, which it wants to be the address's own.
+const OF_HTTP1: [&str; 8] =
+    ["connection", "expect", "host", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"];
 
 /// Asks one address.
 #[derive(Clone)]
 pub(crate) struct Client {
     transport: Transport,
     is_direct: bool,
+    /// Whether HTTP/2 is not spoken, also where the server would.
+    only_http1: bool,
     address: Address,
     headers: HeaderMap,
     credentials: Option<Rc<dyn Credentials>>,
 }
 
 impl Client {
+    pub(super) fn new(transport: Transport, is_direct: bool, address: Address, headers: HeaderMap) -> Self {
+        Self { transport, is_direct, only_http1: false, address, headers, credentials: None }
+    }
+
+    /// The same client over HTTP/1.1 alone: each request has a connection to itself while it runs.
+    pub(crate) fn over_http1(self) -> Self {
+        Self { only_http1: true, ..self }
+    }
+
+    /// Opens a connection to the address before a request needs it; of TLS only, whose handshake is worth it.
+    pub(crate) fn open(&self, within: Duration) {
+        let kind = self.kind(&self.headers);
+        if self.address.url().scheme() == "https" {
+            self.transport.open(kind, self.address.url(), within);
+        }
+    }
+
+    /// Opens more of them, when one has shown that it carries a single request at a time. No request is sent on any.
+    pub(crate) fn open_more(&self, more: usize, within: Duration) {
+        let kind = self.kind(&self.headers);
+        if self.address.url().scheme() == "https" {
+            self.transport.open_more(kind, self.address.url(), more, within);
+        }
+    }
+
+    /// Closes the connections that were opened and not needed.
+    pub(crate) fn close_unneeded(&self) {
+        self.transport.close_unneeded();
+    }
+
+    /// The kind of connection that a request with these headers needs.
+    fn kind(&self, headers: &HeaderMap) -> Kind {
+        let only_http1 = self.only_http1 || OF_HTTP1.iter().any(|name| headers.contains_key(*name));
+        Kind { is_direct: self.is_direct, only_http1, is_new: false }
+    }
+
     /// The same client with credentials for requests to its own origin.
     pub(crate) fn with_credentials(self, credentials: Rc<dyn Credentials>) -> Self {
         Self { credentials: Some(credentials), ..self }
@@ -183,10 +154,15 @@ impl Client {
     ) -> Result<Answer, Failure> {
         let left = deadline.saturating_duration_since(Instant::now());
         let time = limits.time.min(left);
-        match tokio::time::timeout(time, self.exchange(url, request, credentials, limits.body)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Failure::timed_out(time, time < limits.time)),
+        let prepared = self.prepare(url, request, credentials.as_slice())?;
+        let (kind, generation) = (prepared.kind, self.transport.connections(prepared.kind)?.1);
+        if let Ok(answer) = tokio::time::timeout(time, self.exchange(prepared, limits.body)).await {
+            return answer;
         }
+        if url.scheme() == "https" && !kind.only_http1 {
+            self.transport.give_up(kind, generation);
+        }
+        Err(Failure::timed_out(time, time < limits.time))
     }
 
     /// One exchange, with credentials where the service wants them, and with advice where not the application answered. The
@@ -250,24 +226,32 @@ impl Client {
         Ok(answer)
     }
 
+    /// A request as it is sent.
+    ///
+    /// # Errors
+    /// What HTTP does not allow in it.
+    fn prepare(&self, url: &Url, request: &Request, credentials: &[Header]) -> Result<Prepared, Failure> {
+        let malformed = |message: String| Failure::new(FailureKind::Request, message);
+        let method = Method::from_bytes(request.method.as_bytes()).map_err(|error| malformed(error.to_string()))?;
+        let mut headers = self.headers.clone();
+        headers.extend(header::map(&request.headers).map_err(malformed)?);
+        headers.extend(header::map(credentials).map_err(malformed)?);
+        headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static(ACCEPTED));
+        let kind = self.kind(&headers);
+        Ok(Prepared { kind, method, url: url.clone(), headers, body: request.body.clone() })
+    }
+
     /// One exchange, as a span of the log.
-    async fn exchange(
-        &self,
-        url: &Url,
-        request: &Request,
-        credentials: Option<Header>,
-        max_body: u64,
-    ) -> Result<Answer, Failure> {
-        let clock = Clock::new();
-        let span = tracing::debug_span!("request", method = request.method, url = url.as_str());
-        let sent = self.send(url, request, credentials, max_body, &clock).instrument(span.clone());
-        let answer = clock.clone().measure(sent).await;
-        let elapsed = clock.since_start();
+    async fn exchange(&self, request: Prepared, max_body: u64) -> Result<Answer, Failure> {
+        let (began, method, url) = (Instant::now(), request.method.to_string(), request.url.to_string());
+        let span = tracing::debug_span!("request", method, url);
+        let answer = self.sent(request, max_body).instrument(span.clone()).await;
+        let elapsed = began.elapsed();
         if let Some(witness) = &self.transport.witness {
             let answered = answer.as_ref().ok();
             witness.saw(Exchange {
-                method: request.method.clone(),
-                url: url.to_string(),
+                method,
+                url,
                 status: answered.map(|answer| answer.status),
                 bytes: answered.map_or(0, |answer| answer.body.len() as u64),
                 took: elapsed,
@@ -280,6 +264,7 @@ impl Client {
                 tracing::debug!(
                     status = answer.status,
                     bytes = answer.body.len(),
+                    protocol = ?answer.version,
                     latency = elapsed.as_secs_f64(),
                     dns = timing.dns.map(|time| time.as_secs_f64()),
                     connect = timing.connect.map(|time| time.as_secs_f64()),
@@ -294,27 +279,43 @@ impl Client {
         answer
     }
 
-    async fn send(
-        &self,
-        url: &Url,
-        request: &Request,
-        credentials: Option<Header>,
-        max_body: u64,
-        clock: &Clock,
-    ) -> Result<Answer, Failure> {
-        let malformed = |message: String| Failure::new(FailureKind::Request, message);
-        let method = Method::from_bytes(request.method.as_bytes()).map_err(|error| malformed(error.to_string()))?;
-        let mut headers = self.headers.clone();
-        headers.extend(header::map(&request.headers).map_err(malformed)?);
-        headers.extend(header::map(credentials.as_slice()).map_err(malformed)?);
-        headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static(ACCEPTED));
-        let connections = self.transport.connections(self.is_direct)?;
-        let mut builder = connections.request(method, url.clone()).headers(headers);
-        if let Some(body) = &request.body {
+    /// The answer to a request. Where a connection that was there already is closed as the request goes out, it is asked once
+    /// more on a new one, if asking twice is as good as asking once: the server may have closed it before it saw the request
+    /// (<https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2>). Where HTTP/2 will not do for it, it goes over HTTP/1.1.
+    async fn sent(&self, request: Prepared, max_body: u64) -> Result<Answer, Failure> {
+        let kind = request.kind;
+        let (failure, has_connected) = match self.timed(&request, kind, max_body).await {
+            (Ok(answer), _) => return Ok(answer),
+            (Err(failure), has_connected) => (failure, has_connected),
+        };
+        let again = if failure.wants_http1 && !kind.only_http1 {
+            Kind { only_http1: true, ..kind }
+        } else if failure.was_unanswered() && !has_connected && request.is_idempotent() {
+            Kind { is_new: true, ..kind }
+        } else {
+            return Err(failure);
+        };
+        tracing::debug!(cause = %failure, "asked once more on a new connection");
+        let answer = self.timed(&request, again, max_body).await.0?;
+        Ok(Answer { was_cut_off: again.is_new, ..answer })
+    }
+
+    /// Sends a request under a clock of its own; with whether it made a connection of its own.
+    async fn timed(&self, request: &Prepared, kind: Kind, max_body: u64) -> (Result<Answer, Failure>, bool) {
+        let clock = Clock::new(kind.place(&request.url));
+        let answer = clock.clone().measure(self.send(request, kind, max_body, &clock)).await;
+        (answer, clock.has_connected())
+    }
+
+    async fn send(&self, request: &Prepared, kind: Kind, max_body: u64, clock: &Arc<Clock>) -> Result<Answer, Failure> {
+        let Prepared { method, url, headers, body, .. } = request;
+        let (connections, _) = self.transport.connections(kind)?;
+        let mut builder = connections.request(method.clone(), url.clone()).headers(headers.clone());
+        if let Some(body) = body {
             builder = builder.body(body.clone());
         }
         let proxy = || self.transport.proxies.toward(url).filter(|_| !self.is_direct);
-        let mut response = builder.send().await.map_err(|error| {
+        let response = builder.send().await.map_err(|error| {
             let failure = Failure::of(&error);
             // Until a connection stands, only the proxy was met.
             match proxy().filter(|_| error.is_connect()) {
@@ -323,7 +324,7 @@ impl Client {
             }
         })?;
         let first_byte = clock.since_start();
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let (status, version, headers) = (response.status().as_u16(), response.version(), response.headers().clone());
         // Through a tunnel, nothing of the proxy's own arrives.
         if url.scheme() == "http"
             && let Some(why) = own_answer(status, &headers)
@@ -331,22 +332,55 @@ impl Client {
         {
             return Err(Failure::new(FailureKind::Proxy, why).of_proxy(&proxy));
         }
-        let body = whole(&mut response, max_body).await.map_err(|failure| failure.of_answer(status))?;
+        if headers.len() > MAX_HEADERS {
+            return Err(Failure::new(
+                FailureKind::Protocol,
+                format!("the answer has over {MAX_HEADERS} header fields"),
+            ));
+        }
+        let body = whole(response, max_body).await.map_err(|failure| failure.of_answer(status))?;
         let is_end_marked = url.scheme() == "https"
             || headers.contains_key(CONTENT_LENGTH)
             || headers.contains_key(TRANSFER_ENCODING)
-            || (body.is_empty() && (request.method == "HEAD" || matches!(status, 204 | 304)));
+            || (body.is_empty() && (*method == Method::HEAD || matches!(status, 204 | 304)));
         let timing = clock.timing(first_byte);
-        Ok(Answer { url: url.clone(), status, headers, body, advice: None, timing, is_end_marked })
+        let url = url.clone();
+        Ok(Answer { url, status, version, headers, body, advice: None, timing, is_end_marked, was_cut_off: false })
+    }
+}
+
+/// A request as it is sent.
+struct Prepared {
+    kind: Kind,
+    method: Method,
+    url: Url,
+    headers: HeaderMap,
+    body: Option<String>,
+}
+
+impl Prepared {
+    /// Whether sending it twice does what sending it once does: <https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2>.
+    fn is_idempotent(&self) -> bool {
+        [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE, Method::PUT, Method::DELETE].contains(&self.method)
     }
 }
 
 /// The body of an answer, whole and decoded.
-async fn whole(response: &mut reqwest::Response, limit: u64) -> Result<Vec<u8>, Failure> {
+async fn whole(response: reqwest::Response, limit: u64) -> Result<Vec<u8>, Failure> {
+    let is_http2 = response.version() == Version::HTTP_2;
     let mut body = Body::new(response.headers(), limit)?;
+    let mut frames = reqwest::Body::from(response);
     loop {
-        let chunk = response.chunk().await.map_err(|error| Failure::of_body(&error, body.received()))?;
-        let Some(chunk) = chunk else { return body.finish() };
-        body.push(&chunk)?;
+        match poll_fn(|context| Pin::new(&mut frames).poll_frame(context)).await {
+            Some(Ok(frame)) => {
+                if let Ok(bytes) = frame.into_data() {
+                    body.push(&bytes)?;
+                }
+            }
+            Some(Err(error)) => return Err(Failure::of_body(&error, body.received())),
+            // The HTTP library takes some resets of a stream for its end, which is marked otherwise.
+            None if is_http2 && !frames.is_end_stream() => return Err(Failure::of_reset(body.received())),
+            None => return body.finish(),
+        }
     }
 }

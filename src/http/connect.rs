@@ -4,8 +4,10 @@ use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
+use hyper::rt::{Read, ReadBuf};
+use hyper_util::client::legacy::connect::Connection;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustls::client::{ClientSessionMemoryCache, ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::ServerName;
@@ -14,6 +16,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::timing::Clock;
+use super::warm::Warm;
 
 /// The host's name has no address.
 #[derive(Debug)]
@@ -50,45 +53,92 @@ impl Resolve for Resolver {
     }
 }
 
-/// Notes when a connection is made.
+/// Notes when a connection is made and what it speaks, gives those that were opened before, and keeps those that are for later.
 #[derive(Clone)]
-pub(super) struct Connects;
+pub(super) struct Connects(pub(super) Arc<Warm>);
 
 impl<S> Layer<S> for Connects {
     type Service = Connecting<S>;
 
     fn layer(&self, inner: S) -> Connecting<S> {
-        Connecting { inner }
+        Connecting { inner, warm: self.0.clone() }
     }
 }
 
 #[derive(Clone)]
 pub(super) struct Connecting<S> {
     inner: S,
+    warm: Arc<Warm>,
 }
 
-impl<R, S: Service<R>> Service<R> for Connecting<S>
+/// A connection was made, and is kept: no request goes over it yet.
+#[derive(Debug)]
+struct Kept;
+
+impl fmt::Display for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the connection is kept for later")
+    }
+}
+
+impl std::error::Error for Kept {}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+impl<R, S> Service<R> for Connecting<S>
 where
+    S: Service<R, Error = BoxError>,
+    S::Response: Connection + Read + Unpin + Send + 'static,
     S::Future: Send + 'static,
 {
     type Response = S::Response;
-    type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, BoxError>> + Send>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        let (clock, connecting) = (Clock::current(), self.inner.call(request));
+        let (clock, connecting, warm) = (Clock::current(), self.inner.call(request), self.warm.clone());
         Box::pin(async move {
+            let Some(clock) = clock else { return connecting.await };
+            if clock.only_opens {
+                // Before anything waits: what needs it meanwhile finds that it is under way.
+                let Some(later) = warm.begin(&clock.place) else { return Err(Kept.into()) };
+                let connection = connecting.await?;
+                warm.speaks(&clock.place, connection.connected().is_negotiated_h2());
+                // Nothing waits for it where the run is over.
+                let _ = later.send(Box::new(connection));
+                return Err(Kept.into());
+            }
+            while let Some(opened) = warm.take(&clock.place).await {
+                if let Ok(mut connection) = opened.downcast::<S::Response>()
+                    && is_open(&mut *connection)
+                {
+                    return Ok(*connection);
+                }
+            }
             let connection = connecting.await?;
-            if let Some(clock) = clock {
+            warm.speaks(&clock.place, connection.connected().is_negotiated_h2());
+            if clock.is_current() {
                 clock.connected();
             }
             Ok(connection)
         })
     }
+}
+
+/// Whether a connection on which nothing was asked is as it was. Of HTTP/1.1, a server that speaks first says that it is closing; of
+/// HTTP/2, it speaks first always, and what it says is for whoever takes the connection.
+fn is_open(connection: &mut (impl Connection + Read + Unpin)) -> bool {
+    if connection.connected().is_negotiated_h2() {
+        return true;
+    }
+    let mut byte = [0];
+    let mut read = ReadBuf::new(&mut byte);
+    let mut context = Context::from_waker(Waker::noop());
+    Pin::new(connection).poll_read(&mut context, read.unfilled()).is_pending()
 }
 
 /// Keeps TLS sessions, and notes when a handshake begins: that is when it is asked which group to offer.

@@ -16,6 +16,10 @@ pub(crate) struct Failure {
     pub(crate) kind: FailureKind,
     /// The status of the answer whose body could not be taken.
     pub(crate) status: Option<u16>,
+    /// Whether the server wants the request over HTTP/1.1.
+    pub(super) wants_http1: bool,
+    /// Whether the connection ended with nothing said of the request.
+    is_unanswered: bool,
     message: String,
 }
 
@@ -48,7 +52,25 @@ pub(crate) enum FailureKind {
 
 impl Failure {
     pub(super) fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, status: None, message: message.into() }
+        Self { kind, status: None, wants_http1: false, is_unanswered: false, message: message.into() }
+    }
+
+    /// The connection ended before anything of an answer came.
+    fn unanswered(message: &str) -> Self {
+        Self { is_unanswered: true, ..Self::new(FailureKind::Closed, message) }
+    }
+
+    /// Whether the connection ended with nothing said of the request: what the server saw of it, nobody knows.
+    pub(super) fn was_unanswered(&self) -> bool {
+        self.is_unanswered
+    }
+
+    /// A stream of HTTP/2 was reset before the body's end, with a code that the HTTP library takes for an end.
+    pub(super) fn of_reset(read: u64) -> Self {
+        Self::new(
+            FailureKind::Closed,
+            format!("the server reset the stream in mid-body (RST_STREAM), after {read} bytes: the answer is cut"),
+        )
     }
 
     /// The same failure of the body of an answer with this status.
@@ -100,6 +122,12 @@ impl Failure {
 
     /// What the client says of a request that brought no answer.
     pub(super) fn of(error: &reqwest::Error) -> Self {
+        let failure = Self::explained(error);
+        // Where no connection came about, there is none that could have been closed meanwhile.
+        Self { is_unanswered: failure.is_unanswered && !error.is_connect(), ..failure }
+    }
+
+    fn explained(error: &reqwest::Error) -> Self {
         let last = innermost(error);
         if let Some(unresolved) = source_of::<Unresolved>(error) {
             return Self::new(FailureKind::Dns, format!("the host name does not resolve: {unresolved}"));
@@ -107,7 +135,11 @@ impl Failure {
         if let Some(tls) = source_of::<rustls::Error>(error) {
             return Self::new(FailureKind::Tls, format!("TLS failed: {}", explained(tls)));
         }
-        let found_io = source_of::<io::Error>(error).map(io::Error::kind);
+        let found_http2 = source_of::<h2::Error>(error);
+        if let Some(failure) = found_http2.and_then(of_http2) {
+            return failure;
+        }
+        let found_io = found_http2.and_then(h2::Error::get_io).or(source_of::<io::Error>(error)).map(io::Error::kind);
         let found_http = source_of::<hyper::Error>(error);
         let handshake = error.is_connect() && error.url().is_some_and(|url| url.scheme() == "https");
         match found_io {
@@ -119,11 +151,9 @@ impl Failure {
                 Self::new(FailureKind::Refused, "the connection was refused: nothing listens there")
             }
             Some(io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe) => {
-                Self::new(FailureKind::Closed, "the connection was reset before an answer came")
+                Self::unanswered("the connection was reset before an answer came")
             }
-            Some(io::ErrorKind::UnexpectedEof) => {
-                Self::new(FailureKind::Closed, "the connection was closed before an answer came")
-            }
+            Some(io::ErrorKind::UnexpectedEof) => Self::unanswered("the connection was closed before an answer came"),
             Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => {
                 Self::new(FailureKind::Refused, format!("the host cannot be reached: {last}"))
             }
@@ -131,7 +161,7 @@ impl Failure {
             _ if found_http
                 .is_some_and(|http| http.is_incomplete_message() || http.is_closed() || http.is_canceled()) =>
             {
-                Self::new(FailureKind::Closed, "the connection was closed before an answer came")
+                Self::unanswered("the connection was closed before an answer came")
             }
             _ if error.is_connect() => Self::new(FailureKind::Refused, format!("the connection failed: {last}")),
             _ => {
@@ -144,7 +174,12 @@ impl Failure {
 
     /// What the client says when a body breaks off.
     pub(super) fn of_body(error: &reqwest::Error, read: u64) -> Self {
-        let kind = source_of::<io::Error>(error).map(io::Error::kind);
+        let http2 = source_of::<h2::Error>(error);
+        if let Some(failure) = http2.and_then(of_http2) {
+            let message = format!("{} in mid-body, after {read} bytes: the answer is cut", failure.message);
+            return Self { message, ..failure };
+        }
+        let kind = http2.and_then(h2::Error::get_io).or(source_of::<io::Error>(error)).map(io::Error::kind);
         if matches!(kind, Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)) {
             let last = innermost(error);
             return Self::new(
@@ -158,6 +193,33 @@ impl Failure {
             format!("the connection was {how} in mid-body, after {read} bytes: the answer is cut"),
         )
     }
+}
+
+/// What an error of HTTP/2 says, where it is more than the connection's end.
+fn of_http2(error: &h2::Error) -> Option<Failure> {
+    let code = error.reason()?;
+    // Codes that are not known have no name.
+    let code = format!("{code:?}");
+    let is_over_http1 = error.reason() == Some(h2::Reason::HTTP_1_1_REQUIRED);
+    let (kind, message) = match (error.is_remote(), error.is_go_away()) {
+        (true, true) => (FailureKind::Closed, format!("the server ended the connection (GOAWAY, {code})")),
+        (true, false) => (FailureKind::Closed, format!("the server reset the stream (RST_STREAM, {code})")),
+        (false, true) if error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM) => (
+            FailureKind::Protocol,
+            format!(
+                "the server sends more than the gate takes: a header of over 400 KiB, or a flood (the gate ends it with {code})"
+            ),
+        ),
+        (false, true) => (
+            FailureKind::Protocol,
+            format!("what the server sends is not HTTP/2, which it agreed to in TLS (the gate ends it with {code})"),
+        ),
+        (false, false) => (
+            FailureKind::Protocol,
+            format!("the answer breaks the rules of HTTP/2 or of its bounds (the gate resets it with {code})"),
+        ),
+    };
+    Some(Failure { wants_http1: is_over_http1 && error.is_remote(), ..Failure::new(kind, message) })
 }
 
 /// Whether a status says that the same request may do better later.
@@ -179,6 +241,11 @@ fn explained(error: &rustls::Error) -> String {
         ) => "the server speaks neither TLS 1.2 nor 1.3".into(),
         rustls::Error::AlertReceived(AlertDescription::HandshakeFailure) => {
             "the server refuses the handshake: it shares no version or cipher suite with the gate (TLS 1.2 and 1.3)"
+                .into()
+        }
+        rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol) | rustls::Error::NoApplicationProtocol => {
+            "the server speaks none of the protocols that the gate offers (ALPN): HTTP/1.1 alone where a request says its host or is \
+             of the traffic check, and HTTP/2 too elsewhere"
                 .into()
         }
         rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {

@@ -14,10 +14,12 @@ mod request;
 mod retry;
 mod timing;
 mod tls;
+mod transport;
+mod warm;
 
 pub(crate) use address::Address;
 pub(crate) use answer::{Advice, Answer};
-pub(crate) use client::{Client, Transport, Witness};
+pub(crate) use client::Client;
 pub(crate) use credentials::{Credentials, Local, Round};
 pub(crate) use failure::{Failure, FailureKind};
 pub(crate) use header::Header;
@@ -25,3 +27,4 @@ pub(crate) use limits::{RequestLimits, RetryPolicy};
 pub(crate) use proxy::proxy_secrets;
 pub(crate) use request::Request;
 pub(crate) use retry::{Attempt, GaveUp, Retrying, Tried, Why, retry_until};
+pub(crate) use transport::{Transport, Witness};

@@ -2,11 +2,14 @@
 //!
 //! The HTTP client tells nothing of this by itself. What is measured comes from the three places that it calls on the way:
 //! the resolver, a layer around its connector, and the store of TLS sessions, which is asked when a handshake begins. A
-//! request on a connection that was there already has none of the three.
+//! request on a connection that was there already has none of the three, and neither has one that began to connect and was
+//! then given a connection that another request had done with.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+use super::warm::Place;
 
 /// The times of one request. Those of the connection are missing where it was there already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +45,10 @@ tokio::task_local! {
 
 /// Collects the moments of one request, in microseconds since its start; 0 where nothing was noted.
 pub(super) struct Clock {
+    /// Where the request goes.
+    pub(super) place: Place,
+    /// Whether it only opens a connection, for requests to come.
+    pub(super) only_opens: bool,
     began: Instant,
     dns: AtomicU64,
     resolved: AtomicU64,
@@ -50,9 +57,20 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    pub(super) fn new() -> Arc<Self> {
+    /// Of a request.
+    pub(super) fn new(place: Place) -> Arc<Self> {
+        Self::begin(place, false)
+    }
+
+    /// Of a connection that is opened for requests to come.
+    pub(super) fn opening(place: Place) -> Arc<Self> {
+        Self::begin(place, true)
+    }
+
+    fn begin(place: Place, only_opens: bool) -> Arc<Self> {
         let zero = || AtomicU64::new(0);
-        Arc::new(Self { began: Instant::now(), dns: zero(), resolved: zero(), handshake: zero(), connected: zero() })
+        let (dns, resolved, handshake, connected) = (zero(), zero(), zero(), zero());
+        Arc::new(Self { place, only_opens, began: Instant::now(), dns, resolved, handshake, connected })
     }
 
     /// The clock of the request that is being polled; nothing where a connection is made on behalf of none.
@@ -85,6 +103,17 @@ impl Clock {
         self.note(&self.connected);
     }
 
+    /// Whether the request made a connection of its own.
+    pub(super) fn has_connected(&self) -> bool {
+        self.connected.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether the request of this clock is the one that is being polled: a connection that it began, and that another then
+    /// took it off, is made on behalf of none.
+    pub(super) fn is_current(self: &Arc<Self>) -> bool {
+        CLOCK.try_with(|current| Arc::ptr_eq(current, self)).unwrap_or(false)
+    }
+
     fn note(&self, moment: &AtomicU64) {
         let elapsed = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
         moment.store(elapsed.max(1), Ordering::Relaxed);
@@ -96,12 +125,16 @@ impl Clock {
         let between = |from: u64, to: Option<u64>| Some(Duration::from_micros(to?.saturating_sub(from)));
         let (looked_up, resolved) = (at(&self.dns), at(&self.resolved));
         let (handshake, connected) = (at(&self.handshake), at(&self.connected));
+        let body = self.since_start().saturating_sub(first_byte);
+        if connected.is_none() {
+            return Timing { first_byte, body, ..Timing::default() };
+        }
         Timing {
             dns: looked_up.and_then(|from| between(from, resolved)),
             connect: between(resolved.unwrap_or(0), handshake.or(connected)),
             tls: handshake.and_then(|from| between(from, connected)),
             first_byte,
-            body: self.since_start().saturating_sub(first_byte),
+            body,
         }
     }
 }
@@ -112,7 +145,8 @@ mod tests {
 
     #[test]
     fn the_phases_are_the_spans_between_the_moments() {
-        let clock = Clock::new();
+        let place = || Place::new(&url::Url::parse("https://canary.example.com").unwrap(), true, false);
+        let clock = Clock::new(place());
         let set = |moment: &AtomicU64, at| moment.store(at, Ordering::Relaxed);
         set(&clock.dns, 10);
         set(&clock.resolved, 30);
@@ -123,8 +157,15 @@ mod tests {
         assert_eq!((timing.dns, timing.connect, timing.tls), (Some(micros(20)), Some(micros(70)), Some(micros(300))));
         let measured = Timing { body: micros(50), ..timing };
         assert_eq!((measured.setup(), measured.latency()), (Some(micros(390)), micros(160)));
-        let reused = Clock::new().timing(micros(500));
-        assert_eq!(reused.setup(), None);
-        assert_eq!((reused.dns, reused.connect, reused.tls), (None, None, None));
+        // One that was there, and one that was given another's while it began to connect.
+        let (there, began) = (Clock::new(place()), Clock::new(place()));
+        set(&began.dns, 10);
+        set(&began.resolved, 30);
+        set(&began.handshake, 100);
+        for reused in [there, began] {
+            let reused = reused.timing(micros(500));
+            assert_eq!(reused.setup(), None);
+            assert_eq!((reused.dns, reused.connect, reused.tls), (None, None, None));
+        }
     }
 }

@@ -40,6 +40,6 @@ pub(super) fn config(extra: Vec<CertificateDer<'static>>) -> Result<ClientConfig
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.resumption = Resumption::store(Sessions::new());
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Observation, Side};
 
 /// What came of one request.
+#[expect(clippy::struct_excessive_bools, reason = "facts, each by itself")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Answered {
     /// When it was due, since the start of the schedule.
@@ -45,6 +46,9 @@ pub(crate) struct Answered {
     /// Whether nothing marks the end of the body, so that a cut one looks whole.
     #[serde(default, skip_serializing_if = "is_not")]
     pub(crate) is_unmarked: bool,
+    /// Whether a connection that was kept alive was closed as it went out, so that it was asked once more on a new one.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub(crate) was_cut_off: bool,
     /// Whether it could not be sent although others were answered meanwhile: more would have to run at once.
     #[serde(default, skip_serializing_if = "is_not")]
     pub(crate) is_crowded: bool,

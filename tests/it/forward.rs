@@ -31,3 +31,19 @@ pub fn forward(to: &str, request: &Request) -> Reply {
     let status = head.split_whitespace().nth(1).unwrap().parse().unwrap();
     Reply::new(status, &header("content-type"), body)
 }
+
+/// Hands bytes on between two connections until both have ended.
+pub fn both_ways(one: &TcpStream, other: &TcpStream) -> std::io::Result<()> {
+    let way = |from: &TcpStream, to: &TcpStream| {
+        let (mut from, mut to) = (from.try_clone()?, to.try_clone()?);
+        Ok::<_, std::io::Error>(std::thread::spawn(move || {
+            _ = std::io::copy(&mut from, &mut to);
+            _ = to.shutdown(std::net::Shutdown::Write);
+        }))
+    };
+    let ways = [way(one, other)?, way(other, one)?];
+    for way in ways {
+        way.join().unwrap();
+    }
+    Ok(())
+}

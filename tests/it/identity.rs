@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
+use crate::canary::FAULTS;
 use crate::canary::app::answer;
 use crate::canary::google::{DEPLOYED, PRIOR, World, environment, id_token};
 use crate::canary::server::{Body, Canary, Reply, Request};
-use crate::canary::{FAULTS, Fault};
 use crate::checks::Checks;
 use crate::forward::forward;
 use crate::gate::{Gate, each};
@@ -187,6 +187,18 @@ fn no_address_switches_the_proof_off() {
     assert!(canary.seen().iter().all(|request| request.method == "GET"));
 }
 
+/// The healthy application, whose readiness takes longer than what was seen before counts for the verdict.
+fn slowly(request: &Request) -> Reply {
+    if request.path == "/health/readiness" {
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+    }
+    answer(request)
+}
+
+fn patient() -> Checks {
+    Checks::fast().set("readiness.request_timeout", "5s").set("readiness.timeout", "5s")
+}
+
 #[test]
 fn health_is_asked_once_more_before_the_verdict() {
     for (bad, code) in [(2, 1), (usize::MAX, 0)] {
@@ -195,9 +207,9 @@ fn health_is_asked_once_more_before_the_verdict() {
             if request.path == "/api/health" && asked.fetch_add(1, Ordering::SeqCst) + 1 >= bad {
                 return Reply::json(200, r#"{"status":"degraded"}"#);
             }
-            answer(request)
+            slowly(request)
         }));
-        let ran = Gate::verify(&canary.url(), Checks::fast()).run();
+        let ran = Gate::verify(&canary.url(), patient()).run();
         assert_eq!(ran.code, code, "{}", ran.stderr);
         if code == 1 {
             assert!(
@@ -395,12 +407,12 @@ fn what_the_runs_own_limit_cuts_is_no_failure_of_the_canary() {
             if request.path == "/api/health" && asked.fetch_add(1, Ordering::SeqCst) >= from {
                 return Reply::new(200, "", "").body(Body::Hang);
             }
-            answer(request)
+            slowly(request)
         }))
     };
-    let checks = Checks::fast().set("health.request_timeout", "20s").set("health.timeout", "30s");
+    let checks = patient().set("health.request_timeout", "20s").set("health.timeout", "30s");
     for from in [0, 1] {
-        let ran = Gate::verify(&hangs(from).url(), &checks).args(["--timeout", "2s"]).run();
+        let ran = Gate::verify(&hangs(from).url(), &checks).args(["--timeout", "3s"]).run();
         assert_eq!((ran.code, ran.status("health")), (3, "error"), "{}", ran.stderr);
     }
     // It had the time of a whole request.
@@ -410,11 +422,14 @@ fn what_the_runs_own_limit_cuts_is_no_failure_of_the_canary() {
 
 #[test]
 fn the_healthy_path_stays_as_short_as_it_was() {
-    let canary = Fault::named("none").unwrap().start();
-    let ran = Gate::verify(&canary.url(), Checks::fast()).run();
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    let health = canary.seen().iter().filter(|request| request.path == "/api/health").count();
-    assert_eq!(health, 2, "once at first, once before the verdict");
+    for (handler, wanted) in [(answer as fn(&Request) -> Reply, [1, 2].as_slice()), (slowly, &[2])] {
+        let canary = Canary::start(Arc::new(handler));
+        let ran = Gate::verify(&canary.url(), patient()).run();
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let health = canary.seen().iter().filter(|request| request.path == "/api/health").count();
+        // Once at first, and once before the verdict where the rest took a moment: on a busy machine it always does.
+        assert!(wanted.contains(&health), "{health} of {wanted:?}");
+    }
 }
 
 /// A canary whose n-th answer (counted from 0, over all paths) names the revision that `revision` gives.

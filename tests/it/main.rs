@@ -9,6 +9,7 @@ mod checks;
 mod crowd;
 mod forward;
 mod gate;
+mod http2_server;
 mod raw;
 
 mod afterwards;
@@ -25,8 +26,10 @@ mod front_end;
 mod front_end_bounds;
 mod front_end_skew;
 mod front_end_wild;
+mod http2;
 mod identity;
 mod init;
+mod kept_alive;
 mod layers;
 mod lint;
 mod mistakes;

@@ -175,6 +175,7 @@ impl<'d> Drive<'d> {
             let latency = asked.as_ref().map_or(whole, |answer| answer.timing.latency());
             let waited = sent_at.saturating_duration_since(due_at);
             let is_unmarked = asked.as_ref().is_ok_and(|answer| !answer.is_end_marked);
+            let was_cut_off = asked.as_ref().is_ok_and(|answer| answer.was_cut_off);
             let (code, failure, bytes, shape) = match asked {
                 Ok(answer) => {
                     let failure = planned.expect.as_ref().map_or_else(
@@ -205,6 +206,7 @@ impl<'d> Drive<'d> {
                 failure,
                 bytes,
                 is_unmarked,
+                was_cut_off,
                 is_crowded: false,
                 due: due.at,
                 pair: due.pair,
@@ -240,6 +242,7 @@ impl<'d> Drive<'d> {
             failure: Some(cause),
             bytes: 0,
             is_unmarked: false,
+            was_cut_off: false,
             is_crowded,
         };
         Sent { seen, shape: None }

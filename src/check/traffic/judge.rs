@@ -119,7 +119,7 @@ impl<'t> Judge<'t> {
             TrafficEnd::InTime { .. } | TrafficEnd::Proven { .. } => limits::lag(&self.measured, self.traffic.max_lag)
                 .or_else(|| limits::crowded(&self.measured, self.traffic.max_in_flight)),
         };
-        let notes = limits::notes(&self.measured, ended, self.seed);
+        let notes = limits::notes(&self.measured, &self.traffic.limits, ended, self.seed);
         if let Some(why) = stopped {
             // Nothing is judged by numbers that are not the service's.
             return Finding::new(Status::Error, attempts, why).seeing(notes);

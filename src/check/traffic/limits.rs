@@ -1,5 +1,6 @@
 //! What the canary must keep by itself: errors, latency, the first answer. A share is judged by what so many requests prove.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::measured::{Answers, Measured};
@@ -172,8 +173,28 @@ fn first_answer(seconds: Option<f64>, limit: Duration) -> Observation {
     measure("first answer", status, detail, format!("<= {wanted}"), actual)
 }
 
+/// What is to be said of a side whose connections were closed as requests went out. A server that closes what was idle for long is not
+/// at fault; one that dies of requests looks the same, and where more are so than may fail, a limit was not seen to be kept.
+fn cut_off(measured: &Measured, limits: &TrafficLimits) -> Vec<Observation> {
+    let most = limits.errors.unwrap_or(0.0);
+    let counted = measured.cut_off.iter().filter(|(_, count)| **count > 0);
+    let told = counted.map(|(side, count)| {
+        let sent = |part: &BTreeMap<Side, Answers>| part.get(side).map_or(0, |answers| answers.requests);
+        let requests = sent(&measured.judged) + sent(&measured.warm_up);
+        let detail = format!(
+            "{count} of {requests} requests ({}) were asked once more on a new connection, since the server closed the one that was kept \
+             alive as they went out",
+            ratio(*count, requests)
+        );
+        let is_much = *side == Side::Canary && share(*count, requests) > most;
+        let status = if is_much { Status::Warn } else { Status::Pass };
+        Observation::note(&format!("connections to {}", side.word()), status, detail)
+    });
+    told.collect()
+}
+
 /// What was sent, and how that went.
-pub(super) fn notes(measured: &Measured, ended: &TrafficEnd, seed: u64) -> Vec<Observation> {
+pub(super) fn notes(measured: &Measured, limits: &TrafficLimits, ended: &TrafficEnd, seed: u64) -> Vec<Observation> {
     let note = |name: &str, detail: String| Observation::note(name, Status::Pass, detail);
     let mut notes = Vec::new();
     for (side, answers) in &measured.judged {
@@ -205,6 +226,7 @@ pub(super) fn notes(measured: &Measured, ended: &TrafficEnd, seed: u64) -> Vec<O
         );
         notes.push(Observation::note("ends of bodies", Status::Warn, detail));
     }
+    notes.extend(cut_off(measured, limits));
     let connections = quantile(&measured.setups, 0.5).map_or_else(
         || "no connection was set up".into(),
         |median| {
@@ -265,7 +287,11 @@ fn percent(share: f64) -> String {
     format!("{rounded} %")
 }
 
-#[expect(clippy::cast_precision_loss, reason = "some thousands")]
 fn ratio(part: usize, whole: usize) -> String {
-    format!("{:.1} %", 100.0 * part as f64 / whole.max(1) as f64)
+    format!("{:.1} %", 100.0 * share(part, whole))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "some thousands")]
+fn share(part: usize, whole: usize) -> f64 {
+    part as f64 / whole.max(1) as f64
 }

@@ -49,6 +49,8 @@ pub(super) struct Measured {
     pub(super) bytes: u64,
     /// How many bodies had an end that nothing marks.
     pub(super) unmarked: usize,
+    /// How many requests of each side were asked once more, since a connection was closed as they went out.
+    pub(super) cut_off: BTreeMap<Side, usize>,
     /// How many requests of each side could not be sent, since too few may run at once.
     pub(super) crowded: BTreeMap<Side, usize>,
     /// When the first request of each side was due, in seconds.
@@ -70,6 +72,7 @@ impl Measured {
             self.first_answers.entry(sent.side).or_insert(since_first);
         }
         self.unmarked += usize::from(sent.is_unmarked);
+        *self.cut_off.entry(sent.side).or_default() += usize::from(sent.was_cut_off);
         *self.crowded.entry(sent.side).or_default() += usize::from(sent.is_crowded);
         self.setups.extend(sent.setup.map(|setup| setup.as_secs_f64()));
         self.lags.extend(sent.lag.map(|lag| lag.as_secs_f64()));

@@ -54,7 +54,10 @@ pub(super) async fn check(
         (Some(ToldBy::Header(header)), Some(revision)) => Some((header.as_str(), revision)),
         _ => None,
     };
-    let drive = Drive::new(context, traffic, (canary.client.clone(), stable), seed, told);
+    // Both sides over HTTP/1.1, each request with a connection to itself: on one that many share, they would wait for each other,
+    // and for what the server allows at once, and that is not what is measured.
+    let sides = (canary.client.clone().over_http1(), stable.map(Client::over_http1));
+    let drive = Drive::new(context, traffic, sides, seed, told);
     let names: Vec<String> = traffic.requests.iter().map(|planned| canary.client.shown(&planned.request)).collect();
     let is_recorded = context.observer.records();
     let judge = Judge::new(traffic, names.clone(), is_paired, seed, now());
