@@ -1,6 +1,7 @@
 //! Sends requests to one address: each bounded in time and bytes, with its answer read whole.
 
 use std::cell::OnceCell;
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use reqwest::Method;
@@ -64,12 +65,14 @@ impl Transport {
     /// A header that HTTP does not allow.
     pub(crate) fn client(&self, address: Address, headers: &[Header]) -> Result<Client, String> {
         let is_direct = address.is_loopback();
-        Ok(Client { transport: self.clone(), is_direct, address, headers: header::map(headers)?, credentials: None })
+        let (transport, headers) = (self.clone(), header::map(headers)?);
+        Ok(Client { transport, is_direct, address, headers, credentials: None, detour: None, is_undecoded: false })
     }
 
     /// A client that uses no proxy, whatever the environment says.
     pub(crate) fn direct_client(&self, address: Address) -> Client {
-        Client { transport: self.clone(), is_direct: true, address, headers: HeaderMap::new(), credentials: None }
+        let (transport, headers) = (self.clone(), HeaderMap::new());
+        Client { transport, is_direct: true, address, headers, credentials: None, detour: None, is_undecoded: false }
     }
 
     fn connections(&self, is_direct: bool) -> Result<&reqwest::Client, Failure> {
@@ -101,9 +104,24 @@ pub(crate) struct Client {
     address: Address,
     headers: HeaderMap,
     credentials: Option<Rc<dyn Credentials>>,
+    /// Where requests to its own origin go instead, in the clear: to a port of this machine.
+    detour: Option<SocketAddr>,
+    /// Whether bodies are left in whatever coding they came.
+    is_undecoded: bool,
 }
 
 impl Client {
+    /// The same client, whose requests to its own origin go to a port of this machine instead, in the clear, while all that
+    /// is said and judged is of the address. It has no credentials: whoever stands there has those.
+    pub(crate) fn by_way_of(self, detour: SocketAddr) -> Self {
+        Self { detour: Some(detour), is_direct: true, credentials: None, ..self }
+    }
+
+    /// The same client, which leaves bodies in the coding that they came in: for whoever passes them on.
+    pub(crate) fn undecoded(self) -> Self {
+        Self { is_undecoded: true, ..self }
+    }
+
     /// The same client with credentials for requests to its own origin.
     pub(crate) fn with_credentials(self, credentials: Rc<dyn Credentials>) -> Self {
         Self { credentials: Some(credentials), ..self }
@@ -294,6 +312,18 @@ impl Client {
         answer
     }
 
+    /// Where a request for a URL really goes.
+    fn sent_to(&self, url: &Url) -> Url {
+        let detour = self.detour.filter(|_| url.origin() == self.address.url().origin());
+        let other = detour.and_then(|detour| {
+            let mut other = Url::parse(&format!("http://{detour}")).ok()?;
+            other.set_path(url.path());
+            other.set_query(url.query());
+            Some(other)
+        });
+        other.unwrap_or_else(|| url.clone())
+    }
+
     async fn send(
         &self,
         url: &Url,
@@ -309,7 +339,8 @@ impl Client {
         headers.extend(header::map(credentials.as_slice()).map_err(malformed)?);
         headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static(ACCEPTED));
         let connections = self.transport.connections(self.is_direct)?;
-        let mut builder = connections.request(method, url.clone()).headers(headers);
+        let sent_to = self.sent_to(url);
+        let mut builder = connections.request(method, sent_to.clone()).headers(headers);
         if let Some(body) = &request.body {
             builder = builder.body(body.clone());
         }
@@ -325,14 +356,19 @@ impl Client {
         let first_byte = clock.since_start();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         // Through a tunnel, nothing of the proxy's own arrives.
-        if url.scheme() == "http"
+        if sent_to.scheme() == "http"
             && let Some(why) = own_answer(status, &headers)
             && let Some(proxy) = proxy()
         {
             return Err(Failure::new(FailureKind::Proxy, why).of_proxy(&proxy));
         }
-        let body = whole(&mut response, max_body).await.map_err(|failure| failure.of_answer(status))?;
-        let is_end_marked = url.scheme() == "https"
+        let body = if self.is_undecoded { Ok(Body::undecoded(max_body)) } else { Body::new(&headers, max_body) };
+        let body = match body {
+            Ok(body) => whole(&mut response, body).await,
+            Err(failure) => Err(failure),
+        };
+        let body = body.map_err(|failure| failure.of_answer(status))?;
+        let is_end_marked = sent_to.scheme() == "https"
             || headers.contains_key(CONTENT_LENGTH)
             || headers.contains_key(TRANSFER_ENCODING)
             || (body.is_empty() && (request.method == "HEAD" || matches!(status, 204 | 304)));
@@ -341,9 +377,8 @@ impl Client {
     }
 }
 
-/// The body of an answer, whole and decoded.
-async fn whole(response: &mut reqwest::Response, limit: u64) -> Result<Vec<u8>, Failure> {
-    let mut body = Body::new(response.headers(), limit)?;
+/// The body of an answer, whole.
+async fn whole(response: &mut reqwest::Response, mut body: Body) -> Result<Vec<u8>, Failure> {
     loop {
         let chunk = response.chunk().await.map_err(|error| Failure::of_body(&error, body.received()))?;
         let Some(chunk) = chunk else { return body.finish() };

@@ -17,6 +17,7 @@ mod tls;
 
 pub(crate) use address::Address;
 pub(crate) use answer::{Advice, Answer};
+pub(crate) use body::decoded;
 pub(crate) use client::{Client, Transport, Witness};
 pub(crate) use credentials::{Credentials, Local, Round};
 pub(crate) use failure::{Failure, FailureKind};
