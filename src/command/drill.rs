@@ -21,12 +21,6 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Exit, CommandError> 
         session.print(&lines)?;
         return Ok(Exit::Pass);
     }
-    let runtime = session.runtime()?;
-    let mut signals = {
-        let _inside = runtime.enter();
-        Signals::listen()?
-    };
-    let (started_at, began) = (SystemTime::now(), Instant::now());
     let wanted = wanted(args)?;
     let specs = specs(args)?;
     let url = args.url.as_deref().map(Address::parse).transpose();
@@ -44,6 +38,13 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Exit, CommandError> 
             Service::own(client(url, &ServiceFacts::default()).map_err(CommandError::usage)?)
         }
     };
+    // From here on a signal is heard: what is read before may never come, and a signal ends that.
+    let runtime = session.runtime()?;
+    let mut signals = {
+        let _inside = runtime.enter();
+        Signals::listen()?
+    };
+    let (started_at, began) = (SystemTime::now(), Instant::now());
     let mut unfinished = Drill::new(shown.clone(), started_at);
     unfinished.stopped = Some("not finished".into());
     let reports = open(specs, &unfinished)?;
@@ -82,7 +83,9 @@ fn wanted(args: &Args) -> Result<Vec<&'static Fault>, CommandError> {
         for name in names {
             if drill::named(name).is_none() {
                 let similar = text::similar(name, FAULTS.iter().map(|fault| fault.name));
-                let hint = similar.first().map_or("--list names them all".into(), |similar| format!("did you mean {similar}?"));
+                let hint = similar
+                    .first()
+                    .map_or("--list names them all".into(), |similar| format!("did you mean {similar}?"));
                 return Err(CommandError::usage(format!("{flag}: there is no fault {name:?}; {hint}")));
             }
         }

@@ -301,7 +301,12 @@ pub(super) fn plan(session: &Session, args: &PlanArgs) -> Result<(Plan, Written)
 }
 
 /// Makes the client of an address, with tokens for the audience: that of the flag, of the service, or the address itself.
-pub(super) fn clients(args: &CredentialArgs, plan: &Plan, transport: Transport, tokens: Rc<IdentityTokens>) -> MakeClient {
+pub(super) fn clients(
+    args: &CredentialArgs,
+    plan: &Plan,
+    transport: Transport,
+    tokens: Rc<IdentityTokens>,
+) -> MakeClient {
     let (headers, audience, mode) = (plan.headers.clone(), args.audience.clone(), args.auth);
     let taken = headers.iter().any(|header| header.is("authorization"));
     Box::new(move |address, service: &ServiceFacts| {

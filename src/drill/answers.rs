@@ -11,7 +11,8 @@ use promeval::exposition::Format;
 use promeval::promql::ast::Selector;
 
 /// What a single-page application answers for whatever it does not know.
-const FALLBACK: &str = "<!doctype html>\n<html lang=\"en\"><head><title>App</title></head><body><div id=\"root\"></div></body></html>\n";
+const FALLBACK: &str =
+    "<!doctype html>\n<html lang=\"en\"><head><title>App</title></head><body><div id=\"root\"></div></body></html>\n";
 
 type Made = Result<(), String>;
 
@@ -91,7 +92,9 @@ fn unexpected(document: &mut Value, expected: &JsonExpect) {
     let Some(value) = inside(parent, last) else { return };
     let other = match &expected.wanted {
         JsonWanted::Exists(_) => return,
-        JsonWanted::Matches(pattern) => ["degraded", "", "0"].into_iter().find(|text| !pattern.matches(text)).map(Value::from),
+        JsonWanted::Matches(pattern) => {
+            ["degraded", "", "0"].into_iter().find(|text| !pattern.matches(text)).map(Value::from)
+        }
         JsonWanted::Equals(wanted) => [Value::from("degraded"), Value::Null].into_iter().find(|other| other != wanted),
     };
     if let Some(other) = other {

@@ -61,11 +61,7 @@ pub(super) fn edited(
 }
 
 /// The labels of a sample by all of their names.
-pub(super) fn labels(
-    name: &str,
-    own: impl Iterator<Item = (String, String)>,
-    given: &[(String, String)],
-) -> Labels {
+pub(super) fn labels(name: &str, own: impl Iterator<Item = (String, String)>, given: &[(String, String)]) -> Labels {
     let own = own.filter(|(name, _)| !given.iter().any(|(other, _)| other == name));
     let given = given.iter().filter(|(_, value)| !value.is_empty()).cloned();
     Labels::new(own.chain(given).chain([(METRIC_NAME.to_owned(), name.to_owned())]).collect::<Vec<_>>())
@@ -81,7 +77,10 @@ pub(super) fn without_family(text: &str, format: Format, name: &str) -> Result<O
     let is_of = |line: &str| {
         let mut words = line.split([' ', '\t', '{', '\n']);
         match words.next() {
-            Some("#") => matches!(words.next(), Some("TYPE" | "HELP" | "UNIT")) && words.next().is_some_and(|of| of == name || family.as_deref() == Some(of)),
+            Some("#") => {
+                matches!(words.next(), Some("TYPE" | "HELP" | "UNIT"))
+                    && words.next().is_some_and(|of| of == name || family.as_deref() == Some(of))
+            }
             Some(own) => own == name || (family.is_some() && family_of(&exposition, own) == family),
             None => false,
         }
@@ -94,7 +93,9 @@ pub(super) fn without_family(text: &str, format: Format, name: &str) -> Result<O
 pub(super) fn family_of(exposition: &Exposition<'_>, name: &str) -> Option<String> {
     let is_its = |family: &&promeval::exposition::Family| {
         let rest = name.strip_prefix(&*family.name);
-        rest.is_some_and(|rest| matches!(rest, "" | "_total" | "_bucket" | "_count" | "_sum" | "_created" | "_gcount" | "_gsum"))
+        rest.is_some_and(|rest| {
+            matches!(rest, "" | "_total" | "_bucket" | "_count" | "_sum" | "_created" | "_gcount" | "_gsum")
+        })
     };
     // The longest name, where one begins with another.
     exposition.families().iter().filter(is_its).max_by_key(|family| family.name.len()).map(|family| family.name.clone())
@@ -117,9 +118,14 @@ fn is_counter(exposition: &Exposition<'_>, name: &str) -> bool {
 /// # Errors
 /// A text that is no exposition.
 pub(super) fn parsed(text: &str, format: Format) -> Result<Exposition<'_>, String> {
-    let exposition = Exposition::parse(text.as_bytes(), format).map_err(|error| format!("the metrics are malformed: {error}"))?;
+    let exposition =
+        Exposition::parse(text.as_bytes(), format).map_err(|error| format!("the metrics are malformed: {error}"))?;
     let lines = text.lines().filter(|line| is_sample(line)).count();
-    if lines == exposition.samples().len() { Ok(exposition) } else { Err("the samples of the metrics are not one a line".into()) }
+    if lines == exposition.samples().len() {
+        Ok(exposition)
+    } else {
+        Err("the samples of the metrics are not one a line".into())
+    }
 }
 
 pub(super) fn is_sample(line: &str) -> bool {
@@ -159,7 +165,8 @@ mod tests {
 
     #[test]
     fn a_value_is_changed_and_all_else_stays() {
-        let text = "# HELP a x\n# TYPE a counter\na{b=\"} 7 \\\" {\",c=\"d\"} 1 1700000000000\na 2\n# TYPE g gauge\ng {} 3\n";
+        let text =
+            "# HELP a x\n# TYPE a counter\na{b=\"} 7 \\\" {\",c=\"d\"} 1 1700000000000\na 2\n# TYPE g gauge\ng {} 3\n";
         let mut seen = Vec::new();
         let changed = edited(text, Format::Prometheus, &[("job".into(), "x".into())], &mut |line| {
             seen.push((line.labels.get("c").to_owned(), line.labels.get("job").to_owned(), line.is_counter));
@@ -168,7 +175,10 @@ mod tests {
         let wanted = "# HELP a x\n# TYPE a counter\na{b=\"} 7 \\\" {\",c=\"d\"} 5 1700000000000\na NaN\n# TYPE g gauge\ng {} NaN\n";
         assert_eq!(changed.unwrap(), wanted);
         let label = |text: &str| text.to_owned();
-        assert_eq!(seen, [(label("d"), label("x"), true), (label(""), label("x"), true), (label(""), label("x"), false)]);
+        assert_eq!(
+            seen,
+            [(label("d"), label("x"), true), (label(""), label("x"), true), (label(""), label("x"), false)]
+        );
     }
 
     #[test]

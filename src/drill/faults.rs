@@ -1,8 +1,8 @@
 //! The faults, one a row: what the service does, whom it does it to, and how it is played.
 
 use super::answers::{
-    as_json, degraded, elsewhere, emptied, ended_in_a_line, fallback, family_lost, html_as_text, malformed, not_numbers,
-    of_another, over_a_limit, stale, texted,
+    as_json, degraded, elsewhere, emptied, ended_in_a_line, fallback, family_lost, html_as_text, malformed,
+    not_numbers, of_another, over_a_limit, stale, texted,
 };
 use super::subject::Subject;
 use super::wire::{Manner, Reply};
@@ -160,7 +160,21 @@ mod tests {
     #[test]
     fn names_are_unique() {
         for (index, fault) in FAULTS.iter().enumerate() {
-            assert!(named(fault.name).is_some_and(|first| std::ptr::eq(first, &raw const FAULTS[index])), "{}", fault.name);
+            assert!(
+                named(fault.name).is_some_and(|first| std::ptr::eq(first, &raw const FAULTS[index])),
+                "{}",
+                fault.name
+            );
         }
+    }
+
+    #[test]
+    fn the_document_has_them_all() {
+        let document = include_str!("../../docs/drill.md");
+        for Fault { name, about, .. } in FAULTS {
+            assert!(document.contains(&format!("| `{name}` | {about} |")), "{name}");
+        }
+        let rows = document.lines().filter(|line| line.starts_with("| `") && line.matches('|').count() == 4);
+        assert!(rows.count() >= FAULTS.len());
     }
 }

@@ -19,6 +19,7 @@ mod wire;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
@@ -26,21 +27,23 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::time::Instant;
 
 use faults::At;
+use perturb::Perturbation;
 use play::{Gate, Ran, run, touching};
 use proxy::{Forwarding, Interference};
 use service::Pace;
 use subject::Subject;
+use thresholds::Scrapes;
 
 use crate::check::{short, told};
 use crate::http::{Client, Credentials, Request, RequestLimits, Transport};
 use crate::outcome::{Outcome, Verdict};
-use crate::plan::{Kind, Plan};
+use crate::plan::{Kind, Metrics, Plan};
 
 pub(crate) use faults::{FAULTS, Fault, named};
 pub(crate) use render::{Format, render};
 pub(crate) use service::Service;
 pub(crate) use verdict::{Drill, Made, Played};
-use verdict::{Fails, Proven, Seen};
+use verdict::{Proven, Seen};
 
 /// How many faults are played side by side.
 const SIDE_BY_SIDE: usize = 4;
@@ -69,15 +72,10 @@ pub(crate) async fn drill(stage: Stage<'_>, drill: &RefCell<Drill>) -> Result<()
     let address = stage.service.address()?;
     let key = key()?;
     let pace = Pace::new();
-    let forwarding =
-        Forwarding { service: stage.service, key: &key, limits: widest(&plan), pace: Some(&pace) };
+    let forwarding = Forwarding { service: stage.service, key: &key, limits: widest(&plan), pace: Some(&pace) };
     let revision = revision(stage.service, &plan, forwarding.limits).await?;
-    let gate = Gate {
-        transport: stage.transport,
-        access: stage.access,
-        address: &address,
-        revision: revision.as_deref(),
-    };
+    let gate =
+        Gate { transport: stage.transport, access: stage.access, address: &address, revision: revision.as_deref() };
     let company = Company { gate, forwarding, drill };
     // Without a fault, with the time that the plan gives.
     let quiet = without_traffic(&plan);
@@ -85,16 +83,9 @@ pub(crate) async fn drill(stage: Stage<'_>, drill: &RefCell<Drill>) -> Result<()
     let (plan, note) = waits::shorter_waits(plan, first.log.slowest, &first.outcomes);
     drill.borrow_mut().notes.push(note);
     let scrapes = first.scrapes;
-    let (proven, over) = match (metrics_of(&plan), &scrapes) {
-        (Some((name, metrics)), Some(scrapes)) => {
-            let (name, metrics, scrapes) = (name.to_owned(), metrics.clone(), scrapes.clone());
-            let proving = tokio::task::spawn_blocking(move || thresholds::prove(&name, &metrics, &scrapes));
-            proving.await.map_err(|error| format!("the thresholds could not be tried: {error}"))?
-        }
-        _ => (Vec::new(), None),
-    };
+    let (proven, over) = prove(&plan, scrapes.clone()).await?;
     drill.borrow_mut().thresholds = proven;
-    let labels = scrapes.as_ref().map(thresholds::Scrapes::labels).unwrap_or_default();
+    let labels = scrapes.as_ref().map(Scrapes::labels).unwrap_or_default();
     let subject = Subject { plan, address: address.clone(), answered: first.log.answered, labels, over };
     // Once more with the time that the drill gives.
     let quiet = without_traffic(&subject.plan);
@@ -133,16 +124,42 @@ async fn revision(service: &Service, plan: &Plan, limits: RequestLimits) -> Resu
     let answer = answer.map_err(|failure| format!("the service is not healthy: {what}: {failure}"))?;
     let told = told(&answer, &identity.told_by).filter(|told| !told.is_empty());
     let told = told.ok_or_else(|| {
-        format!("the service is not healthy: {what}: {}, and the answer does not say which revision it is of", answer.status)
+        format!(
+            "the service is not healthy: {what}: {}, and the answer does not say which revision it is of",
+            answer.status
+        )
     })?;
     Ok(Some(short(&told).to_owned()))
 }
 
-fn metrics_of(plan: &Plan) -> Option<(&str, &std::sync::Arc<crate::plan::Metrics>)> {
-    plan.checks.iter().filter(|check| check.policy.enabled).find_map(|check| match &check.kind {
-        Kind::Metrics(metrics) => Some((&*check.name, metrics)),
-        _ => None,
-    })
+/// Tries what makes each threshold of the plan fail; with what makes one over the metrics do so.
+///
+/// # Errors
+/// That it could not be done to its end.
+async fn prove(plan: &Plan, scrapes: Option<Scrapes>) -> Result<(Vec<Proven>, Option<Perturbation>), String> {
+    let checks = plan.checks.iter().filter(|check| check.policy.enabled);
+    let tried: Vec<(String, Arc<Metrics>, Option<Scrapes>)> = checks
+        .filter_map(|check| match &check.kind {
+            Kind::Metrics(metrics) => Some((check.name.clone(), metrics.clone(), scrapes.clone())),
+            Kind::Traffic(traffic) => {
+                let paths = traffic.requests.iter().map(|asked| &*asked.request.path);
+                Some((check.name.clone(), traffic.judged.clone(), Some(thresholds::of_traffic(paths))))
+            }
+            Kind::Ready(_) | Kind::Http(_) | Kind::Smoke(_) => None,
+        })
+        .collect();
+    // Beside the thread of the I/O, so that limits and signals hold meanwhile.
+    let proving = tokio::task::spawn_blocking(move || {
+        let (mut proven, mut over) = (Vec::new(), None);
+        for (name, metrics, scrapes) in &tried {
+            let Some(scrapes) = scrapes else { continue };
+            let (own, by) = thresholds::prove(name, metrics, scrapes);
+            proven.extend(own);
+            over = over.or(by.filter(|_| name == "metrics"));
+        }
+        (proven, over)
+    });
+    proving.await.map_err(|error| format!("the thresholds could not be tried: {error}"))
 }
 
 /// What goes on for minutes is run where a fault touches it, and once without.
@@ -164,9 +181,11 @@ struct Company<'c> {
 impl Company<'_> {
     async fn run(&self, plan: &Plan, interference: Option<Interference<'_>>) -> Result<Ran, String> {
         // The traffic has a schedule of its own, and is measured by the time of its answers.
-        let has_traffic = plan.checks.iter().any(|check| check.policy.enabled && matches!(check.kind, Kind::Traffic(_)));
+        let has_traffic =
+            plan.checks.iter().any(|check| check.policy.enabled && matches!(check.kind, Kind::Traffic(_)));
         let pace = self.forwarding.pace.filter(|_| !has_traffic);
-        let ran = run(&self.gate, plan, Forwarding { pace, ..self.forwarding }, interference, interference.is_none()).await?;
+        let ran =
+            run(&self.gate, plan, Forwarding { pace, ..self.forwarding }, interference, interference.is_none()).await?;
         let mut drill = self.drill.borrow_mut();
         drill.requests += ran.log.forwarded;
         for refused in &ran.log.refused {
@@ -201,11 +220,10 @@ struct Scene<'s> {
     tell: &'s dyn Fn(&Played),
 }
 
-/// A fault that was played, and the checks that it touched.
+/// A fault that was played, and what each check said.
 struct Shown {
     fault: &'static Fault,
     made: Made,
-    touched: BTreeSet<usize>,
     outcomes: Vec<Outcome>,
 }
 
@@ -235,7 +253,6 @@ impl Scene<'_> {
             self.take(&mut shown, one);
         }
         self.company.drill.borrow_mut().checks = self.checks(&shown);
-        self.company.drill.borrow_mut().thresholds.extend(self.traffic_thresholds(&shown));
         Ok(())
     }
 
@@ -247,19 +264,12 @@ impl Scene<'_> {
     }
 
     fn replace(&self, shown: &mut [Shown], at: usize, again: Shown) {
-        let played = Played { name: again.fault.name, about: again.fault.about, made: again.made.clone() };
-        (self.tell)(&played);
-        self.company.drill.borrow_mut().faults[at] = played;
+        self.company.drill.borrow_mut().faults[at].made = again.made.clone();
         shown[at] = again;
     }
 
     async fn play(&self, fault: &'static Fault) -> Result<Shown, String> {
-        let left_out = |why: String| Shown {
-            fault,
-            made: Made::LeftOut(why),
-            touched: BTreeSet::new(),
-            outcomes: Vec::new(),
-        };
+        let left_out = |why: String| Shown { fault, made: Made::LeftOut(why), outcomes: Vec::new() };
         let targets = match self.subject.targets(fault.at) {
             Ok(targets) => targets,
             Err(why) => return Ok(left_out(why)),
@@ -274,23 +284,23 @@ impl Scene<'_> {
         let interference = Interference { fault, targets: targets.as_ref(), subject: self.subject };
         let ran = self.company.run(&plan, Some(interference)).await?;
         let made = ran.made(fault, &interference, &touched, self.healthy);
-        Ok(Shown { fault, made, touched, outcomes: ran.outcomes })
+        Ok(Shown { fault, made, outcomes: ran.outcomes })
     }
 
-    /// How often each check failed where a fault touched it.
+    /// How often each check failed by the faults that are meant for it.
     fn checks(&self, shown: &[Shown]) -> Vec<Seen> {
         use crate::outcome::Status;
         let enabled = self.subject.plan.checks.iter().enumerate().filter(|(_, check)| check.policy.enabled);
         let seen = enabled.map(|(index, check)| {
-            let mut seen = Seen { name: check.name.clone(), touched: 0, failed: 0 };
-            for one in shown.iter().filter(|one| one.touched.contains(&index)) {
+            let mut seen = Seen { name: check.name.clone(), faults: 0, failed: 0 };
+            for one in shown.iter().filter(|one| subject::is_meant_for(one.fault.at, check)) {
                 if !matches!(one.made, Made::Caught(_) | Made::Warned { .. } | Made::Missed) {
                     continue;
                 }
                 let Some(outcome) = one.outcomes.get(index).filter(|outcome| outcome.status != Status::Skipped) else {
                     continue;
                 };
-                seen.touched += 1;
+                seen.faults += 1;
                 let is_new = self.healthy.get(index).is_none_or(|healthy| healthy.detail != outcome.detail);
                 seen.failed += usize::from(match outcome.status {
                     Status::Fail | Status::Error => true,
@@ -300,32 +310,6 @@ impl Scene<'_> {
             }
             seen
         });
-        seen.filter(|seen| seen.touched > 0).collect()
-    }
-
-    /// The thresholds over what the traffic measures: what the faults of the traffic make of them.
-    fn traffic_thresholds(&self, shown: &[Shown]) -> Vec<Proven> {
-        use crate::outcome::ThresholdVerdict;
-        let mut proven = Vec::new();
-        for (index, check) in self.subject.plan.checks.iter().enumerate().filter(|(_, check)| check.policy.enabled) {
-            let Kind::Traffic(traffic) = &check.kind else { continue };
-            for (number, threshold) in traffic.judged.thresholds.iter().enumerate() {
-                let failed = shown.iter().find_map(|one| {
-                    let seen = one.outcomes.get(index)?.observations.iter().filter(|seen| seen.threshold().is_some()).nth(number)?;
-                    let is_failed = seen.threshold()?.verdict == ThresholdVerdict::Fail;
-                    is_failed.then(|| Fails::ByValue(format!("by {}: {}", one.fault.name, seen.detail)))
-                });
-                let unknown = "what the traffic measures is not driven to extremes, and no fault that was played makes it fail";
-                proven.push(Proven {
-                    check: check.name.clone(),
-                    name: threshold.label().to_owned(),
-                    expression: threshold.rule.source().to_owned(),
-                    severity: threshold.severity,
-                    place: threshold.place.clone(),
-                    fails: failed.unwrap_or_else(|| Fails::Unknown(unknown.into())),
-                });
-            }
-        }
-        proven
+        seen.filter(|seen| seen.faults > 0).collect()
     }
 }

@@ -121,7 +121,9 @@ impl Perturbation {
                     let is_high = self.value == Value::High;
                     match bound {
                         Some(bound) if is_high && bound < highest => Change::Keep,
-                        None if name.ends_with("_sum") => Change::To(line.value + if is_high { more * highest } else { 0.0 }),
+                        None if name.ends_with("_sum") => {
+                            Change::To(line.value + if is_high { more * highest } else { 0.0 })
+                        }
                         _ => Change::To(line.value + more),
                     }
                 }
@@ -167,7 +169,8 @@ impl Perturbation {
                 is_there |= selector.matches(&labels(&name, own.iter().cloned(), given));
                 known.extend(own);
             }
-            let is_simple = matches!(kind_of(&exposition, &name), Some(Kind::Counter | Kind::Gauge | Kind::Unknown) | None);
+            let is_simple =
+                matches!(kind_of(&exposition, &name), Some(Kind::Counter | Kind::Gauge | Kind::Unknown) | None);
             let Some(family) = family_of(&exposition, &name).filter(|_| !is_there && is_simple) else { continue };
             let Some(pairs) = fitting(selector, &known, has_samples, given) else { continue };
             let pairs: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
@@ -192,7 +195,9 @@ impl<I: Iterator> AtLeastOne for I {
 fn inserted(text: &str, family: &str, line: &str) -> String {
     let is_declared = |line: &str| {
         let mut words = line.split_whitespace();
-        words.next() == Some("#") && matches!(words.next(), Some("TYPE" | "HELP" | "UNIT")) && words.next() == Some(family)
+        words.next() == Some("#")
+            && matches!(words.next(), Some("TYPE" | "HELP" | "UNIT"))
+            && words.next() == Some(family)
     };
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let last = lines.iter().rposition(|line| !is_sample(line) && is_declared(line)).map_or(lines.len(), |at| at + 1);
@@ -225,13 +230,19 @@ fn fitting(
 /// A label's value that a test takes.
 fn value_for(test: &Test, known: Option<&str>) -> Option<String> {
     const USUAL: [&str; 16] = [
-        "500", "503", "404", "400", "200", "5xx", "4xx", "error", "failed", "failure", "timeout", "true", "false", "GET", "POST", "other",
+        "500", "503", "404", "400", "200", "5xx", "4xx", "error", "failed", "failure", "timeout", "true", "false",
+        "GET", "POST", "other",
     ];
     let written: Vec<String> = match test {
         Test::Equal(value) => vec![value.clone()],
         Test::Matches(pattern) | Test::DoesNotMatch(pattern) => {
             let plain = |piece: &str| -> String {
-                let zeros = piece.replace("[0-9]", "0").replace("\\d", "0").replace(".*", "x").replace(".+", "x").replace('.', "0");
+                let zeros = piece
+                    .replace("[0-9]", "0")
+                    .replace("\\d", "0")
+                    .replace(".*", "x")
+                    .replace(".+", "x")
+                    .replace('.', "0");
                 zeros.chars().filter(|c| !"^$()?+*\\".contains(*c)).collect()
             };
             pattern.source().split('|').map(plain).collect()
@@ -297,8 +308,16 @@ mod tests {
         let text = "# TYPE a counter\na{x=\"1\"} 5\na{x=\"2\"} 6\n# TYPE b gauge\nb 1\n";
         for (expr, value, wanted) in [
             ("a", Value::Low, Some("# TYPE a counter\na{x=\"1\"} 0\na{x=\"2\"} 0\n# TYPE b gauge\nb 1\n")),
-            ("a{x=\"2\"}", Value::High, Some("# TYPE a counter\na{x=\"1\"} 5\na{x=\"2\"} 2000000000000\n# TYPE b gauge\nb 1\n")),
-            ("b", Value::Below, Some("# TYPE a counter\na{x=\"1\"} 5\na{x=\"2\"} 6\n# TYPE b gauge\nb -2000000000000\n")),
+            (
+                "a{x=\"2\"}",
+                Value::High,
+                Some("# TYPE a counter\na{x=\"1\"} 5\na{x=\"2\"} 2000000000000\n# TYPE b gauge\nb 1\n"),
+            ),
+            (
+                "b",
+                Value::Below,
+                Some("# TYPE a counter\na{x=\"1\"} 5\na{x=\"2\"} 6\n# TYPE b gauge\nb -2000000000000\n"),
+            ),
             ("b", Value::Lost, Some("# TYPE a counter\na{x=\"1\"} 5\na{x=\"2\"} 6\n")),
             ("a{x=\"2\"}", Value::Lost, Some("# TYPE a counter\na{x=\"1\"} 5\n# TYPE b gauge\nb 1\n")),
             ("c", Value::High, None),
@@ -322,7 +341,10 @@ mod tests {
     fn a_histogram_stays_one() {
         let text = "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"2\"} 2\nh_bucket{le=\"+Inf\"} 2\nh_sum 2\nh_count 2\n";
         let high = applied(text, "h_bucket", Value::High, 0).unwrap();
-        assert!(high.contains("le=\"1\"} 1\n") && high.contains("le=\"2\"} 1000002\n") && high.contains("h_count 1000002"), "{high}");
+        assert!(
+            high.contains("le=\"1\"} 1\n") && high.contains("le=\"2\"} 1000002\n") && high.contains("h_count 1000002"),
+            "{high}"
+        );
         let low = applied(text, "h_bucket", Value::Low, 0).unwrap();
         assert!(low.contains("le=\"1\"} 1000001\n") && low.contains("h_sum 2\n"), "{low}");
     }

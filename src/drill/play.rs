@@ -16,6 +16,7 @@ use crate::check::{self, Everyone, Ledger, Route};
 use crate::http::{Address, Client, Credentials, Header, Transport, Witness};
 use crate::outcome::{Event, Exchange, Judged, Observer, Outcome, Round, Seen, Severity, Status, Summary, Verdict};
 use crate::plan::{Baseline, Compare, Kind, Metrics, Plan};
+use crate::text;
 
 /// How the gate asks the proxy.
 pub(super) struct Gate<'g> {
@@ -79,7 +80,8 @@ pub(super) async fn run(
 ) -> Result<Ran, String> {
     let proxy = Proxy::open(forwarding, interference).await?;
     let beside = Proxy::open(forwarding, None).await?;
-    let plan = beside_itself(plan, &beside)?;
+    let stable = format!("http://{}{}", beside.address()?, gate.address.url().path());
+    let plan = beside_itself(plan, &Baseline::Address(Address::parse(&stable)?));
     let exchanges = Rc::new(Exchanges::default());
     let transport = gate.transport.clone().witnessed(Some(exchanges.clone()));
     let headers: Vec<Header> = plan.headers.iter().cloned().chain([Header::secret(KEY, forwarding.key)]).collect();
@@ -111,9 +113,8 @@ pub(super) async fn run(
     Ok(Ran { outcomes, log, scrapes, exchanges })
 }
 
-/// The plan with the service itself as the stable revision, by way of another port of this machine.
-fn beside_itself(plan: &Plan, beside: &Proxy<'_>) -> Result<Plan, String> {
-    let stable = Baseline::Address(Address::parse(&format!("http://{}", beside.address()?))?);
+/// The plan with the service itself as the stable revision, at an address of its own.
+fn beside_itself(plan: &Plan, stable: &Baseline) -> Plan {
     let mut plan = plan.clone();
     for check in &mut plan.checks {
         match &mut check.kind {
@@ -126,7 +127,7 @@ fn beside_itself(plan: &Plan, beside: &Proxy<'_>) -> Result<Plan, String> {
             _ => {}
         }
     }
-    Ok(plan)
+    plan
 }
 
 /// The plan with those checks alone that a fault touches, and those that the others wait for.
@@ -170,13 +171,20 @@ impl Ran {
             return Made::LeftOut(why.clone());
         }
         if let Some(why) = self.log.troubles.first() {
-            return Made::Unclear(format!("the service itself did not answer: {why}"));
+            return Made::Unclear(format!("the service itself did not answer as before: {why}"));
         }
         if self.log.touched == 0 {
             return Made::LeftOut("it was not played: the plan asks too little there".into());
         }
         if let Some(accident) = self.accident(fault, interference) {
             return Made::Unclear(accident);
+        }
+        if let Some(late) = self.outcomes.iter().find(|outcome| is_late(outcome) && !fault.play.breaks()) {
+            let limit = text::duration(late.limit);
+            return Made::Unclear(format!(
+                "{} used up its time of {limit}, and not by the fault: {}",
+                late.name, late.detail
+            ));
         }
         let checks = || self.outcomes.iter().enumerate();
         let cause = |outcome: &Outcome| Cause {
@@ -186,9 +194,13 @@ impl Ran {
         };
         let other = checks().find(|(index, outcome)| is_bad(outcome) && !touched.contains(index));
         if let Some((_, other)) = other {
-            return Made::Unclear(format!("{} failed, which does not ask where it is played: {}", other.name, other.detail));
+            return Made::Unclear(format!(
+                "{} failed, which does not ask where it is played: {}",
+                other.name, other.detail
+            ));
         }
-        let bad: Vec<Cause> = checks().filter(|(_, outcome)| is_bad(outcome)).map(|(_, outcome)| cause(outcome)).collect();
+        let bad: Vec<Cause> =
+            checks().filter(|(_, outcome)| is_bad(outcome)).map(|(_, outcome)| cause(outcome)).collect();
         if !bad.is_empty() && self.verdict().0 != Verdict::Pass {
             return Made::Caught(bad);
         }
@@ -225,6 +237,11 @@ impl Ran {
 
 fn is_bad(outcome: &Outcome) -> bool {
     matches!(outcome.status, Status::Fail | Status::Error)
+}
+
+/// Whether a check did not end well because its time was up.
+fn is_late(outcome: &Outcome) -> bool {
+    is_bad(outcome) && outcome.duration >= outcome.limit
 }
 
 /// Why the plan wants no more than a warning of a check.

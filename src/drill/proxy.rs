@@ -147,9 +147,19 @@ impl<'p> Proxy<'p> {
         self.log.borrow_mut().forwarded += 1;
         let reply = service.answer(asked, limits, KEY).await?;
         let mut log = self.log.borrow_mut();
+        // What the service answers otherwise than before, the fault must not be given the credit for.
+        let before = self.interference.and_then(|here| {
+            let known = here.subject.answered.iter().find(|known| known.target == asked.target);
+            known.map(|known| known.status).filter(|before| *before != reply.status)
+        });
+        if let Some(before) = before {
+            let path = asked.target.split('?').next().unwrap_or_default();
+            log.troubles.push(format!("{} {path}: {}, and {before} without a fault", asked.method, reply.status));
+        }
         log.slowest = log.slowest.max(began.elapsed());
         if !log.answered.iter().any(|known| known.target == asked.target) {
-            log.answered.push(Answered { target: asked.target.clone(), media_type: reply.media_type() });
+            let (target, status) = (asked.target.clone(), reply.status);
+            log.answered.push(Answered { target, status, media_type: reply.media_type() });
         }
         Ok(reply)
     }
@@ -184,7 +194,8 @@ impl<'p> Proxy<'p> {
             }
             Play::Edit(edit) => {
                 let healthy = reply.clone();
-                let edited = decode(reply, self.forwarding.limits.body).and_then(|()| edit(reply, here.subject, number));
+                let edited =
+                    decode(reply, self.forwarding.limits.body).and_then(|()| edit(reply, here.subject, number));
                 if let Err(why) = edited {
                     *reply = healthy;
                     return Err(why);
@@ -205,4 +216,60 @@ fn decode(reply: &mut Reply, limit: u64) -> Result<(), String> {
     reply.body = decoded(&headers, &reply.body, limit).map_err(|failure| failure.to_string())?;
     reply.without("content-encoding");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpStream;
+
+    use super::*;
+
+    /// What a proxy in front of the sample answers, and how many requests it passed on.
+    fn answered(request: &'static str) -> (String, usize) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let limits = RequestLimits { time: Duration::from_secs(1), body: 1000 };
+            let forwarding = Forwarding { service: &Service::Sample, key: "s3cret", limits, pace: None };
+            let proxy = Proxy::open(forwarding, None).await.unwrap();
+            let address = proxy.address().unwrap();
+            let asking = tokio::task::spawn_blocking(move || {
+                let mut stream = TcpStream::connect(address).unwrap();
+                stream.write_all(request.as_bytes()).unwrap();
+                stream.shutdown(std::net::Shutdown::Write).unwrap();
+                let mut text = String::new();
+                stream.read_to_string(&mut text).unwrap();
+                text
+            });
+            let text = tokio::select! {
+                text = asking => text.unwrap(),
+                never = proxy.serve() => match never {},
+            };
+            (text, proxy.into_log().forwarded)
+        })
+    }
+
+    #[test]
+    fn only_the_gate_is_let_through_and_only_by_get_and_head() {
+        for (request, status, forwarded) in [
+            ("GET /api/health HTTP/1.1\r\n\r\n", "403", 0),
+            ("GET /api/health HTTP/1.1\r\nX-Canary-Gate-Drill: guessed\r\n\r\n", "403", 0),
+            ("GET /api/health HTTP/1.1\r\nX-Canary-Gate-Drill: s3cret\r\n\r\n", "200", 1),
+            ("HEAD /api/health HTTP/1.1\r\nX-Canary-Gate-Drill: s3cret\r\n\r\n", "200", 1),
+            ("POST /api/health HTTP/1.1\r\nX-Canary-Gate-Drill: s3cret\r\nContent-Length: 2\r\n\r\n{}", "405", 0),
+            ("DELETE /api/health HTTP/1.1\r\nX-Canary-Gate-Drill: s3cret\r\n\r\n", "405", 0),
+            ("GET http://elsewhere/ HTTP/1.1\r\nX-Canary-Gate-Drill: s3cret\r\n\r\n", "400", 0),
+        ] {
+            let (text, count) = answered(request);
+            assert!(
+                text.starts_with(&format!("HTTP/1.1 {status} ")) && count == forwarded,
+                "{request}: {text} {count}"
+            );
+            assert_eq!(
+                text.contains("\"status\":\"ok\""),
+                status == "200" && request.starts_with("GET"),
+                "{request}: {text}"
+            );
+        }
+    }
 }

@@ -12,6 +12,7 @@ use crate::plan::{CheckSpec, Identity, JsonExpect, Kind, Metrics, Plan, Smoke};
 pub(super) struct Answered {
     /// The path and the query.
     pub(super) target: String,
+    pub(super) status: u16,
     pub(super) media_type: String,
 }
 
@@ -157,6 +158,20 @@ impl Subject {
             }
         };
         self.checks().filter(|(_, check)| asks(check)).map(|(index, _)| index).collect()
+    }
+}
+
+/// Whether a fault is meant for a check: others that ask at the same place may well take what they get.
+pub(super) fn is_meant_for(at: At, check: &CheckSpec) -> bool {
+    match at {
+        At::Everything => true,
+        At::Health => check.name == "health",
+        At::Readiness => check.name == "readiness",
+        At::Http => matches!(check.kind, Kind::Http(_)) && !is_built_in(check),
+        At::Metrics => matches!(check.kind, Kind::Metrics(_)),
+        At::Page | At::Listed | At::Script | At::Style => matches!(check.kind, Kind::Smoke(_)),
+        At::Identity => matches!(check.kind, Kind::Ready(_)),
+        At::Traffic => matches!(check.kind, Kind::Traffic(_)),
     }
 }
 

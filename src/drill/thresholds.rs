@@ -8,8 +8,10 @@ use promeval::promql::ast::{Expr, ExprKind};
 
 use super::perturb::{Perturbation, Value, read};
 use super::verdict::{Fails, Proven};
-use crate::check::judge_again;
-use crate::outcome::{Judged, Observation, Round, ScrapeFormat, Severity, Side, Status, ThresholdVerdict};
+use crate::check::{healthy_traffic, judge_again, now};
+use crate::outcome::{
+    Judged, Observation, Round, Scrape, ScrapeFormat, Severity, Side, SideSeen, Status, ThresholdVerdict,
+};
 use crate::plan::{Metrics, Rule, Threshold};
 
 /// The most selectors of an expression that are changed one by one.
@@ -33,6 +35,15 @@ impl Scrapes {
     }
 }
 
+/// What traffic to these paths would be measured as, where all is well.
+pub(super) fn of_traffic<'p>(paths: impl Iterator<Item = &'p str>) -> Scrapes {
+    let time = now();
+    let scrape = Scrape { at: time, format: Some(ScrapeFormat::Prometheus), text: healthy_traffic(paths) };
+    let sides = vec![SideSeen { side: Side::Canary, scrape: Some(scrape) }];
+    let judged = Judged { time, seen: String::new(), labels: vec![(Side::Canary, Vec::new())], kept: None };
+    Scrapes { rounds: vec![Round { time, sides }], judged }
+}
+
 /// What is known of the thresholds of a check, and what makes one of them fail: a blocking one, if any.
 pub(super) fn prove(check: &str, metrics: &Metrics, scrapes: &Scrapes) -> (Vec<Proven>, Option<Perturbation>) {
     let began = Instant::now();
@@ -51,9 +62,11 @@ pub(super) fn prove(check: &str, metrics: &Metrics, scrapes: &Scrapes) -> (Vec<P
             continue;
         }
         let one = One::new(metrics, index, scrapes);
-        let (fails, by) = one.tried(threshold);
+        let (fails, by) = one.tried(threshold, began + LONGEST);
         if let Some(by) = by
-            && over.as_ref().is_none_or(|(severity, _)| *severity != Severity::Block && threshold.severity == Severity::Block)
+            && over
+                .as_ref()
+                .is_none_or(|(severity, _)| *severity != Severity::Block && threshold.severity == Severity::Block)
         {
             over = Some((threshold.severity, by));
         }
@@ -73,13 +86,14 @@ struct One<'s> {
 impl<'s> One<'s> {
     fn new(metrics: &Metrics, index: usize, scrapes: &'s Scrapes) -> Self {
         // An alert is a step of the rules by its position among the thresholds: all of them stay where there are rules.
-        let alone = if metrics.rules.is_empty() { vec![metrics.thresholds[index].clone()] } else { metrics.thresholds.clone() };
+        let alone =
+            if metrics.rules.is_empty() { vec![metrics.thresholds[index].clone()] } else { metrics.thresholds.clone() };
         let selectors = read(metrics, metrics.thresholds[index].rule.expr());
         let metrics = Arc::new(Metrics { thresholds: alone, ..metrics.clone() });
         Self { metrics, selectors, scrapes, labels: scrapes.labels() }
     }
 
-    fn tried(&self, threshold: &Threshold) -> (Fails, Option<Perturbation>) {
+    fn tried(&self, threshold: &Threshold, until: Instant) -> (Fails, Option<Perturbation>) {
         let Some(healthy) = self.judged(None, threshold) else {
             return (Fails::Unknown("its scrapes could not be judged again".into()), None);
         };
@@ -89,6 +103,9 @@ impl<'s> One<'s> {
         let mut tried = 0;
         let mut is_moved = false;
         for perturbation in self.values(threshold) {
+            if Instant::now() > until {
+                return (Fails::Unknown("there was no time left to try it to the end".into()), None);
+            }
             let Some(seen) = self.judged(Some(&perturbation), threshold) else { continue };
             tried += 1;
             is_moved |= values(&seen) != values(&healthy);
@@ -134,7 +151,10 @@ impl<'s> One<'s> {
         let groups: Vec<_> = alone.chain(together).collect();
         let of = |selectors: &Vec<_>| {
             let selectors = selectors.clone();
-            kinds.iter().map(move |value| Perturbation { selectors: selectors.clone(), value: *value }).collect::<Vec<_>>()
+            kinds
+                .iter()
+                .map(move |value| Perturbation { selectors: selectors.clone(), value: *value })
+                .collect::<Vec<_>>()
         };
         groups.iter().flat_map(of).collect()
     }

@@ -143,19 +143,19 @@ impl Fails {
     }
 }
 
-/// A check, and how many of the faults that touch it make it fail.
+/// A check, and how many of the faults that are meant for it make it fail.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) name: String,
-    /// So many faults were played where it asks.
-    pub(crate) touched: usize,
+    /// So many faults that are meant for it were played.
+    pub(crate) faults: usize,
     /// So many of them made it fail; of a check that only warns, warn.
     pub(crate) failed: usize,
 }
 
 impl Seen {
     pub(crate) fn is_vacuous(&self) -> bool {
-        self.touched > 0 && self.failed == 0
+        self.faults > 0 && self.failed == 0
     }
 }
 
@@ -231,7 +231,9 @@ impl Drill {
         self.url.iter_mut().chain(&mut self.notes).chain(&mut self.stopped).for_each(clean);
         for played in &mut self.faults {
             match &mut played.made {
-                Made::Caught(by) | Made::Warned { by, meant: None } => by.iter_mut().for_each(|cause| clean(&mut cause.why)),
+                Made::Caught(by) | Made::Warned { by, meant: None } => {
+                    by.iter_mut().for_each(|cause| clean(&mut cause.why))
+                }
                 Made::Warned { by, meant: Some(meant) } => {
                     clean(meant);
                     by.iter_mut().for_each(|cause| clean(&mut cause.why));
@@ -301,7 +303,7 @@ mod tests {
         stopped.stopped = Some("interrupted".into());
         assert_eq!(stopped.exit(), Exit::NoVerdict);
         let mut vacuous = drill(&[caught()], &[]);
-        vacuous.checks = vec![Seen { name: "x".into(), touched: 2, failed: 0 }];
+        vacuous.checks = vec![Seen { name: "x".into(), faults: 2, failed: 0 }];
         assert_eq!(vacuous.exit(), Exit::Fail);
         assert_eq!(vacuous.headline(), "FAIL: 1 of 1 faults caught, 1 vacuous check");
     }

@@ -30,13 +30,19 @@ pub(super) fn asking_only(mut plan: Plan) -> (Plan, Vec<String>) {
             Kind::Http(http) => {
                 check.policy.enabled = false;
                 let method = &http.request.method;
-                notes.push(format!("the check {} is left out: it sends {method}, and a drill sends GET and HEAD only", check.name));
+                notes.push(format!(
+                    "the check {} is left out: it sends {method}, and a drill sends GET and HEAD only",
+                    check.name
+                ));
             }
             Kind::Metrics(metrics) => {
                 if let MetricsSource::Prometheus(address, _) = &metrics.source {
                     check.policy.enabled = false;
                     let address = address.shown();
-                    notes.push(format!("the check {} is left out: it asks {address}, which no fault reaches", check.name));
+                    notes.push(format!(
+                        "the check {} is left out: it asks {address}, which no fault reaches",
+                        check.name
+                    ));
                 }
             }
             Kind::Smoke(smoke) => {

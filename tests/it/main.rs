@@ -18,6 +18,7 @@ mod bounded;
 mod bounds;
 mod cloud;
 mod documents;
+mod drill;
 mod evidence;
 mod faults;
 mod formats;

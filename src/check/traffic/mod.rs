@@ -18,6 +18,7 @@ use drive::{Drive, Sent};
 use futures_util::future::{Either, select};
 use measured::Measured;
 use promeval::exposition::Format;
+pub(crate) use series::healthy as healthy_traffic;
 use users::Users;
 
 use super::context::{Context, Finding};

@@ -32,9 +32,9 @@ pub(super) fn render(drill: &Drill) -> Result<String, String> {
     });
     suite(&mut report, "thresholds", thresholds.collect());
     let checks = drill.checks.iter().map(|check| {
-        let said = format!("not well in {} of {} faults that touch it", check.failed, check.touched);
+        let said = format!("not well in {} of {} faults meant for it", check.failed, check.faults);
         let status = if check.is_vacuous() {
-            not_well(NonSuccessKind::Failure, "vacuous: no fault that touches it makes it fail")
+            not_well(NonSuccessKind::Failure, "vacuous: no fault that is meant for it makes it fail")
         } else {
             TestCaseStatus::success()
         };

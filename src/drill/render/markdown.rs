@@ -22,11 +22,11 @@ pub(super) fn render(drill: &Drill) -> String {
         out += &format!("| {} | {name} | {} | {said} |\n", threshold.fails.word(), cell(&threshold.expression));
     }
     if !drill.checks.is_empty() {
-        out += "\n## Checks\n\n| check | faults that touch it | not well in |\n|---|---|---|\n";
+        out += "\n## Checks\n\n| check | faults meant for it | not well in |\n|---|---|---|\n";
     }
     for check in &drill.checks {
         let word = if check.is_vacuous() { " (VACUOUS)" } else { "" };
-        out += &format!("| {}{word} | {} | {} |\n", cell(&check.name), check.touched, check.failed);
+        out += &format!("| {}{word} | {} | {} |\n", cell(&check.name), check.faults, check.failed);
     }
     if !drill.notes.is_empty() {
         out += "\n## Other than in a verification\n\n";
