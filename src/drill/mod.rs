@@ -1,6 +1,10 @@
 //! Proves that the gate can fail: plays faults between it and a healthy service, one at a time, and tells which check catches
 //! which, and what nothing catches.
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "whatever is made of an answer has one shape, so that the catalogue can hold it"
+)]
 mod answers;
 mod exposition;
 mod faults;
@@ -184,8 +188,14 @@ impl Company<'_> {
         let has_traffic =
             plan.checks.iter().any(|check| check.policy.enabled && matches!(check.kind, Kind::Traffic(_)));
         let pace = self.forwarding.pace.filter(|_| !has_traffic);
-        let ran =
-            run(&self.gate, plan, Forwarding { pace, ..self.forwarding }, interference, interference.is_none()).await?;
+        let ran = Box::pin(run(
+            &self.gate,
+            plan,
+            Forwarding { pace, ..self.forwarding },
+            interference,
+            interference.is_none(),
+        ))
+        .await?;
         let mut drill = self.drill.borrow_mut();
         drill.requests += ran.log.forwarded;
         for refused in &ran.log.refused {

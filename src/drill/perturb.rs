@@ -107,9 +107,8 @@ impl Perturbation {
             if !is_read && !is_histogram {
                 return Change::Keep;
             }
-            changed += 1;
             let name = line.labels.metric_name();
-            match self.value {
+            let change = match self.value {
                 Value::Lost => Change::Drop,
                 Value::NotANumber => Change::To(f64::NAN),
                 Value::Exactly(value) => Change::To(value),
@@ -131,7 +130,9 @@ impl Perturbation {
                 Value::Low => Change::To(0.0),
                 Value::Below if line.is_counter => Change::Keep,
                 Value::Below => Change::To(-STEP * step),
-            }
+            };
+            changed += usize::from(change != Change::Keep);
+            change
         })?;
         if changed == 0 {
             return Ok(None);

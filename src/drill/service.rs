@@ -34,13 +34,13 @@ pub(crate) enum Service {
     /// The embedded sample.
     Sample,
     /// A person's own, which leaves bodies in the coding that they come in.
-    Own(Client),
+    Own(Box<Client>),
 }
 
 impl Service {
     /// A service behind a client.
     pub(crate) fn own(client: Client) -> Self {
-        Self::Own(client.undecoded())
+        Self::Own(Box::new(client.undecoded()))
     }
 
     /// The address that it is known by.

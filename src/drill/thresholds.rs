@@ -18,7 +18,7 @@ use crate::plan::{Metrics, Rule, Threshold};
 const ALONE: usize = 12;
 
 /// How long it may take, for all thresholds of a check. Mostly it takes milliseconds.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// The scrapes of the healthy run.
 #[derive(Clone)]

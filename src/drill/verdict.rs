@@ -230,21 +230,17 @@ impl Drill {
         let clean = |text: &mut String| *text = redactor.clean(text);
         self.url.iter_mut().chain(&mut self.notes).chain(&mut self.stopped).for_each(clean);
         for played in &mut self.faults {
-            match &mut played.made {
-                Made::Caught(by) | Made::Warned { by, meant: None } => {
-                    by.iter_mut().for_each(|cause| clean(&mut cause.why))
-                }
-                Made::Warned { by, meant: Some(meant) } => {
-                    clean(meant);
-                    by.iter_mut().for_each(|cause| clean(&mut cause.why));
-                }
-                Made::LeftOut(why) | Made::Unclear(why) => clean(why),
-                Made::Missed => {}
-            }
+            let (by, said): (&mut [Cause], Option<&mut String>) = match &mut played.made {
+                Made::Caught(by) => (by, None),
+                Made::Warned { by, meant } => (by, meant.as_mut()),
+                Made::LeftOut(why) | Made::Unclear(why) => (&mut [], Some(why)),
+                Made::Missed => (&mut [], None),
+            };
+            by.iter_mut().flat_map(|cause| [&mut cause.check, &mut cause.why]).chain(said).for_each(clean);
         }
         for Proven { name, expression, fails, check, place, severity: _ } in &mut self.thresholds {
             [name, expression, check].into_iter().for_each(clean);
-            place.iter_mut().for_each(|place| clean(&mut place.file));
+            place.iter_mut().map(|place| &mut place.file).for_each(clean);
             match fails {
                 Fails::ByValue(said)
                 | Fails::ByLoss(said)

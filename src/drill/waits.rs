@@ -7,7 +7,7 @@ use std::time::Duration;
 use promeval::promql::ast::{Duration as Range, Expr, ExprKind};
 
 use crate::outcome::Outcome;
-use crate::plan::{Kind, Metrics, MetricsSource, Plan, RuleStep, Window};
+use crate::plan::{Compare, Kind, Metrics, MetricsSource, Plan, RuleStep, Window};
 use crate::text;
 
 /// The least time of a request: a slow moment of this machine is no fault.
@@ -23,6 +23,7 @@ const WAIT: Duration = Duration::from_millis(50);
 pub(super) fn asking_only(mut plan: Plan) -> (Plan, Vec<String>) {
     let mut notes = Vec::new();
     let is_harmless = |method: &str| matches!(method, "GET" | "HEAD");
+    let beside = |check: &str| format!("{check}: the service without a fault stands for the stable revision");
     for check in plan.checks.iter_mut().filter(|check| check.policy.enabled) {
         match &mut check.kind {
             Kind::Ready(_) => {}
@@ -43,6 +44,8 @@ pub(super) fn asking_only(mut plan: Plan) -> (Plan, Vec<String>) {
                         "the check {} is left out: it asks {address}, which no fault reaches",
                         check.name
                     ));
+                } else if metrics.baseline.is_some() {
+                    notes.push(beside(&check.name));
                 }
             }
             Kind::Smoke(smoke) => {
@@ -55,6 +58,9 @@ pub(super) fn asking_only(mut plan: Plan) -> (Plan, Vec<String>) {
                 traffic.requests.retain(|asked| is_harmless(&asked.request.method));
                 note_left_out(&mut notes, &check.name, before - traffic.requests.len());
                 check.policy.enabled = !traffic.requests.is_empty();
+                if check.policy.enabled && !matches!(traffic.compare, Compare::Off) {
+                    notes.push(beside(&check.name));
+                }
             }
         }
     }
@@ -81,7 +87,7 @@ pub(super) fn shorter_windows(mut plan: Plan) -> (Plan, Vec<String>) {
             text::duration(length),
             text::duration(window.length)
         ));
-        check.policy.limit = check.policy.limit.saturating_sub(window.length - length);
+        check.policy.limit = check.policy.limit.saturating_sub(window.length.saturating_sub(length));
         *metrics = Arc::new(Metrics { window: Some(Window { length, ..window }), ..(**metrics).clone() });
     }
     (plan, notes)

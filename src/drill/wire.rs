@@ -146,7 +146,7 @@ async fn head(stream: &TcpStream, received: &mut Vec<u8>) -> io::Result<Option<S
 
 /// Reads what is there; false at the end.
 async fn read(stream: &TcpStream, into: &mut Vec<u8>) -> io::Result<bool> {
-    let mut bytes = [0; 16 * 1024];
+    let mut bytes = vec![0; 16 * 1024];
     loop {
         stream.readable().await?;
         match stream.try_read(&mut bytes) {

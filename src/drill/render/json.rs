@@ -52,7 +52,7 @@ pub(super) fn render(drill: &Drill) -> String {
         .map(|check| {
             json!({
                 "name": check.name,
-                "faults": check.touched,
+                "faults": check.faults,
                 "failed": check.failed,
                 "vacuous": check.is_vacuous(),
             })
