@@ -50,7 +50,7 @@ pub(super) enum Play {
     Later(u16),
     /// The same, for one answer in so many.
     Share(u16, usize),
-    /// Each answer takes longer by this share of its time.
+    /// Each answer takes longer by this share of its time, and by twice what matters to the plan at the least.
     Slower(f64),
     /// Another manner of sending it.
     Manner(Manner),
@@ -145,7 +145,12 @@ pub(crate) static FAULTS: &[Fault] = &[
     fault("style-page", "answers its page for a lost style sheet", At::Style, Play::Edit(fallback)),
     fault("wrong-revision", "is another revision", At::Identity, Play::Edit(of_another)),
     fault("traffic-errors", "answers 500 to 2 % of the traffic", At::Traffic, Play::Share(500, 50)),
-    fault("traffic-slower", "takes half as long again for each answer", At::Traffic, Play::Slower(0.5)),
+    fault(
+        "traffic-slower",
+        "takes half as long again for each answer, and twice traffic.min_difference at the least",
+        At::Traffic,
+        Play::Slower(0.5),
+    ),
 ];
 
 /// The fault of a name.

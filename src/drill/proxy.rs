@@ -173,7 +173,7 @@ impl<'p> Proxy<'p> {
             Play::Later(_) if number == 0 => return Ok(false),
             Play::Share(_, of) if number % of != of - 1 => return Ok(false),
             Play::Status(status) | Play::Later(status) | Play::Share(status, _) => reply.status = status,
-            Play::Slower(share) => reply.after = took.mul_f64(share),
+            Play::Slower(share) => reply.after = took.mul_f64(share).max(here.subject.least_difference() * 2),
             Play::Manner(manner) => {
                 if matches!(manner, Manner::Cut | Manner::Reset) && reply.body.len() < 2 {
                     return Err("the healthy answer has no body to break off in".into());

@@ -1,11 +1,12 @@
 //! What the faults act upon: what the plan asks of the service, and what the service answers where it is healthy.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::faults::At;
 use super::perturb::Perturbation;
 use crate::http::Address;
-use crate::plan::{CheckSpec, Identity, JsonExpect, Kind, Metrics, Plan, Smoke};
+use crate::plan::{CheckSpec, Identity, JsonExpect, Kind, Metrics, Plan, Smoke, Traffic};
 
 /// An answer of the healthy service.
 #[derive(Clone, Debug)]
@@ -45,6 +46,18 @@ impl Subject {
             Kind::Smoke(smoke) => Some(smoke),
             _ => None,
         })
+    }
+
+    fn traffic(&self) -> Option<&Traffic> {
+        self.checks().find_map(|(_, check)| match &check.kind {
+            Kind::Traffic(traffic) => Some(&**traffic),
+            _ => None,
+        })
+    }
+
+    /// How much slower the traffic may be without that it matters.
+    pub(super) fn least_difference(&self) -> Duration {
+        self.traffic().map(|traffic| traffic.min_difference).unwrap_or_default()
     }
 
     pub(super) fn identity(&self) -> Option<&Identity> {
@@ -113,11 +126,7 @@ impl Subject {
                 vec![self.target(&identity.path)]
             }
             At::Traffic => {
-                let traffic = self.checks().find_map(|(_, check)| match &check.kind {
-                    Kind::Traffic(traffic) => Some(traffic),
-                    _ => None,
-                });
-                let traffic = traffic.ok_or("the check traffic is not drilled")?;
+                let traffic = self.traffic().ok_or("the check traffic is not drilled")?;
                 traffic.requests.iter().map(|asked| self.target(&asked.request.path)).collect()
             }
         };

@@ -113,7 +113,7 @@ metrics:
     - {name: counted, expr: count(memory_analysis_cache_size) >= 1}
     - {name: failures, expr: (sum(memory_analysis_failure_total) or vector(0)) <= 2}
     - {name: an error that never was, expr: '(sum(memory_analysis_failure_total{error_type=\"quota\"}) or vector(0)) <= 2'}
-    - {name: duration, expr: 'histogram_quantile(0.95, sum by (le) (memory_analysis_duration_seconds_bucket)) < 2'}
+    - {name: duration, expr: 'histogram_quantile(0.95, sum by (le) (memory_analysis_duration_seconds_bucket)) < 3'}
     - {name: size, expr: memory_analysis_cache_size != 7, severity: warn}
 http: [{name: any, path: /api/items, expect: {status: [200, 404, 500]}}]
 ";
