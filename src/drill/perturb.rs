@@ -47,7 +47,7 @@ impl Value {
             Self::High => "high".into(),
             Self::Low => "low".into(),
             Self::Below => "below zero".into(),
-            Self::Exactly(value) => format_value(value),
+            Self::Exactly(value) => format!("at {}", format_value(value)),
             Self::NotANumber => "NaN".into(),
             Self::Lost => "lost".into(),
         }

@@ -127,7 +127,7 @@ http: [{name: any, path: /api/items, expect: {status: [200, 404, 500]}}]
         ("failures", "can_fail: memory_analysis_failure_total high: 1000000000000, want <= 2"),
         ("an error that never was", "can_fail: memory_analysis_failure_total high: 1000000000000, want <= 2"),
         ("duration", "can_fail: memory_analysis_duration_seconds_bucket high: "),
-        ("size", "can_fail: memory_analysis_cache_size 7: "),
+        ("size", "can_fail: memory_analysis_cache_size at 7: "),
     ] {
         let detail = detail(&ran, "thresholds", name);
         assert!(detail.starts_with(wanted), "{name}: {detail}\n{}", ran.stdout);
@@ -135,7 +135,7 @@ http: [{name: any, path: /api/items, expect: {status: [200, 404, 500]}}]
     let any = ran.report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "any").unwrap();
     assert_eq!((&any["vacuous"], &any["faults"]), (&true.into(), &2.into()), "{}", ran.stdout);
     assert!(ran.stdout.contains("VACUOUS    any: not well in 0 of 2 faults"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("(checks.yaml:5:7)"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("(checks.yaml:5:30)"), "{}", ran.stdout);
 }
 
 #[test]
