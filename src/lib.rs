@@ -5,6 +5,7 @@
 mod check;
 pub mod cli;
 mod command;
+mod drill;
 mod evidence;
 mod google;
 mod http;

@@ -1,7 +1,9 @@
 //! From the command line to the exit code.
 
 use crate::cli::{Cli, Command};
-use crate::command::{CommandError, Session, checks, documents, history, init, lint, query, replay, schema, verify};
+use crate::command::{
+    CommandError, Session, checks, documents, drill, history, init, lint, query, replay, schema, verify,
+};
 use crate::outcome::Exit;
 
 /// Runs a command.
@@ -12,6 +14,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Verify(args) => verify::run(&session, &args),
         Command::Query(args) => query::run(&session, &args),
         Command::Checks(args) => checks::run(&session, &args),
+        Command::Drill(args) => drill::run(&session, &args),
         Command::Replay(args) => replay::run(&session, &args),
         Command::History(args) => history::run(&session, &args),
         Command::Completions(args) => documents::completions(&session, &args),

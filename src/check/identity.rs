@@ -64,7 +64,8 @@ pub(super) async fn prove(
     Ok(Observation::note("revision", Status::Pass, detail))
 }
 
-fn told(answer: &Answer, by: &ToldBy) -> Option<String> {
+/// The revision that an answer says it is of.
+pub(crate) fn told(answer: &Answer, by: &ToldBy) -> Option<String> {
     match by {
         // Two that differ tell nothing.
         ToldBy::Header(name) => {
@@ -81,6 +82,6 @@ fn told(answer: &Answer, by: &ToldBy) -> Option<String> {
 }
 
 /// The last piece of a resource name.
-fn short(name: &str) -> &str {
+pub(crate) fn short(name: &str) -> &str {
     name.trim().rsplit('/').next().unwrap_or(name)
 }

@@ -15,6 +15,8 @@ pub(crate) type MakeClient = Box<dyn Fn(Address, &ServiceFacts) -> Result<Client
 pub(crate) enum Route {
     /// By an address that was given, and nothing else.
     Direct(Client),
+    /// By an address whose answers are to be those of a revision: the service and the revision, by short names.
+    Answers(Client, (String, String)),
     /// By what the Cloud Run Admin API says of a deployment.
     CloudRun {
         cloud: CloudRun,
@@ -80,6 +82,9 @@ impl Canary {
 pub(super) async fn locate(context: &Context<'_>, route: &Route, answers_tell: bool) -> Result<Canary, Finding> {
     let locating = match route {
         Route::Direct(client) => return Ok(Canary::direct(client.clone())),
+        Route::Answers(client, deployed) => {
+            return Ok(Canary { deployed: Some(deployed.clone()), ..Canary::direct(client.clone()) });
+        }
         Route::CloudRun { cloud, given, require_identity, client } => {
             let require_identity = *require_identity && !answers_tell;
             Locating { cloud, given: given.as_ref(), require_identity, answers_tell, client }

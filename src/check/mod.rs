@@ -16,8 +16,10 @@ mod runner;
 mod smoke;
 mod traffic;
 
+pub(crate) use identity::{short, told};
 pub(crate) use ledger::Ledger;
 pub(crate) use locate::{MakeClient, Route};
-pub(crate) use metrics::{ask_prometheus, now, scrape_once};
+pub(crate) use metrics::{ask_prometheus, judge_again, now, scrape_once};
 pub(crate) use replay::{Replayed, replay, replay_by};
 pub(crate) use runner::{Everyone, run};
+pub(crate) use traffic::healthy_traffic;

@@ -119,7 +119,7 @@ impl<'r> Runner<'r> {
     /// that the environment implies, and those of the checks that run side by side.
     fn open_connections(&self, route: &Route, first: &CheckSpec) {
         let client = match route {
-            Route::Direct(client) => client.clone(),
+            Route::Direct(client) | Route::Answers(client, _) => client.clone(),
             Route::CloudRun { cloud, given, client, .. } => {
                 let implied = given.clone().or_else(|| cloud.deployment.built_address());
                 let Some(Ok(client)) = implied.map(|address| client(address, &ServiceFacts::default())) else { return };

@@ -150,6 +150,13 @@ pub(super) fn split_lines(command: &mut Command, matches: &ArgMatches) {
             ("threshold", &mut verify.plan.threshold),
             ("warn", &mut verify.plan.warn),
         ],
+        Command::Drill(drill) => vec![
+            ("report", &mut drill.report),
+            ("only", &mut drill.only),
+            ("skip", &mut drill.skip),
+            ("threshold", &mut drill.plan.threshold),
+            ("warn", &mut drill.plan.warn),
+        ],
         Command::Replay(replay) => vec![("report", &mut replay.report)],
         Command::Query(query) => vec![("header", &mut query.header)],
         Command::Checks(_)

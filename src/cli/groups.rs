@@ -42,6 +42,17 @@ pub struct GoogleArgs {
     /// No verdict where the Admin API cannot prove which revision answers
     #[arg(long, env = "CANARY_GATE_REQUIRE_IDENTITY", value_parser = BoolishValueParser::new())]
     pub require_identity: bool,
+    /// The Cloud Run Admin API, for private access
+    #[arg(long, env = "CANARY_GATE_RUN_ENDPOINT", value_name = "URL", default_value = "https://run.googleapis.com")]
+    pub(crate) run_endpoint: String,
+    /// How requests prove who sends them.
+    #[command(flatten)]
+    pub(crate) credentials: CredentialArgs,
+}
+
+/// How requests to a private service prove who sends them.
+#[derive(Args, Debug)]
+pub struct CredentialArgs {
     /// When identity tokens are sent to the canary: after a 401 or 403, always, or never
     #[arg(long, env = "CANARY_GATE_AUTH", value_name = "WHEN", default_value = "auto")]
     pub(crate) auth: AuthMode,
@@ -51,9 +62,6 @@ pub struct GoogleArgs {
     /// A file with an identity token; `CANARY_GATE_ID_TOKEN` may hold the token itself
     #[arg(long, env = "CANARY_GATE_ID_TOKEN_FILE", value_name = "FILE")]
     pub(crate) id_token_file: Option<PathBuf>,
-    /// The Cloud Run Admin API, for private access
-    #[arg(long, env = "CANARY_GATE_RUN_ENDPOINT", value_name = "URL", default_value = "https://run.googleapis.com")]
-    pub(crate) run_endpoint: String,
     /// The IAM Credentials API, for private access
     #[arg(
         long,

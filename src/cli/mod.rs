@@ -2,6 +2,7 @@
 
 mod checks;
 mod documents;
+mod drill;
 mod environment;
 mod groups;
 mod history;
@@ -19,7 +20,8 @@ use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use checks::{Checks, Schema, SchemaOf};
 pub use documents::{Completions, Man};
-pub use groups::{ColorWhen, GoogleArgs, NetworkArgs, OutputArgs, PlanArgs, ReportArgs};
+pub use drill::Drill;
+pub use groups::{ColorWhen, CredentialArgs, GoogleArgs, NetworkArgs, OutputArgs, PlanArgs, ReportArgs};
 pub use history::History;
 pub use init::Init;
 pub use lint::{Lint, LintCommand, LintFormat};
@@ -80,6 +82,8 @@ pub enum Command {
     Query(Query),
     /// Print the embedded default plan as a checks file to start from, or validate one
     Checks(Checks),
+    /// Prove that the gate can fail: play faults between it and a healthy service, and tell which check catches which
+    Drill(Box<Drill>),
     /// Judge recorded runs again, without a network, by the same or by other thresholds
     Replay(Replay),
     /// Write the table of a folder of deployment records into its README.md

@@ -3,6 +3,7 @@
 mod afterwards;
 pub(crate) mod checks;
 pub(crate) mod documents;
+pub(crate) mod drill;
 pub(crate) mod history;
 pub(crate) mod init;
 pub(crate) mod lint;

@@ -7,9 +7,9 @@ use std::rc::Rc;
 use terminal_size::{Width, terminal_size_of};
 
 use super::process::{Process, whole_file};
-use crate::cli::{ColorWhen, GoogleArgs, OutputArgs};
+use crate::cli::{ColorWhen, CredentialArgs, GoogleArgs, OutputArgs};
 use crate::google::{AccessAuth, AccessTokens, Api, IdentityTokens, Metadata};
-use crate::http::{Address, Transport, proxy_secrets};
+use crate::http::{Address, Client, Transport, proxy_secrets};
 use crate::observe::{self, LogFormat};
 use crate::outcome::{Diagnostic, Exit};
 use crate::plan::Lookup as _;
@@ -166,14 +166,24 @@ impl Session {
     /// # Errors
     /// An endpoint that is not an address, or a token's file that cannot be read.
     pub(super) fn google(&self, args: &GoogleArgs, transport: &Transport) -> Result<Google, CommandError> {
-        let endpoint = |flag: &str, written: &str| {
-            let address = Address::parse(written).map_err(|error| CommandError::usage(format!("{flag}: {error}")))?;
-            transport.client(address, &[]).map_err(CommandError::usage)
-        };
+        let (identity, access) = self.credentials(&args.credentials, transport)?;
+        let run = endpoint("--run-endpoint", &args.run_endpoint, transport)?;
+        let run = Api::new("the Cloud Run Admin API", run, access.clone());
+        Ok(Google { run, identity, access: Rc::new(AccessAuth::new(access)) })
+    }
+
+    /// What requests to a private service prove themselves with, and the access tokens behind it.
+    ///
+    /// # Errors
+    /// An endpoint that is not an address, or a token's file that cannot be read.
+    pub(super) fn credentials(
+        &self,
+        args: &CredentialArgs,
+        transport: &Transport,
+    ) -> Result<(Rc<IdentityTokens>, Rc<AccessTokens>), CommandError> {
         let (metadata, access) = self.access(transport)?;
-        let api = |name, client| Api::new(name, client, access.clone());
-        let run = api("the Cloud Run Admin API", endpoint("--run-endpoint", &args.run_endpoint)?);
-        let iam = api("the IAM Credentials API", endpoint("--iam-endpoint", &args.iam_endpoint)?);
+        let iam = endpoint("--iam-endpoint", &args.iam_endpoint, transport)?;
+        let iam = Api::new("the IAM Credentials API", iam, access.clone());
         let given = match &args.id_token_file {
             Some(path) => {
                 let token = self.lookup().file(&path.display().to_string());
@@ -184,7 +194,7 @@ impl Session {
         let source = if args.id_token_file.is_some() { "--id-token-file" } else { "CANARY_GATE_ID_TOKEN" };
         let identity = IdentityTokens::new(metadata, access.clone(), iam, given.as_deref(), self.redactor.clone())
             .map_err(|why| CommandError::usage(format!("{source}: the token {why}")))?;
-        Ok(Google { run, identity: Rc::new(identity), access: Rc::new(AccessAuth::new(access)) })
+        Ok((Rc::new(identity), access))
     }
 
     /// The metadata server, and the access tokens that it gives.
@@ -218,6 +228,12 @@ impl Session {
             .build()
             .map_err(|error| CommandError::no_verdict(format!("the runtime cannot be started: {error}")))
     }
+}
+
+/// The client of an API at an address that a flag names.
+fn endpoint(flag: &str, written: &str, transport: &Transport) -> Result<Client, CommandError> {
+    let address = Address::parse(written).map_err(|error| CommandError::usage(format!("{flag}: {error}")))?;
+    transport.client(address, &[]).map_err(CommandError::usage)
 }
 
 /// An environment variable that is set and not empty: a build's substitution that nobody set is an empty variable.

@@ -17,7 +17,7 @@ use super::process::checks_file;
 use super::session::Google;
 use super::{CommandError, Session};
 use crate::check::{self, Everyone, Ledger, MakeClient, Route};
-use crate::cli::{GoogleArgs, PlanArgs, Verify};
+use crate::cli::{CredentialArgs, GoogleArgs, PlanArgs, Verify};
 use crate::evidence::{Noting, Recorder, Written, bare};
 use crate::google::{Auth, CloudRun, Deployment, Given, IdentityTokens, ServiceFacts};
 use crate::http::{Address, Credentials, Transport, Witness};
@@ -90,7 +90,7 @@ fn interruptible<T>(
     const SOON: Duration = Duration::from_millis(50);
     /// Where no flag says it: what the file says is not known yet.
     const DEFAULT_LIMIT: Duration = Duration::from_mins(10);
-    if args.plan.checks.is_none() && args.network.ca_file.is_none() && args.google.id_token_file.is_none() {
+    if args.plan.checks.is_none() && args.network.ca_file.is_none() && args.google.credentials.id_token_file.is_none() {
         // There is nothing to wait for, and a thread costs more than all the rest of this.
         return read();
     }
@@ -135,7 +135,7 @@ fn open_reports(args: &Verify, started_at: SystemTime) -> Result<Vec<ReportFile>
     let inputs = [
         ("--checks", args.plan.checks.as_deref().filter(|path| path.as_os_str() != "-")),
         ("--ca-file", args.network.ca_file.as_deref()),
-        ("--id-token-file", args.google.id_token_file.as_deref()),
+        ("--id-token-file", args.google.credentials.id_token_file.as_deref()),
     ];
     specs.iter().try_for_each(|spec| spec.spares(&inputs)).map_err(CommandError::usage)?;
     let record = record(args, started_at);
@@ -214,7 +214,7 @@ impl Prepared {
         let Google { run, identity, access } = session.google(&args.google, &transport)?;
         let (shown, facts) =
             (url.as_ref().map(|url| url.shown().to_owned()), deployment.as_ref().map(Deployment::facts));
-        let client = clients(&args.google, &plan, transport, identity);
+        let client = clients(&args.google.credentials, &plan, transport, identity);
         let route = match (url, deployment) {
             (Some(url), None) => Route::Direct(client(url, &ServiceFacts::default()).map_err(usage)?),
             (given, Some(deployment)) => {
@@ -284,7 +284,7 @@ fn given(args: &GoogleArgs) -> Given {
 }
 
 /// The plan as it is meant, and as it is written.
-fn plan(session: &Session, args: &PlanArgs) -> Result<(Plan, Written), CommandError> {
+pub(super) fn plan(session: &Session, args: &PlanArgs) -> Result<(Plan, Written), CommandError> {
     let input = PlanInput {
         file: args.checks.as_deref().map(checks_file).transpose()?,
         timeout: args.timeout.clone(),
@@ -301,7 +301,12 @@ fn plan(session: &Session, args: &PlanArgs) -> Result<(Plan, Written), CommandEr
 }
 
 /// Makes the client of an address, with tokens for the audience: that of the flag, of the service, or the address itself.
-fn clients(args: &GoogleArgs, plan: &Plan, transport: Transport, tokens: Rc<IdentityTokens>) -> MakeClient {
+pub(super) fn clients(
+    args: &CredentialArgs,
+    plan: &Plan,
+    transport: Transport,
+    tokens: Rc<IdentityTokens>,
+) -> MakeClient {
     let (headers, audience, mode) = (plan.headers.clone(), args.audience.clone(), args.auth);
     let taken = headers.iter().any(|header| header.is("authorization"));
     Box::new(move |address, service: &ServiceFacts| {
@@ -319,10 +324,10 @@ fn clients(args: &GoogleArgs, plan: &Plan, transport: Transport, tokens: Rc<Iden
 }
 
 /// The signals that end a run early.
-struct Signals(Vec<(&'static str, Signal)>);
+pub(super) struct Signals(Vec<(&'static str, Signal)>);
 
 impl Signals {
-    fn listen() -> Result<Self, CommandError> {
+    pub(super) fn listen() -> Result<Self, CommandError> {
         let kinds = [
             ("SIGINT", SignalKind::interrupt()),
             ("SIGTERM", SignalKind::terminate()),
@@ -336,7 +341,7 @@ impl Signals {
     }
 
     /// The name of the next one.
-    async fn next(&mut self) -> &'static str {
+    pub(super) async fn next(&mut self) -> &'static str {
         let signals = self.0.iter_mut().map(|(name, signal)| {
             Box::pin(async {
                 signal.recv().await;

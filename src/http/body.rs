@@ -74,6 +74,11 @@ impl Body {
         Ok(Self { decoder, limit, received: 0 })
     }
 
+    /// Begins a body that is left in whatever coding it comes in.
+    pub(super) fn undecoded(limit: u64) -> Self {
+        Self { decoder: Decoder::Plain(Bounded { bytes: Vec::new(), limit, full: false }), limit, received: 0 }
+    }
+
     /// How many bytes have come, before decoding.
     pub(super) fn received(&self) -> u64 {
         self.received
@@ -123,6 +128,16 @@ impl Body {
         // Of a stream that ends too early the library says no more than of one that is damaged.
         Failure::new(FailureKind::Encoding, format!("the body cannot be decompressed: it is cut or damaged ({error})"))
     }
+}
+
+/// A whole body, decoded as the answer's header says.
+///
+/// # Errors
+/// A coding that is not decoded, bytes that are not in it, or more of them than the limit.
+pub(crate) fn decoded(headers: &HeaderMap, bytes: &[u8], limit: u64) -> Result<Vec<u8>, Failure> {
+    let mut body = Body::new(headers, limit)?;
+    body.push(bytes)?;
+    body.finish()
 }
 
 /// The codings that a header names, over all of its lines, in lower case; also an empty one.

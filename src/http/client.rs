@@ -1,5 +1,6 @@
 //! Sends requests to one address: each bounded in time and bytes, with its answer read whole.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -36,11 +37,27 @@ pub(crate) struct Client {
     address: Address,
     headers: HeaderMap,
     credentials: Option<Rc<dyn Credentials>>,
+    /// Where requests to its own origin go instead, in the clear: to a port of this machine.
+    detour: Option<SocketAddr>,
+    /// Whether bodies are left in whatever coding they came.
+    is_undecoded: bool,
 }
 
 impl Client {
     pub(super) fn new(transport: Transport, is_direct: bool, address: Address, headers: HeaderMap) -> Self {
-        Self { transport, is_direct, only_http1: false, address, headers, credentials: None }
+        let (only_http1, credentials) = (false, None);
+        Self { transport, is_direct, only_http1, address, headers, credentials, detour: None, is_undecoded: false }
+    }
+
+    /// The same client, whose requests to its own origin go to a port of this machine instead, in the clear, while all that
+    /// is said and judged is of the address. It has no credentials: whoever stands there has those.
+    pub(crate) fn by_way_of(self, detour: SocketAddr) -> Self {
+        Self { detour: Some(detour), is_direct: true, credentials: None, ..self }
+    }
+
+    /// The same client, which leaves bodies in the coding that they came in: for whoever passes them on.
+    pub(crate) fn undecoded(self) -> Self {
+        Self { is_undecoded: true, ..self }
     }
 
     /// The same client over HTTP/1.1 alone: each request has a connection to itself while it runs.
@@ -51,7 +68,7 @@ impl Client {
     /// Opens a connection to the address before a request needs it; of TLS only, whose handshake is worth it.
     pub(crate) fn open(&self, within: Duration) {
         let kind = self.kind(&self.headers);
-        if self.address.url().scheme() == "https" {
+        if self.is_worth_opening() {
             self.transport.open(kind, self.address.url(), within);
         }
     }
@@ -59,9 +76,13 @@ impl Client {
     /// Opens more of them, when one has shown that it carries a single request at a time. No request is sent on any.
     pub(crate) fn open_more(&self, more: usize, within: Duration) {
         let kind = self.kind(&self.headers);
-        if self.address.url().scheme() == "https" {
+        if self.is_worth_opening() {
             self.transport.open_more(kind, self.address.url(), more, within);
         }
+    }
+
+    fn is_worth_opening(&self) -> bool {
+        self.address.url().scheme() == "https" && self.detour.is_none()
     }
 
     /// Closes the connections that were opened and not needed.
@@ -238,7 +259,8 @@ impl Client {
         headers.extend(header::map(credentials).map_err(malformed)?);
         headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static(ACCEPTED));
         let kind = self.kind(&headers);
-        Ok(Prepared { kind, method, url: url.clone(), headers, body: request.body.clone() })
+        let (url, sent_to, body) = (url.clone(), self.sent_to(url), request.body.clone());
+        Ok(Prepared { kind, method, url, sent_to, headers, body })
     }
 
     /// One exchange, as a span of the log.
@@ -279,6 +301,18 @@ impl Client {
         answer
     }
 
+    /// Where a request for a URL really goes.
+    fn sent_to(&self, url: &Url) -> Url {
+        let detour = self.detour.filter(|_| url.origin() == self.address.url().origin());
+        let other = detour.and_then(|detour| {
+            let mut other = Url::parse(&format!("http://{detour}")).ok()?;
+            other.set_path(url.path());
+            other.set_query(url.query());
+            Some(other)
+        });
+        other.unwrap_or_else(|| url.clone())
+    }
+
     /// The answer to a request. Where a connection that was there already is closed as the request goes out, it is asked once
     /// more on a new one, if asking twice is as good as asking once: the server may have closed it before it saw the request
     /// (<https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2>). Where HTTP/2 will not do for it, it goes over HTTP/1.1.
@@ -302,15 +336,15 @@ impl Client {
 
     /// Sends a request under a clock of its own; with whether it made a connection of its own.
     async fn timed(&self, request: &Prepared, kind: Kind, max_body: u64) -> (Result<Answer, Failure>, bool) {
-        let clock = Clock::new(kind.place(&request.url));
+        let clock = Clock::new(kind.place(&request.sent_to));
         let answer = clock.clone().measure(self.send(request, kind, max_body, &clock)).await;
         (answer, clock.has_connected())
     }
 
     async fn send(&self, request: &Prepared, kind: Kind, max_body: u64, clock: &Arc<Clock>) -> Result<Answer, Failure> {
-        let Prepared { method, url, headers, body, .. } = request;
+        let Prepared { method, url, sent_to, headers, body, .. } = request;
         let (connections, _) = self.transport.connections(kind)?;
-        let mut builder = connections.request(method.clone(), url.clone()).headers(headers.clone());
+        let mut builder = connections.request(method.clone(), sent_to.clone()).headers(headers.clone());
         if let Some(body) = body {
             builder = builder.body(body.clone());
         }
@@ -326,7 +360,7 @@ impl Client {
         let first_byte = clock.since_start();
         let (status, version, headers) = (response.status().as_u16(), response.version(), response.headers().clone());
         // Through a tunnel, nothing of the proxy's own arrives.
-        if url.scheme() == "http"
+        if sent_to.scheme() == "http"
             && let Some(why) = own_answer(status, &headers)
             && let Some(proxy) = proxy()
         {
@@ -338,8 +372,13 @@ impl Client {
                 format!("the answer has over {MAX_HEADERS} header fields"),
             ));
         }
-        let body = whole(response, max_body).await.map_err(|failure| failure.of_answer(status))?;
-        let is_end_marked = url.scheme() == "https"
+        let body = if self.is_undecoded { Ok(Body::undecoded(max_body)) } else { Body::new(&headers, max_body) };
+        let body = match body {
+            Ok(body) => whole(response, body).await,
+            Err(failure) => Err(failure),
+        };
+        let body = body.map_err(|failure| failure.of_answer(status))?;
+        let is_end_marked = sent_to.scheme() == "https"
             || headers.contains_key(CONTENT_LENGTH)
             || headers.contains_key(TRANSFER_ENCODING)
             || (body.is_empty() && (*method == Method::HEAD || matches!(status, 204 | 304)));
@@ -354,6 +393,8 @@ struct Prepared {
     kind: Kind,
     method: Method,
     url: Url,
+    /// Where it really goes.
+    sent_to: Url,
     headers: HeaderMap,
     body: Option<String>,
 }
@@ -365,10 +406,9 @@ impl Prepared {
     }
 }
 
-/// The body of an answer, whole and decoded.
-async fn whole(response: reqwest::Response, limit: u64) -> Result<Vec<u8>, Failure> {
+/// The body of an answer, whole.
+async fn whole(response: reqwest::Response, mut body: Body) -> Result<Vec<u8>, Failure> {
     let is_http2 = response.version() == Version::HTTP_2;
-    let mut body = Body::new(response.headers(), limit)?;
     let mut frames = reqwest::Body::from(response);
     loop {
         match poll_fn(|context| Pin::new(&mut frames).poll_frame(context)).await {

@@ -19,6 +19,7 @@ mod warm;
 
 pub(crate) use address::Address;
 pub(crate) use answer::{Advice, Answer};
+pub(crate) use body::decoded;
 pub(crate) use client::Client;
 pub(crate) use credentials::{Credentials, Local, Round};
 pub(crate) use failure::{Failure, FailureKind};

@@ -19,6 +19,7 @@ mod bounded;
 mod bounds;
 mod cloud;
 mod documents;
+mod drill;
 mod evidence;
 mod faults;
 mod formats;

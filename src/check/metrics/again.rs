@@ -118,6 +118,11 @@ fn at_once<T>(work: impl Future<Output = T>) -> T {
 }
 
 impl Again {
+    /// What each threshold says, in the order of the plan.
+    pub(crate) fn thresholds(self) -> Vec<Observation> {
+        self.thresholds
+    }
+
     /// What the check saw, with its thresholds as they are judged now; all else stays as it was recorded. Nothing where the
     /// record does not hold the same thresholds.
     pub(crate) fn in_place(mut self, recorded: &[Observation]) -> Option<Vec<Observation>> {

@@ -20,7 +20,8 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, sleep_until};
 
-pub(super) use again::{conclusion, judge_again};
+pub(super) use again::conclusion;
+pub(crate) use again::judge_again;
 pub(crate) use api::ask_prometheus;
 pub(super) use rules::is_made_by_a_rule;
 pub(super) use scrape::{Scraped, Scraper};

@@ -18,6 +18,7 @@ pub(super) use again::{judge_by_another, judge_recorded};
 use drive::{Drive, Sent};
 use futures_util::future::{Either, select};
 use judge::Judge;
+pub(crate) use series::healthy as healthy_traffic;
 use users::Users;
 
 use super::context::{Context, Finding};

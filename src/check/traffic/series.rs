@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::measured::Measured;
 use crate::judge::quantile::Sorted;
+use crate::outcome::Side;
 
 /// The upper bounds of the histogram's buckets, in seconds: those of Prometheus's client libraries.
 const BOUNDS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -33,6 +34,23 @@ pub(super) fn exposition(measured: &Measured) -> String {
         let _ = writeln!(text, "canary_gate_first_answer_seconds{{target=\"{}\"}} {seconds}", side.word());
     }
     text
+}
+
+/// What the traffic to these paths would be measured as where all is well: a hundred answers each, of 10 ms.
+pub(crate) fn healthy<'p>(paths: impl Iterator<Item = &'p str>) -> String {
+    const ANSWERS: usize = 100;
+    const SECONDS: f64 = 0.01;
+    let mut measured = Measured::default();
+    for path in paths {
+        for side in [Side::Canary, Side::Stable] {
+            let answers = measured.judged.entry(side).or_default();
+            let seen = answers.paths.entry(path.to_owned()).or_default();
+            seen.codes.insert("200".into(), ANSWERS);
+            seen.since_due = vec![SECONDS; ANSWERS];
+            measured.first_answers.insert(side, SECONDS);
+        }
+    }
+    exposition(&measured)
 }
 
 fn duration(text: &mut String, labels: &str, seconds: &[f64]) {

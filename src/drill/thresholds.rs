@@ -1,0 +1,204 @@
+//! Whether a threshold can fail: each is judged over the scrapes of the healthy run, with what it reads driven to extremes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use promeval::exposition::Format;
+use promeval::promql::ast::{Expr, ExprKind};
+
+use super::perturb::{Perturbation, Value, read};
+use super::verdict::{Fails, Proven};
+use crate::check::{healthy_traffic, judge_again, now};
+use crate::evidence::Tape;
+use crate::outcome::{
+    Judged, Observation, Round, Scrape, ScrapeFormat, Severity, Side, SideSeen, Status, ThresholdVerdict,
+};
+use crate::plan::{Metrics, Rule, Threshold};
+
+/// The most selectors of an expression that are changed one by one.
+const ALONE: usize = 12;
+
+/// How long it may take, for all thresholds of a check. Mostly it takes milliseconds.
+const LONGEST: Duration = Duration::from_mins(1);
+
+/// The scrapes of the healthy run.
+#[derive(Clone)]
+pub(super) struct Scrapes {
+    pub(super) rounds: Vec<Round>,
+    pub(super) judged: Judged,
+}
+
+impl Scrapes {
+    /// The labels that the gate gives the canary's series.
+    pub(super) fn labels(&self) -> Vec<(String, String)> {
+        let own = self.judged.labels.iter().find(|(side, _)| *side == Side::Canary);
+        own.map(|(_, labels)| labels.clone()).unwrap_or_default()
+    }
+}
+
+/// What traffic to these paths would be measured as, where all is well.
+pub(super) fn of_traffic<'p>(paths: impl Iterator<Item = &'p str>) -> Scrapes {
+    let time = now();
+    let scrape = Scrape { at: time, format: Some(ScrapeFormat::Prometheus), text: healthy_traffic(paths) };
+    let sides = vec![SideSeen { side: Side::Canary, scrape: Some(scrape) }];
+    let judged = Judged { time, seen: String::new(), labels: vec![(Side::Canary, Vec::new())], kept: None };
+    Scrapes { rounds: vec![Round { time, sides }], judged }
+}
+
+/// What is known of the thresholds of a check, and what makes one of them fail: a blocking one, if any.
+pub(super) fn prove(check: &str, metrics: &Metrics, scrapes: &Scrapes) -> (Vec<Proven>, Option<Perturbation>) {
+    let began = Instant::now();
+    let (mut proven, mut over): (Vec<Proven>, Option<(Severity, Perturbation)>) = (Vec::new(), None);
+    for (index, threshold) in metrics.thresholds.iter().enumerate() {
+        let told = |fails| Proven {
+            check: check.to_owned(),
+            name: threshold.label().to_owned(),
+            expression: threshold.rule.source().to_owned(),
+            severity: threshold.severity,
+            place: threshold.place.clone(),
+            fails,
+        };
+        if began.elapsed() > LONGEST {
+            proven.push(told(Fails::Unknown("there was no time left to try it".into())));
+            continue;
+        }
+        let one = One::new(metrics, index, scrapes);
+        let (fails, by) = one.tried(threshold, began + LONGEST);
+        if let Some(by) = by
+            && over
+                .as_ref()
+                .is_none_or(|(severity, _)| *severity != Severity::Block && threshold.severity == Severity::Block)
+        {
+            over = Some((threshold.severity, by));
+        }
+        proven.push(told(fails));
+    }
+    (proven, over.map(|(_, by)| by))
+}
+
+/// One threshold, judged alone.
+struct One<'s> {
+    metrics: Arc<Metrics>,
+    selectors: Vec<promeval::promql::ast::Selector>,
+    scrapes: &'s Scrapes,
+    labels: Vec<(String, String)>,
+}
+
+impl<'s> One<'s> {
+    fn new(metrics: &Metrics, index: usize, scrapes: &'s Scrapes) -> Self {
+        // An alert is a step of the rules by its position among the thresholds: all of them stay where there are rules.
+        let alone =
+            if metrics.rules.is_empty() { vec![metrics.thresholds[index].clone()] } else { metrics.thresholds.clone() };
+        let selectors = read(metrics, metrics.thresholds[index].rule.expr());
+        let metrics = Arc::new(Metrics { thresholds: alone, ..metrics.clone() });
+        Self { metrics, selectors, scrapes, labels: scrapes.labels() }
+    }
+
+    fn tried(&self, threshold: &Threshold, until: Instant) -> (Fails, Option<Perturbation>) {
+        let Some(healthy) = self.judged(None, threshold) else {
+            return (Fails::Unknown("its scrapes could not be judged again".into()), None);
+        };
+        if verdict(&healthy) == Some(ThresholdVerdict::Fail) {
+            return (Fails::Already(healthy.detail), None);
+        }
+        let mut tried = 0;
+        let mut is_moved = false;
+        for perturbation in self.values(threshold) {
+            if Instant::now() > until {
+                return (Fails::Unknown("there was no time left to try it to the end".into()), None);
+            }
+            let Some(seen) = self.judged(Some(&perturbation), threshold) else { continue };
+            tried += 1;
+            is_moved |= values(&seen) != values(&healthy);
+            if verdict(&seen) == Some(ThresholdVerdict::Fail) {
+                let what = match &*perturbation.selectors {
+                    [only] => only.metric_name().unwrap_or("what it reads").to_owned(),
+                    _ => "what it reads".to_owned(),
+                };
+                let by = format!("{what} {}: {}", perturbation.value.word(), seen.detail);
+                return (Fails::ByValue(by), Some(perturbation));
+            }
+        }
+        let all = |value| Perturbation { selectors: self.selectors.clone(), value };
+        let without = |value| {
+            let seen = self.judged(Some(&all(value)), threshold)?;
+            (!matches!(seen.status, Status::Pass | Status::Skipped)).then_some(seen.detail)
+        };
+        let lost = without(Value::Lost);
+        // What counts series, and not what they say, can fail by their loss alone.
+        if let (Some(lost), true, false) = (&lost, tried > 0, is_moved) {
+            return (Fails::ByLoss(lost.clone()), None);
+        }
+        let when = match (&lost, without(Value::NotANumber)) {
+            (None, None) => "their loss and NaN change nothing either",
+            (Some(_), None) => "only their loss is seen",
+            (None, Some(_)) => "only NaN is seen",
+            (Some(_), Some(_)) => "only their loss and NaN are seen",
+        };
+        let why = if tried == 0 {
+            "it reads nothing that the service exposes".to_owned()
+        } else {
+            format!("it holds whatever the values are, in {tried} trials; {when}")
+        };
+        (Fails::Never(why), None)
+    }
+
+    /// The values that are tried: each selector's series alone, then all together.
+    fn values(&self, threshold: &Threshold) -> Vec<Perturbation> {
+        let mut kinds = vec![Value::High, Value::Low, Value::Below];
+        kinds.extend(limit(threshold).map(Value::Exactly));
+        let alone = self.selectors.iter().take(ALONE).map(|selector| vec![selector.clone()]);
+        let together = (self.selectors.len() > 1).then(|| self.selectors.clone());
+        let groups: Vec<_> = alone.chain(together).collect();
+        let of = |selectors: &Vec<_>| {
+            let selectors = selectors.clone();
+            kinds
+                .iter()
+                .map(move |value| Perturbation { selectors: selectors.clone(), value: *value })
+                .collect::<Vec<_>>()
+        };
+        groups.iter().flat_map(of).collect()
+    }
+
+    /// What the threshold says over the scrapes; nothing where they cannot be changed in this way.
+    fn judged(&self, by: Option<&Perturbation>, threshold: &Threshold) -> Option<Observation> {
+        let mut rounds = self.scrapes.rounds.clone();
+        for (number, round) in rounds.iter_mut().enumerate() {
+            let own = round.sides.iter_mut().filter(|side| side.side == Side::Canary);
+            for scrape in own.filter_map(|side| side.scrape.as_mut()) {
+                let format = match scrape.format {
+                    Some(ScrapeFormat::OpenMetrics) => Format::OpenMetrics,
+                    Some(ScrapeFormat::Prometheus) | None => Format::Prometheus,
+                };
+                if let Some(by) = by {
+                    scrape.text = by.applied(&scrape.text, format, &self.labels, number).ok()??;
+                }
+            }
+        }
+        let seen = judge_again(&self.metrics, Tape { rounds, ..Tape::default() }, &self.scrapes.judged, &[]).ok()?.thresholds();
+        let is_it = |(own, _): &(&Threshold, Observation)| {
+            own.label() == threshold.label() && own.rule.source() == threshold.rule.source()
+        };
+        self.metrics.thresholds.iter().zip(seen).find(is_it).map(|(_, seen)| seen)
+    }
+}
+
+fn verdict(seen: &Observation) -> Option<ThresholdVerdict> {
+    seen.threshold().map(|seen| seen.verdict)
+}
+
+/// What a threshold compared, as text: NaN is not equal to itself.
+fn values(seen: &Observation) -> String {
+    let elements = seen.threshold().map(|seen| &seen.elements);
+    format!("{:?}", elements.into_iter().flatten().map(|element| (element.value, element.limit)).collect::<Vec<_>>())
+}
+
+/// The number that a threshold compares with, where it is one.
+fn limit(threshold: &Threshold) -> Option<f64> {
+    let Rule::Holds(comparison) = &threshold.rule else { return None };
+    let number = |expr: &Expr| match expr.unwrapped().kind {
+        ExprKind::Number(number) => Some(number),
+        _ => None,
+    };
+    number(&comparison.parts().rhs).or_else(|| number(&comparison.parts().lhs))
+}
