@@ -3,9 +3,7 @@ ARG BUILDER=rust:1.95-slim-bookworm
 FROM ${BUILDER} AS build
 # What --version says of the source, whose history stays outside; its time, in seconds since the Unix epoch, which the file gets; and the
 # folder, which leaves no trace (scripts/reproducible.sh builds in two).
-ARG COMMIT=
-ARG SOURCE_DATE_EPOCH=0
-ARG SOURCE=/src
+ARG COMMIT= SOURCE_DATE_EPOCH=0 SOURCE=/src
 # .dockerignore lets in what the binary is made of.
 COPY . ${SOURCE}/
 # cargo-auditable writes the list of dependencies into the binary, for scanners; it is taken as it is where the builder has it.
@@ -14,9 +12,8 @@ RUN PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin" \
     && BUILD_COMMIT="$COMMIT" "${SOURCE}/scripts/static.sh" /canary-gate
 
 FROM scratch
-ARG COMMIT=
 # scripts/docker_build.sh gives the source's time.
-ARG CREATED=1970-01-01T00:00:00Z
+ARG COMMIT= CREATED=1970-01-01T00:00:00Z
 LABEL org.opencontainers.image.title="canary-gate" \
       org.opencontainers.image.description="Decides whether a freshly deployed canary may take all the traffic." \
       org.opencontainers.image.licenses="Apache-2.0 OR MIT" \
