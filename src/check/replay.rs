@@ -243,7 +243,7 @@ fn traffic_in_place(outcome: &Outcome, tape: &Tape, traffic: &Traffic, shapes: &
     } else {
         (effect(status, outcome.severity), detail)
     };
-    Ok(Outcome { status, detail, attempts, observations, ..outcome.clone() })
+    Ok(Outcome { status, attempts, detail, observations, ..outcome.clone() })
 }
 
 /// An outcome by other limits, thresholds and comparison of its traffic.
@@ -262,5 +262,5 @@ fn traffic_instead(
     let (status, detail) =
         if is_ordinary { (effect(status, spec.policy.severity), detail) } else { (own.status, own.detail) };
     let (severity, place) = (spec.policy.severity, spec.place.clone());
-    Ok(Outcome { status, detail, attempts, observations, severity, place, ..outcome.clone() })
+    Ok(Outcome { status, severity, attempts, detail, observations, place, ..outcome.clone() })
 }

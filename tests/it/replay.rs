@@ -481,7 +481,7 @@ fn healthy_traffic_is_judged_by_other_limits() {
     }
     // Of one file, too, what could not be judged is no pass.
     let mut gate = Gate::new();
-    gate.file("new.yaml", &traffic(&stable, "  limits: {errors: 0.0001}\n"));
+    gate.file("new.yaml", traffic(&stable, "  limits: {errors: 0.0001}\n"));
     let path = shelf.path("e.gz");
     let ran = gate.args(["replay", path.to_str().unwrap(), "--checks", "new.yaml"]).run();
     assert_eq!(ran.code, 3, "{}{}", ran.stdout, ran.stderr);

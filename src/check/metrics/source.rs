@@ -139,7 +139,7 @@ impl<'p> Source<'p> {
                     ApiToken::None | ApiToken::Header(_) => client,
                 };
                 let address = client.address().shown().to_owned();
-                let api = Box::new(PrometheusApi::new(Server::Live(client, context), metrics));
+                let api = Box::new(PrometheusApi::new(Server::Live(Box::new(client), context), metrics));
                 Ok(Self::Api { api, address })
             }
         }

@@ -16,7 +16,7 @@ use crate::outcome::{Asked, Event, ServerAnswer};
 
 /// Answers expressions.
 pub(in crate::check::metrics) enum Server<'c> {
-    Live(Client, &'c Context<'c>),
+    Live(Box<Client>, &'c Context<'c>),
     Recorded(Recorded),
 }
 
