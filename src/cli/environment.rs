@@ -14,11 +14,14 @@ use crate::text;
 const PREFIX: &str = "CANARY_GATE_";
 
 /// Variables that are no flag's twin: a token is not passed as an argument, which others could see.
-const OTHERS: [&str; 1] = ["CANARY_GATE_ID_TOKEN"];
+const OTHERS: [&str; 2] = ["CANARY_GATE_ID_TOKEN", "CANARY_GATE_ACCESS_TOKEN"];
 
 /// Variables of others that the gate reads as text, and what the names of more of them begin with.
-const READ: [&str; 9] = [
+const READ: [&str; 12] = [
+    "CLOUDSDK_CONFIG",
     "GCE_METADATA_HOST",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "HOME",
     "HTTP_PROXY",
     "http_proxy",
     "HTTPS_PROXY",

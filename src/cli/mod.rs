@@ -19,7 +19,9 @@ use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use checks::{Checks, Schema, SchemaOf};
 pub use documents::{Completions, Man};
-pub use groups::{ColorWhen, GoogleArgs, NetworkArgs, OutputArgs, PlanArgs, ReportArgs};
+pub use groups::{
+    AccessArgs, ColorWhen, CoordinateArgs, EndpointArgs, GoogleArgs, NetworkArgs, OutputArgs, PlanArgs, ReportArgs,
+};
 pub use history::History;
 pub use init::Init;
 pub use lint::{Lint, LintCommand, LintFormat};

@@ -2,6 +2,7 @@
 
 mod afterwards;
 pub(crate) mod checks;
+mod coordinates;
 pub(crate) mod documents;
 pub(crate) mod history;
 pub(crate) mod init;

@@ -209,7 +209,7 @@ impl Prepared {
         }
         let transport = session.transport(args.network.ca_file.as_deref())?;
         // What is told afterwards is no part of the evidence.
-        let afterwards = Afterwards::new(session, &args.reports, &transport)?;
+        let afterwards = Afterwards::new(session, &args.reports, &args.google.access, &transport)?;
         let transport = transport.witnessed(recorder.clone().map(|recorder| recorder as Rc<dyn Witness>));
         let Google { run, identity, access } = session.google(&args.google, &transport)?;
         let (shown, facts) =

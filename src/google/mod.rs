@@ -2,17 +2,22 @@
 
 mod api;
 mod auth;
+mod credentials;
 mod deployment;
 mod front_end;
 mod locate;
 mod metadata;
+mod operation;
+mod paged;
 mod run_api;
 mod tokens;
 
-pub(crate) use api::{Api, ApiErrorKind};
+pub(crate) use api::{Api, ApiError, ApiErrorKind};
 pub use auth::AuthMode;
 pub(crate) use auth::{AccessAuth, Auth};
-pub(crate) use deployment::{Deployment, Given};
+pub(crate) use credentials::CredentialsFile;
+pub(crate) use deployment::{Deployment, Given, named, short};
 pub(crate) use locate::{CloudRun, Located, Proof, ServiceFacts, Unproven};
 pub(crate) use metadata::Metadata;
-pub(crate) use tokens::{AccessTokens, IdentityTokens};
+pub(crate) use operation::{Ended, Operation};
+pub(crate) use tokens::{AccessTokens, IdentityTokens, TokenSource};
