@@ -10,6 +10,7 @@ mod metadata;
 mod operation;
 mod paged;
 mod run_api;
+pub(crate) mod run_traffic;
 mod tokens;
 
 pub(crate) use api::{Api, ApiError, ApiErrorKind};

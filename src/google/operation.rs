@@ -45,6 +45,13 @@ pub(crate) enum Ended {
     Unknown(String),
 }
 
+impl Operation {
+    /// How it ended; nothing where it goes on.
+    pub(crate) fn ended(&self) -> Option<Ended> {
+        self.done.then(|| ended(self.clone()))
+    }
+}
+
 impl Api {
     /// Waits for an operation. `version` is that of the API's paths, such as `v1`.
     pub(crate) async fn wait(&self, operation: Operation, version: &str, deadline: Instant) -> Ended {

@@ -1,0 +1,30 @@
+//! Reading with patience: an API that has trouble is asked again, as long as there is time.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::google::{ApiError, ApiErrorKind};
+use crate::http::{Attempt, RetryPolicy, retry_until};
+
+const PATIENCE: RetryPolicy =
+    RetryPolicy { retries: None, initial: Duration::from_millis(250), max: Duration::from_secs(10) };
+
+/// Asks until there is an answer or an error that does not pass by itself. Only for what changes nothing.
+///
+/// # Errors
+/// The last error, at the end of the time too.
+pub(crate) async fn patiently<T>(
+    deadline: Instant,
+    mut ask: impl AsyncFnMut() -> Result<T, ApiError>,
+) -> Result<T, ApiError> {
+    let attempt = async || match ask().await {
+        Err(error) if error.kind == ApiErrorKind::Transient => {
+            let asked = error.retry_after;
+            Attempt::Again(error, asked)
+        }
+        result => Attempt::Done(result),
+    };
+    let tried = retry_until(PATIENCE, deadline, |_| {}, attempt).await;
+    tried.result.unwrap_or_else(|gave_up| Err(gave_up.last))
+}
