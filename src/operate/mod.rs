@@ -2,9 +2,11 @@
 
 mod patience;
 mod pin;
+pub(crate) mod release;
 pub(crate) mod rollback;
+pub(crate) mod watch;
 
-pub(crate) use patience::patiently;
+pub(crate) use patience::{patiently, persistently};
 pub(crate) use pin::{Pin, pin};
 
 use std::fmt;
