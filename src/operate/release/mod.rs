@@ -219,9 +219,7 @@ impl Releaser<'_> {
         let name = format!("{pipeline}/releases/{id}");
         let artifacts: Vec<Value> =
             images.iter().map(|image| json!({"image": image.image, "tag": image.tag})).collect();
-        let body = json!({
-            "name": name, "skaffoldConfigUri": uri, "skaffoldConfigPath": SKAFFOLD, "buildArtifacts": artifacts,
-        });
+        let body = json!({"skaffoldConfigUri": uri, "skaffoldConfigPath": SKAFFOLD, "buildArtifacts": artifacts});
         let request = ids::request_id(&["release", &name, uri, &json!(artifacts).to_string()]);
         let deploy = &self.apis.deploy;
         let made = self

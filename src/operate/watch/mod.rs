@@ -29,6 +29,8 @@ pub(crate) use verdict::{Why, job_is, phase_is, rollout_is};
 const GRACE: u32 = 6;
 /// How many looks at a phase that is not begun wait for automation to advance to it.
 const PATIENT: u32 = 3;
+/// With less time left than this, no answer is waited for.
+const SHORTEST: Duration = Duration::from_millis(50);
 /// The longest wait for an API that has trouble.
 const LONGEST: Duration = Duration::from_secs(30);
 
@@ -209,7 +211,11 @@ impl Follower<'_> {
         let deadline = self.asked.deadline;
         let note = |error: &crate::google::ApiError| (self.tell)(Happened::Trouble(error.to_string()));
         let read = persistently(self.asked.policy(), deadline, note, async || self.apis.deploy.get(name, deadline).await);
-        Ok(read.await?)
+        read.await.map_err(|error| {
+            // An answer that the end of the time cut off says nothing against the API.
+            let is_over = Instant::now() + SHORTEST >= deadline;
+            if is_over { Stop::Unseen(format!("the time is up: {error}")) } else { error.into() }
+        })
     }
 
     /// Tells what is new of a rollout, and of what automation does with it.
@@ -242,8 +248,8 @@ impl Follower<'_> {
     /// # Errors
     /// The time is up.
     async fn wait(&self, rollout: &Rollout) -> Result<(), Stop> {
-        if Instant::now() + self.asked.poll >= self.asked.deadline {
-            return Err(Stop::Unseen(format!("the time is up, and the rollout {}", rollout_is(rollout.state))));
+        if Instant::now() + self.asked.poll + SHORTEST >= self.asked.deadline {
+            return Err(Stop::Unseen(format!("the time is up: the rollout {}", rollout_is(rollout.state))));
         }
         sleep(self.asked.poll).await;
         Ok(())
