@@ -97,14 +97,26 @@ fn every_kind_of_credentials_is_taken_and_told_of() {
 fn tokens_that_are_passed_and_the_machines_own_are_told_of_too() {
     let cloud = settled().serve();
     let ran = watch(&cloud).run();
-    assert!(ran.code == 0 && ran.stderr.contains(&format!("asking as {ACCOUNT}, by the metadata server")), "{}", ran.stderr);
+    assert!(
+        ran.code == 0 && ran.stderr.contains(&format!("asking as {ACCOUNT}, by the metadata server")),
+        "{}",
+        ran.stderr
+    );
     let ran = watch(&cloud).env("CANARY_GATE_ACCESS_TOKEN", ACCESS).run();
-    assert!(ran.code == 0 && ran.stderr.contains(&format!("asking as {PERSON}, by CANARY_GATE_ACCESS_TOKEN")), "{}", ran.stderr);
+    assert!(
+        ran.code == 0 && ran.stderr.contains(&format!("asking as {PERSON}, by CANARY_GATE_ACCESS_TOKEN")),
+        "{}",
+        ran.stderr
+    );
     has_no_secret(&ran);
     let mut gate = watch(&cloud).args(["--access-token-file", "token"]);
     gate.file("token", format!("{ACCESS}\n"));
     let ran = gate.run();
-    assert!(ran.code == 0 && ran.stderr.contains(&format!("asking as {PERSON}, by the access token in token")), "{}", ran.stderr);
+    assert!(
+        ran.code == 0 && ran.stderr.contains(&format!("asking as {PERSON}, by the access token in token")),
+        "{}",
+        ran.stderr
+    );
     has_no_secret(&ran);
     // The credentials that gcloud writes are found where it writes them.
     let mut gate = watch(&cloud);
@@ -127,7 +139,8 @@ fn the_claim_of_a_key_is_signed_by_it_and_is_for_the_place_that_it_is_sent_to() 
     let pair = RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).unwrap();
     let public = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, pair.public_key().as_ref());
     public.verify(signed.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).unwrap()).unwrap();
-    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(signed.split('.').nth(1).unwrap()).unwrap()).unwrap();
+    let claims: Value =
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(signed.split('.').nth(1).unwrap()).unwrap()).unwrap();
     assert_eq!((&claims["iss"], &claims["aud"]), (&json!(DEPLOYER), &json!(format!("{}/token", cloud.server.url()))));
     assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 3600);
 }
@@ -173,5 +186,9 @@ fn a_token_that_expires_is_taken_anew_and_a_file_read_again() {
     let mut gate = watch(&cloud).args(["--access-token-file", "token"]);
     gate.file("token", "ya29.an-old-token");
     let ran = gate.run();
-    assert!(ran.code == 3 && ran.stderr.contains("answers 401") && !ran.everything().contains("an-old-token"), "{}", ran.stderr);
+    assert!(
+        ran.code == 3 && ran.stderr.contains("answers 401") && !ran.everything().contains("an-old-token"),
+        "{}",
+        ran.stderr
+    );
 }

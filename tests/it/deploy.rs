@@ -97,9 +97,15 @@ fn it_goes_from_the_checks_to_a_proven_release() {
     for (call, wanted) in calls.iter().zip(wanted) {
         assert!(call.starts_with(wanted), "{call}, want {wanted}");
     }
-    assert!(ran.stderr.contains("deploy: as ada@example.com") && ran.stderr.contains("deploy: released rel-"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("deploy: as ada@example.com") && ran.stderr.contains("deploy: released rel-"),
+        "{}",
+        ran.stderr
+    );
     assert_eq!((ran.stdout.matches("PASS in").count(), script.released()), (2, 1), "{}", ran.stdout);
-    assert!(cloud.state().storage.objects.keys().all(|name| name.starts_with(&format!("{UID}_clouddeploy/source/rel-"))));
+    assert!(
+        cloud.state().storage.objects.keys().all(|name| name.starts_with(&format!("{UID}_clouddeploy/source/rel-")))
+    );
     // Nothing is built where the image is there.
     let script = Script::new(&cloud);
     fs::remove_file(script.folder.path().join("docker")).unwrap();
@@ -144,6 +150,10 @@ fn what_fails_on_the_way_ends_it_before_anything_is_released() {
     let script = Script::new(&failing);
     let ran = script.run(&[]);
     assert!(ran.code == 1 && ran.stdout.contains("FAIL in 9s: metrics"), "{}{}", ran.stdout, ran.stderr);
-    assert!(ran.stderr.contains("is not proven (exit 1)") && !ran.stderr.contains("deploy: released"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("is not proven (exit 1)") && !ran.stderr.contains("deploy: released"),
+        "{}",
+        ran.stderr
+    );
     assert!(Path::new(&format!("{ROOT}/scripts/deploy.sh")).metadata().unwrap().permissions().mode() & 0o111 != 0);
 }

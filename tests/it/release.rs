@@ -86,7 +86,8 @@ fn a_release_is_made_followed_and_proven() {
     let again = released(&cloud);
     assert_eq!((again.code, made(&cloud)), (0, (1, 1)), "{}", again.stderr);
     assert!(again.stderr.contains("is there already, with this very content"), "{}", again.stderr);
-    let releases: Vec<String> = cloud.state().changes.iter().filter(|change| change.contains("releaseId=")).cloned().collect();
+    let releases: Vec<String> =
+        cloud.state().changes.iter().filter(|change| change.contains("releaseId=")).cloned().collect();
     assert_eq!((releases.len(), &releases[0]), (2, &releases[1]), "the same request id");
 }
 
@@ -100,7 +101,8 @@ fn what_is_uploaded_is_what_skaffold_needs() {
     let folder = tempfile::tempdir().unwrap();
     let archive = folder.path().join("source.tgz");
     std::fs::write(&archive, &object.bytes).unwrap();
-    let unpacked = std::process::Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(folder.path()).output().unwrap();
+    let unpacked =
+        std::process::Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(folder.path()).output().unwrap();
     assert!(unpacked.status.success() && unpacked.stderr.is_empty(), "{unpacked:?}");
     for file in ["skaffold.yaml", "manifests/service.yaml"] {
         let (own, packed) = (std::fs::read(format!("{ROOT}/{file}")), std::fs::read(folder.path().join(file)));
@@ -256,7 +258,10 @@ fn every_fault_gets_its_exit_code_and_its_cause() {
         if ran.code == *code && missing.is_empty() && made == *wanted && !said.contains(ACCESS) {
             Ok(())
         } else {
-            Err(format!("{name}: exit {}, want {code}; made {made:?}, want {wanted:?}; missing {missing:?}: {said}", ran.code))
+            Err(format!(
+                "{name}: exit {}, want {code}; made {made:?}, want {wanted:?}; missing {missing:?}: {said}",
+                ran.code
+            ))
         }
     });
 }
@@ -276,7 +281,11 @@ fn the_asked_phase_counts_and_no_other() {
     let cloud = state.serve();
     let ran = gate(&cloud).args(["--name", NAME, "--until", "canary"]).run();
     assert_eq!(ran.code, 0, "{}", ran.everything());
-    assert!(ran.stdout.contains(&format!("the phase canary is verified, and {NEW} has 20 % of the traffic")), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains(&format!("the phase canary is verified, and {NEW} has 20 % of the traffic")),
+        "{}",
+        ran.stdout
+    );
     // A canary that was ignored and a stable phase that is verified: for the canary, nothing was proven.
     let mut state = settled();
     state.deploy.script.jobs = vec![("canary/verify", vec![End::As("IGNORED")])];
@@ -311,7 +320,11 @@ fn the_time_ends_and_a_signal_ends_it_and_both_say_what_stands() {
     assert!(ran.stderr.contains("the time is up: ") && ran.stderr.contains(&resume), "{}", ran.stderr);
     let ran = gate(&cloud).args(["--name", NAME]).run_until("the verify job is in progress", "-INT");
     assert_eq!(ran.code, 3, "{}", ran.stderr);
-    assert!(ran.stderr.contains("interrupted by SIGINT; the rollout") && ran.stderr.contains(&resume), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("interrupted by SIGINT; the rollout") && ran.stderr.contains(&resume),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(made(&cloud), (1, 1));
     // An operation that never ends.
     let mut state = settled();
@@ -328,7 +341,10 @@ fn bad_input_is_named_and_nothing_is_asked() {
     let own = format!("canary-gate=repo/gate@{}", digest());
     let long = "r".repeat(60);
     let cases: &[(&[&str], &str)] = &[
-        (&["--image", "emergence-app=repo/app:v1", "--image", &own], "its tag may be another image tomorrow; this gives the digest: gcloud artifacts docker images describe repo/app:v1"),
+        (
+            &["--image", "emergence-app=repo/app:v1", "--image", &own],
+            "its tag may be another image tomorrow; this gives the digest: gcloud artifacts docker images describe repo/app:v1",
+        ),
         (&["--image", &app], ": the image canary-gate is not given: pass --image canary-gate="),
         (&["--image", &app, "--image", &own, "--image", "x=y@sha256:1"], "x"),
         (&["--image", &app, "--image", &own, "--name", "Release 7"], "\"Release 7\" is not the name of a release"),

@@ -38,15 +38,21 @@ fn a_rollout_is_found_by_its_name_or_as_the_newest_that_has_not_ended() {
         assert!(ran.stdout.contains("emergence-app-00041-old has 100 % of the traffic"), "{}", ran.stdout);
     }
     let ran = watch(&cloud, &[]);
-    assert!(ran.code == 3 && ran.stderr.contains("every rollout to emergence-run has ended; the newest is"), "{}", ran.stderr);
+    assert!(
+        ran.code == 3 && ran.stderr.contains("every rollout to emergence-run has ended; the newest is"),
+        "{}",
+        ran.stderr
+    );
     let ran = watch(&cloud, &["release-41-to-emergence-run-001"]);
     assert!(ran.code == 3 && ran.stderr.contains(&format!("did you mean {}?", stable())), "{}", ran.stderr);
     // The newest of two, and not that of another target.
     let mut state = settled();
     let mut other = state.resources[&rollout(STABLE_RELEASE, &stable())].clone();
-    for (name, target, made) in
-        [("older", "emergence-run", "2026-11-21"), ("newer", "emergence-run", "2026-11-22"), ("elsewhere", "run-2", "2026-11-23")]
-    {
+    for (name, target, made) in [
+        ("older", "emergence-run", "2026-11-21"),
+        ("newer", "emergence-run", "2026-11-22"),
+        ("elsewhere", "run-2", "2026-11-23"),
+    ] {
         let full = rollout(STABLE_RELEASE, name);
         (other["name"], other["targetId"]) = (json!(full), json!(target));
         (other["state"], other["createTime"]) = (json!("PENDING_APPROVAL"), json!(format!("{made}T10:00:00Z")));
@@ -54,7 +60,11 @@ fn a_rollout_is_found_by_its_name_or_as_the_newest_that_has_not_ended() {
     }
     state.page = 1;
     let ran = gate(&state.serve(), &[]).env("CANARY_GATE_TIMEOUT", "1s").run();
-    assert!(ran.code == 3 && ran.stderr.contains(&format!("following {}", rollout(STABLE_RELEASE, "newer"))), "{}", ran.stderr);
+    assert!(
+        ran.code == 3 && ran.stderr.contains(&format!("following {}", rollout(STABLE_RELEASE, "newer"))),
+        "{}",
+        ran.stderr
+    );
     // A name that two releases have.
     let mut state = settled();
     for short in ["a", "b"] {
@@ -71,7 +81,14 @@ fn a_rollout_is_found_by_its_name_or_as_the_newest_that_has_not_ended() {
 fn names_that_are_none_are_refused_before_anything_is_asked() {
     let cloud = settled().serve();
     let many = format!("{}/jobRuns/x", rollout(STABLE_RELEASE, "x"));
-    for name in ["Rollout 7", "../x", "a?b", "projects/p", &many, "projects/p/locations/../deliveryPipelines/d/releases/r/rollouts/o"] {
+    for name in [
+        "Rollout 7",
+        "../x",
+        "a?b",
+        "projects/p",
+        &many,
+        "projects/p/locations/../deliveryPipelines/d/releases/r/rollouts/o",
+    ] {
         let ran = watch(&cloud, &[name]);
         assert!(ran.code == 2 && ran.stderr.contains("is not the name of a rollout"), "{name}: {}", ran.stderr);
     }
@@ -88,7 +105,8 @@ fn failed() -> State {
     let verify = json!({"failureCause": "EXECUTION_FAILED", "failureMessage": "verify failed",
         "build": "projects/emergence-469005/locations/europe-west1/builds/0b1c2d3e",
         "artifactUri": "gs://artifacts/release-42/verify"});
-    let resource = json!({"name": run, "phaseId": "canary", "jobId": "verify", "state": "FAILED", "verifyJobRun": verify});
+    let resource =
+        json!({"name": run, "phaseId": "canary", "jobId": "verify", "state": "FAILED", "verifyJobRun": verify});
     state.resources.insert(run.clone(), resource);
     let rollout = state.resources.get_mut(&name).unwrap();
     rollout["phases"][0]["deploymentJobs"]["verifyJob"]["jobRun"] = json!(run);
@@ -97,7 +115,8 @@ fn failed() -> State {
 
 fn stored(state: &mut State, name: &str, text: &str) {
     state.storage.buckets.insert("artifacts".into());
-    let object = storage::Object { bytes: text.as_bytes().to_vec(), media_type: "application/json".into(), generation: 1 };
+    let object =
+        storage::Object { bytes: text.as_bytes().to_vec(), media_type: "application/json".into(), generation: 1 };
     state.storage.objects.insert(format!("artifacts/{name}"), object);
 }
 
@@ -178,7 +197,8 @@ fn a_rollout_whose_release_is_gone_or_abandoned_proves_nothing() {
     }
     // Nor what the pipeline does not.
     let mut state = settled();
-    state.resources.get_mut(&release(STABLE_RELEASE)).unwrap()["deliveryPipelineSnapshot"] = json!({"name": pipeline()});
+    state.resources.get_mut(&release(STABLE_RELEASE)).unwrap()["deliveryPipelineSnapshot"] =
+        json!({"name": pipeline()});
     let ran = watch(&state.serve(), &[&stable()]);
     assert!(ran.code == 3 && ran.stderr.contains("does not say which share"), "{}", ran.everything());
 }

@@ -5,6 +5,7 @@ mod images;
 mod source;
 
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -21,6 +22,9 @@ use crate::google::{Ended, Operation};
 use crate::google::{ApiError, ApiErrorKind, short};
 use crate::outcome::shares;
 use crate::text;
+
+/// How long an operation is waited for; what it was to make is read then.
+const LONG: Duration = Duration::from_mins(5);
 
 /// What is released.
 pub(crate) struct Plan {
@@ -67,7 +71,7 @@ impl Releaser<'_> {
     /// Why there is none, with what was made by then told.
     pub(crate) async fn make(&self) -> Result<String, Stop> {
         let pipeline = self.pipeline().await?;
-        let all = rollouts(&self.apis.deploy, &self.plan.pipeline, &self.plan.target, self.asked).await?;
+        let all = rollouts(&self.apis.deploy, &self.plan.pipeline, &self.plan.target, self.asked, self.trouble).await?;
         self.is_alone(&all)?;
         self.look_at_the_service(&all).await?;
         let uri = self.upload(&pipeline.uid).await?;
@@ -273,8 +277,9 @@ impl Releaser<'_> {
             Err(error) if error.kind == ApiErrorKind::Conflict => return Ok(Err(error)),
             Err(error) => return Err(error.into()),
         };
-        let mut kept = self.apis.deploy.api().wait_by(operation, "v1", self.asked.policy(), self.deadline()).await;
-        if let Ended::Failed(why) = &mut kept {
+        let soon = self.deadline().min(Instant::now() + LONG);
+        let ended = self.apis.deploy.api().wait_by(operation, "v1", self.asked.policy(), soon).await;
+        if let Ended::Failed(why) = ended {
             return Err(Stop::NotDone(format!("{what} could not be made: {why}")));
         }
         // Whatever the operation says, what it was to make is read.
