@@ -1,7 +1,7 @@
 //! From the command line to the exit code.
 
 use crate::cli::{Cli, Command};
-use crate::command::{CommandError, Session, checks, documents, history, init, lint, query, replay, schema, verify};
+use crate::command::{CommandError, Session, checks, documents, history, init, lint, query, replay, rollback, schema, verify};
 use crate::outcome::Exit;
 
 /// Runs a command.
@@ -13,6 +13,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Query(args) => query::run(&session, &args),
         Command::Checks(args) => checks::run(&session, &args),
         Command::Replay(args) => replay::run(&session, &args),
+        Command::Rollback(args) => rollback::run(&session, &args),
         Command::History(args) => history::run(&session, &args),
         Command::Completions(args) => documents::completions(&session, &args),
         Command::Man(args) => documents::man(&session, &args),

@@ -11,6 +11,7 @@ mod query;
 #[cfg(test)]
 mod reference;
 mod replay;
+mod rollback;
 mod verify;
 
 use std::ffi::OsString;
@@ -27,6 +28,7 @@ pub use init::Init;
 pub use lint::{Lint, LintCommand, LintFormat};
 pub use query::{Query, QueryFormat};
 pub use replay::Replay;
+pub use rollback::Rollback;
 pub use verify::Verify;
 
 /// What stands below the flags of every command: examples, and the exit codes; those of the gate where none are given.
@@ -84,6 +86,8 @@ pub enum Command {
     Checks(Checks),
     /// Judge recorded runs again, without a network, by the same or by other thresholds
     Replay(Replay),
+    /// Go back to the revision that was stable before, by Cloud Deploy or by traffic, and verify it
+    Rollback(Box<Rollback>),
     /// Write the table of a folder of deployment records into its README.md
     History(History),
     /// Print the JSON Schema of the checks file or of the JSON report

@@ -10,8 +10,10 @@ pub(crate) mod lint;
 mod process;
 pub(crate) mod query;
 pub(crate) mod replay;
+pub(crate) mod rollback;
 pub(crate) mod schema;
 mod session;
+mod signals;
 pub(crate) mod verify;
 
 pub(crate) use session::{CommandError, Session};

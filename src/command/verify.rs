@@ -7,14 +7,13 @@ use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use futures_util::future::select_all;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
 use super::afterwards::Afterwards;
 use super::process::checks_file;
 use super::session::Google;
+use super::signals::Signals;
 use super::{CommandError, Session};
 use crate::check::{self, Everyone, Ledger, MakeClient, Route};
 use crate::cli::{GoogleArgs, PlanArgs, Verify};
@@ -139,11 +138,16 @@ fn open_reports(args: &Verify, started_at: SystemTime) -> Result<Vec<ReportFile>
     ];
     specs.iter().try_for_each(|spec| spec.spares(&inputs)).map_err(CommandError::usage)?;
     let record = record(args, started_at);
-    let open = |spec: ReportSpec| {
-        let bytes = rendered(spec.format(), &summary, None)?;
-        ReportFile::open(spec, bytes, &record)
-    };
-    specs.into_iter().map(open).collect::<Result<_, _>>().map_err(CommandError::usage)
+    specs.into_iter().map(|spec| open_report(spec, &summary, &record)).collect()
+}
+
+/// Opens a report with what stands until there is a verdict.
+///
+/// # Errors
+/// Why it cannot be written.
+pub(super) fn open_report(spec: ReportSpec, unfinished: &Summary, record: &str) -> Result<ReportFile, CommandError> {
+    let bytes = rendered(spec.format(), unfinished, None).map_err(CommandError::usage)?;
+    ReportFile::open(spec, bytes, record).map_err(CommandError::usage)
 }
 
 /// A report; of evidence what was recorded, where anything was.
@@ -316,35 +320,6 @@ fn clients(args: &GoogleArgs, plan: &Plan, transport: Transport, tokens: Rc<Iden
         let auth = Auth::new(mode, tokens.clone(), audiences, taken, service.open);
         Ok(transport.client(address, &headers)?.with_credentials(Rc::new(auth)))
     })
-}
-
-/// The signals that end a run early.
-struct Signals(Vec<(&'static str, Signal)>);
-
-impl Signals {
-    fn listen() -> Result<Self, CommandError> {
-        let kinds = [
-            ("SIGINT", SignalKind::interrupt()),
-            ("SIGTERM", SignalKind::terminate()),
-            ("SIGHUP", SignalKind::hangup()),
-        ];
-        let listen = |(name, kind)| match signal(kind) {
-            Ok(signal) => Ok((name, signal)),
-            Err(error) => Err(CommandError::no_verdict(format!("{name} cannot be listened for: {error}"))),
-        };
-        kinds.into_iter().map(listen).collect::<Result<_, _>>().map(Self)
-    }
-
-    /// The name of the next one.
-    async fn next(&mut self) -> &'static str {
-        let signals = self.0.iter_mut().map(|(name, signal)| {
-            Box::pin(async {
-                signal.recv().await;
-                *name
-            })
-        });
-        select_all(signals).await.0
-    }
 }
 
 /// Runs the checks until they end or a signal comes. The time of the run began with its input.

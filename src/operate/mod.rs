@@ -5,7 +5,7 @@ mod pin;
 pub(crate) mod rollback;
 
 pub(crate) use patience::patiently;
-pub(crate) use pin::{Pin, pin};
+pub(crate) use pin::pin;
 
 use std::fmt;
 

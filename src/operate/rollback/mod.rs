@@ -11,16 +11,17 @@ use std::time::Duration;
 use futures_util::future::join;
 use tokio::time::Instant;
 
+use past::Fate;
 pub(crate) use past::{Past, Recorded};
 pub(crate) use pipeline::Rollback;
 pub(crate) use previous::{By, Choice, Note, To};
+use previous::{Known, Undecided};
 
 use super::{Stop, patiently};
 use crate::google::deploy::{Deploy, Release};
 use crate::google::run_traffic::{self, RevisionFacts, ServiceName, ServiceTraffic, Shifted, TrafficEntry, Unfit};
-use crate::google::{Api, ApiError, ApiErrorKind, short};
-use crate::operate::rollback::past::Fate;
-use crate::operate::rollback::previous::{Known, Undecided};
+use crate::google::{Api, ApiError, ApiErrorKind, Ended, short};
+use crate::outcome::shares;
 
 /// The APIs.
 pub(crate) struct Cloud {
@@ -234,12 +235,12 @@ impl Asked {
                 let asked = async || run_traffic::set_traffic(&cloud.run, &plan.service, entries, true, deadline).await;
                 let operation = patiently(deadline, asked).await?;
                 match cloud.run.wait(operation, "v2", deadline).await {
-                    crate::google::Ended::Done => Ok(()),
-                    crate::google::Ended::Failed(why) => Err(Stop::NotDone(format!("the change would be refused: {why}"))),
-                    crate::google::Ended::Unknown(why) => Err(Stop::Unseen(why)),
+                    Ended::Done => Ok(()),
+                    Ended::Failed(why) => Err(Stop::NotDone(format!("the change would be refused: {why}"))),
+                    Ended::Unknown(why) => Err(Stop::Unseen(why)),
                 }
             }
-            How::Release(rollback) => rollback.validate(&cloud.deploy, deadline).await,
+            How::Release(rollback) => rollback.validate(&cloud.deploy, deadline).await.map(drop),
         }
     }
 
@@ -302,7 +303,7 @@ fn changed(service: &ServiceTraffic) -> String {
     format!(
         "somebody changed the service meanwhile ({}): the traffic is {}; nothing was overwritten. Look, and run it again",
         by_whom(service),
-        crate::outcome::shares(&service.shares())
+        shares(&service.shares())
     )
 }
 
@@ -327,7 +328,7 @@ fn settled(service: &ServiceTraffic) -> Result<(), Stop> {
     if all != 100 {
         return Err(Stop::Unseen(format!(
             "the shares of the traffic add up to {all} %: it is {}; nothing was changed",
-            crate::outcome::shares(&service.shares())
+            shares(&service.shares())
         )));
     }
     Ok(())

@@ -343,6 +343,3 @@ impl Known<'_> {
 
 const PRIOR: &str = "prior";
 const CANARY: &str = "canary";
-
-#[cfg(test)]
-mod tests;

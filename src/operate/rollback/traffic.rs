@@ -6,6 +6,7 @@ use super::{Asked, Cloud, Plan, Step, Tell, by_whom, changed};
 use crate::google::run_traffic::{self, ServiceTraffic, Shifted, TrafficEntry};
 use crate::google::{ApiErrorKind, Ended, Operation};
 use crate::operate::Stop;
+use crate::outcome::shares;
 use crate::text;
 
 /// So often a service is looked at that shows nothing of the change, where its answer was lost or its operation failed.
@@ -72,7 +73,7 @@ pub(super) async fn settle(
                 if looks >= LOOKS {
                     return Err(Stop::NotDone(format!(
                         "the rollout succeeded, and {revision}, which it deployed, does not have the traffic: it is {}",
-                        crate::outcome::shares(&service.shares())
+                        shares(&service.shares())
                     )));
                 }
                 wait(asked, "the traffic is not the rollout's yet", tell).await?;
@@ -134,7 +135,7 @@ impl Reading<'_> {
                 return Err(Stop::NotDone(match (&failed, is_unchanged) {
                     (Some(failed), _) => format!(
                         "the change failed: {failed}; the traffic is {}, and {why}",
-                        crate::outcome::shares(&service.shares())
+                        shares(&service.shares())
                     ),
                     (None, _) => format!(
                         "the answer to the change was lost ({why}), and the service is as it was ({}): nothing was changed. Run it again",
@@ -165,7 +166,7 @@ impl Reading<'_> {
         format!(
             "the traffic was changed again behind this change ({}): it is {}, and {} was wanted with 100 %. Look, and run it again",
             by_whom(service),
-            crate::outcome::shares(&service.shares()),
+            shares(&service.shares()),
             self.revision
         )
     }
