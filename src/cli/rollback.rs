@@ -42,10 +42,22 @@ pub struct Rollback {
     #[arg(long, env = "CANARY_GATE_CHECKS", value_name = "FILE")]
     pub(crate) checks: Option<PathBuf>,
     /// How long to wait before the service is checked once more: routing takes some seconds
-    #[arg(long, env = "CANARY_GATE_SETTLE", value_name = "DURATION", default_value = "10s", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        env = "CANARY_GATE_SETTLE",
+        value_name = "DURATION",
+        default_value = "10s",
+        allow_hyphen_values = true
+    )]
     pub(crate) settle: String,
     /// The limit for everything
-    #[arg(long, env = "CANARY_GATE_TIMEOUT", value_name = "DURATION", default_value = "15m", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        env = "CANARY_GATE_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "15m",
+        allow_hyphen_values = true
+    )]
     pub(crate) timeout: String,
     /// How long to wait from one look to the next
     #[arg(long, env = "CANARY_GATE_POLL", value_name = "DURATION", default_value = "2s", allow_hyphen_values = true)]

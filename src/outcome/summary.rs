@@ -243,8 +243,12 @@ impl Summary {
         if let Some(facts) = deployment {
             let DeploymentFacts { project, region, service, revision, phase, release, rollout, .. } = facts;
             [project, region, service, revision, phase, release, rollout].into_iter().flatten().for_each(&mut *edit);
-            let DeploymentFacts { pipeline, pipeline_project, pipeline_region, target, rolled_back, serving, .. } = facts;
-            [pipeline, pipeline_project, pipeline_region, target, rolled_back].into_iter().flatten().for_each(&mut *edit);
+            let DeploymentFacts { pipeline, pipeline_project, pipeline_region, target, rolled_back, serving, .. } =
+                facts;
+            [pipeline, pipeline_project, pipeline_region, target, rolled_back]
+                .into_iter()
+                .flatten()
+                .for_each(&mut *edit);
             if let Some(Serving { image, commit, traffic }) = serving {
                 [image, commit].into_iter().flatten().for_each(&mut *edit);
                 for Share { revision, percent: _, tag } in traffic {

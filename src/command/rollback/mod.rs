@@ -101,7 +101,9 @@ impl<'r> Rollback<'r> {
         };
         let to = to(args)?;
         if let (To::Release(_), None) = (&to, &pipeline) {
-            return Err(usage("--to-release needs the pipeline that the release is of: pass --pipeline and --target".into()));
+            return Err(usage(
+                "--to-release needs the pipeline that the release is of: pass --pipeline and --target".into(),
+            ));
         }
         let records = args.records.as_deref().map(|folder| records(session, folder)).transpose()?.unwrap_or_default();
         let transport = session.transport(args.network.ca_file.as_deref())?;

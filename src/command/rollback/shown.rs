@@ -30,8 +30,12 @@ pub(super) fn plan(asked: &Asked, plan: &Plan) -> String {
         line("image", image);
     }
     if let How::Traffic(_) = &plan.how {
-        let tags: Vec<String> = plan.service.tags().into_iter().map(|(tag, at)| format!("{tag} at {}", of(&at))).collect();
+        let tags: Vec<String> =
+            plan.service.tags().into_iter().map(|(tag, at)| format!("{tag} at {}", of(&at))).collect();
         line("tags", &if tags.is_empty() { "none".into() } else { format!("kept as they are: {}", tags.join(", ")) });
+    }
+    if let Some(target) = &plan.unowned {
+        line("note", &format!("nothing was rolled out to the target {target}: Cloud Deploy does not own the service"));
     }
     if let Some(why) = &plan.unasked {
         line("note", &format!("Cloud Deploy could not be asked what it does: {why}"));
@@ -194,11 +198,8 @@ fn pinned(asked: &Asked, plan: Option<&Plan>, done: &Done) -> Observation {
         return Observation::note("pinned", Status::Pass, why);
     };
     let to: Vec<String> = pin.to.iter().map(|(revision, percent)| format!("{percent} % {revision}")).collect();
-    let command = format!(
-        "gcloud run services update-traffic {} --to-latest{}",
-        asked.service.service,
-        places(&asked.service)
-    );
+    let command =
+        format!("gcloud run services update-traffic {} --to-latest{}", asked.service.service, places(&asked.service));
     let next = if asked.pipeline.is_some() {
         "Cloud Deploy does not know of it, and its next rollout moves the traffic; a deploy by hand does not, and reports success while the \
          old revision serves"

@@ -58,6 +58,8 @@ pub(crate) struct Plan {
     pub(crate) how: How,
     /// The newest rollout, where automation is repairing it.
     pub(crate) repaired: Option<String>,
+    /// The target that was never rolled out to: Cloud Deploy does not own the service.
+    pub(crate) unowned: Option<String>,
     /// Why Cloud Deploy could not be asked, where the traffic is changed all the same.
     pub(crate) unasked: Option<String>,
 }
@@ -117,12 +119,23 @@ impl Asked {
             Err(error) => return Err(unusable_pipeline(error)),
         };
         let by_pipeline = !self.traffic_only && !rollouts.is_empty();
+        let unowned = self.pipeline.as_ref().filter(|_| rollouts.is_empty() && unasked.is_none());
+        let unowned = unowned.map(|(_, target)| target.clone());
         let unfinished: Vec<&Past> = rollouts.iter().filter(|past| past.fate == Fate::Unfinished).collect();
         let repaired = rollouts.iter().find(|past| past.deployed).filter(|past| past.is_repaired);
         let repaired = repaired.map(|past| past.id.clone());
         if let Some(running) = unfinished.iter().find(|past| by_pipeline && self.is_what_is_asked(past)) {
             let how = How::Follow((*running).clone());
-            return Ok(Plan { service, choice: None, image: None, cancel: Vec::new(), how, repaired, unasked });
+            return Ok(Plan {
+                service,
+                choice: None,
+                image: None,
+                cancel: Vec::new(),
+                how,
+                repaired,
+                unowned,
+                unasked,
+            });
         }
         settled(&service)?;
         let known = Known { service: &service, rollouts: &rollouts, records: &self.records };
@@ -136,7 +149,7 @@ impl Asked {
             Shifted::NotYet(_) | Shifted::Otherwise => How::Traffic(service.all_to(&choice.revision)),
         };
         let cancel = unfinished.into_iter().cloned().collect();
-        Ok(Plan { service, choice: Some(choice), image: revision.image(), cancel, how, repaired, unasked })
+        Ok(Plan { service, choice: Some(choice), image: revision.image(), cancel, how, repaired, unowned, unasked })
     }
 
     /// Whether a rollout that has not ended is the rollback that is asked for.
@@ -160,9 +173,8 @@ impl Asked {
         let found = async || cloud.deploy.rollouts(&releases, &filter, "", self.deadline).await;
         let found = patiently(self.deadline, found).await?;
         let is_ours = |service: &str| service.is_empty() || short(service) == self.service.service;
-        let ours = found.iter().filter(|rollout| {
-            rollout.target_id == *target && is_ours(&rollout.metadata.cloud_run.service)
-        });
+        let ours =
+            found.iter().filter(|rollout| rollout.target_id == *target && is_ours(&rollout.metadata.cloud_run.service));
         let mut rollouts: Vec<Past> = ours.map(Past::of).collect();
         rollouts.sort_by(|one, other| other.began.cmp(&one.began));
         Ok(rollouts)
@@ -310,7 +322,11 @@ fn changed(service: &ServiceTraffic) -> String {
 /// Who changed it last, and when.
 pub(crate) fn by_whom(service: &ServiceTraffic) -> String {
     let or = |text: &str, none: &str| if text.is_empty() { none.to_owned() } else { text.to_owned() };
-    format!("{}, {}", or(&service.last_modifier, "by an unknown account"), or(&service.update_time, "at an unknown time"))
+    format!(
+        "{}, {}",
+        or(&service.last_modifier, "by an unknown account"),
+        or(&service.update_time, "at an unknown time")
+    )
 }
 
 /// What serves is known only of a service that is not changing.

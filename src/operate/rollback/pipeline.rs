@@ -189,7 +189,9 @@ pub(super) async fn follow(
             RolloutState::Succeeded => {
                 let revision = short(&rollout.metadata.cloud_run.revision);
                 if revision.is_empty() {
-                    return Err(Stop::Unseen(format!("the rollout {id} succeeded, and does not say which revision it deployed")));
+                    return Err(Stop::Unseen(format!(
+                        "the rollout {id} succeeded, and does not say which revision it deployed"
+                    )));
                 }
                 return Ok(revision);
             }
@@ -200,10 +202,8 @@ pub(super) async fn follow(
             RolloutState::ApprovalRejected => return Err(Stop::NotDone(reason("was rejected"))),
             RolloutState::PendingApproval => return Err(Stop::NotDone(approval(name))),
             _ if rollout.approval_state == ApprovalState::NeedsApproval => return Err(Stop::NotDone(approval(name))),
-            RolloutState::Pending
-            | RolloutState::PendingRelease
-            | RolloutState::InProgress
-            | RolloutState::Unknown => {}
+            RolloutState::Pending | RolloutState::PendingRelease | RolloutState::InProgress | RolloutState::Unknown => {
+            }
         }
         if deadline.saturating_duration_since(Instant::now()) <= poll {
             return Err(Stop::NotDone(format!(

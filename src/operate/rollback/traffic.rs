@@ -89,7 +89,9 @@ pub(super) async fn settle(
 async fn wait(asked: &Asked, why: &str, tell: Tell<'_>) -> Result<(), Stop> {
     let left = asked.deadline.saturating_duration_since(Instant::now());
     if left <= asked.poll {
-        return Err(Stop::NotDone(format!("it is not done in its time: {why}. Look again: the change may still happen")));
+        return Err(Stop::NotDone(format!(
+            "it is not done in its time: {why}. Look again: the change may still happen"
+        )));
     }
     tell(Step::Waiting(why.to_owned()));
     sleep(asked.poll).await;
@@ -133,10 +135,9 @@ impl Reading<'_> {
             }
             if looks >= LOOKS {
                 return Err(Stop::NotDone(match (&failed, is_unchanged) {
-                    (Some(failed), _) => format!(
-                        "the change failed: {failed}; the traffic is {}, and {why}",
-                        shares(&service.shares())
-                    ),
+                    (Some(failed), _) => {
+                        format!("the change failed: {failed}; the traffic is {}, and {why}", shares(&service.shares()))
+                    }
                     (None, _) => format!(
                         "the answer to the change was lost ({why}), and the service is as it was ({}): nothing was changed. Run it again",
                         text::counted(LOOKS as usize, "look")
