@@ -4,7 +4,7 @@ mod patience;
 mod pin;
 pub(crate) mod rollback;
 
-pub(crate) use patience::patiently;
+pub(crate) use patience::{is_late, patiently};
 pub(crate) use pin::pin;
 
 use std::fmt;

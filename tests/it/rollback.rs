@@ -488,3 +488,54 @@ fn an_interrupt_says_what_stands() {
         "{cause}"
     );
 }
+
+#[test]
+fn what_looks_changes_nothing() {
+    let scene = Scene::new(|state| {
+        let url = state.resources[&service()]["uri"].clone();
+        edit(state, &service(), |service| service["trafficStatuses"][0]["uri"] = url);
+        // Its own address answers from the stable revision too; here the tag's is another.
+        edit(state, &service(), |service| {
+            (service["uri"], service["urls"]) = (json!("https://app.example.com"), json!([]))
+        });
+    });
+    let before = scene.cloud.state().resources.clone();
+    let url = scene.service()["trafficStatuses"][0]["uri"].as_str().unwrap().to_owned();
+    let deployed = [
+        "--service",
+        SERVICE,
+        "--revision",
+        DEPLOYED,
+        "--tag",
+        "canary",
+        "--expect-percent",
+        "20",
+        "--require-identity",
+        "--auth",
+        "always",
+    ];
+    let verify: Vec<&str> = ["verify"].into_iter().chain(deployed).collect();
+    let metrics = format!("{url}/api/metrics");
+    let commands: [(&[&str], i32); 4] = [
+        (&verify, 0),
+        (&["query", "vector(1)", "--url", &metrics], 0),
+        (&["lint"], 2),
+        (&["rollback", "--service", SERVICE, "--to-revision", PRIOR, "--timeout", "20s"], 2),
+    ];
+    for (args, code) in commands {
+        let environment = scene.cloud.environment();
+        let gate = environment
+            .into_iter()
+            .filter(|(name, _)| args[0] != "query" || !name.ends_with("PROJECT") && !name.ends_with("REGION"));
+        let ran = gate.fold(Gate::new(), |gate, (name, value)| gate.env(name, &value)).args(args.iter().copied()).run();
+        assert_eq!(ran.code, code, "{args:?}: {}{}", ran.stdout, ran.stderr);
+    }
+    let asked = scene.cloud.server.seen();
+    let is_read =
+        |path: &str| ["/token", ":generateIdToken", "entries:list", "/query"].iter().any(|end| path.ends_with(end));
+    let changes = asked.iter().filter(|request| request.method != "GET" && !is_read(&request.path));
+    let changes: Vec<String> = changes.map(|request| format!("{} {}", request.method, request.path)).collect();
+    assert_eq!(changes, [""; 0]);
+    assert!(asked.iter().any(|request| request.path.starts_with("/v2/")), "the API was asked");
+    assert_eq!(scene.cloud.state().resources, before);
+}

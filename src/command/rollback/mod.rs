@@ -13,7 +13,7 @@ use tokio::time::Instant as Moment;
 
 use super::coordinates::Coordinates;
 use super::signals::Signals;
-use super::verify::{ended, open_report, publish};
+use super::verify::{ended, open_report, publish, write_reports};
 use super::{CommandError, Session};
 use crate::cli::Rollback as Args;
 use crate::google::deploy::Deploy;
@@ -34,18 +34,18 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Exit, CommandError> 
     };
     let began = (SystemTime::now(), Instant::now());
     let rollback = Rollback::new(session, args, began)?;
-    let reports = rollback.open_reports(args)?;
+    let reports = if args.dry_run { Vec::new() } else { rollback.open_reports(args)? };
     let ran = runtime.block_on(rollback.run(&mut signals));
     runtime.shutdown_background();
     let mut summary = match ran {
         Ran::Summary(summary) => summary.redacted(&session.redactor),
-        Ran::Shown => {
-            reports.into_iter().for_each(|report| drop(report.withdraw()));
-            return Ok(Exit::Pass);
-        }
+        Ran::Shown => return Ok(Exit::Pass),
         Ran::Unanswered(error) => {
-            reports.into_iter().for_each(|report| drop(report.withdraw()));
-            return Err(error);
+            let kept: Vec<ReportFile> = reports.into_iter().filter_map(ReportFile::withdraw).collect();
+            let unfinished = Unfinished { cause: error.message.clone(), exit: error.exit };
+            let summary = Summary::unseen(began.0, unfinished).redacted(&session.redactor);
+            let failed = write_reports(&summary, kept, None);
+            return Err(failed.into_iter().fold(error, |first, then| first.and(&then)));
         }
     };
     let failed = publish(session, &mut summary, reports, None);
@@ -86,6 +86,9 @@ impl<'r> Rollback<'r> {
         let time = |flag: &str, written: &str| duration(written).map_err(|why| usage(format!("{flag}: {why}")));
         let timeout = time("--timeout", &args.timeout)?;
         let (poll, settle) = (time("--poll", &args.poll)?, time("--settle", &args.settle)?);
+        if settle >= timeout {
+            return Err(usage(format!("--settle {} leaves nothing of --timeout {}", args.settle, args.timeout)));
+        }
         let coordinates = Coordinates::read(&args.coordinates)?;
         let service = ServiceName {
             project: coordinates.project()?,
@@ -110,6 +113,9 @@ impl<'r> Rollback<'r> {
         let apis = session.cloud(&args.endpoints, &args.access, &transport)?;
         let checking = Checking::new(session, args, transport, &apis, settle)?;
         let specs = ReportSpec::all(&args.report).map_err(CommandError::usage)?;
+        if specs.iter().any(|spec| spec.format() == Format::Evidence) {
+            return Err(usage("--report: evidence is of verify; a rollback has the other formats".into()));
+        }
         Ok(Self {
             session,
             args,
@@ -134,9 +140,6 @@ impl<'r> Rollback<'r> {
 
     fn open_reports(&self, args: &Args) -> Result<Vec<ReportFile>, CommandError> {
         let specs = ReportSpec::all(&args.report).map_err(CommandError::usage)?;
-        if specs.iter().any(|spec| spec.format() == Format::Evidence) {
-            return Err(CommandError::usage("--report: evidence is of verify; a rollback has the other formats"));
-        }
         let inputs = [
             ("--checks", args.checks.as_deref().filter(|path| path.as_os_str() != "-")),
             ("--ca-file", args.network.ca_file.as_deref()),
@@ -217,7 +220,7 @@ impl<'r> Rollback<'r> {
                 if service::failed(&checks) {
                     break;
                 }
-                tokio::time::sleep(self.checking.settle).await;
+                tokio::time::sleep(self.checking.settle.min(left(self.asked.deadline))).await;
             }
             checks.extend(self.checking.run(self.session, &done.service, self.asked.deadline, round).await);
             if let Err(stop) = self.asked.still(&self.cloud, &done.revision, Some(&tags)).await {
@@ -342,7 +345,7 @@ fn records(session: &Session, folder: &Path) -> Result<Vec<Recorded>, CommandErr
     Ok(told.into_iter().map(recorded).collect())
 }
 
-/// How long something took, at most as long as there is.
+/// How much time there is still.
 fn left(deadline: Moment) -> Duration {
     deadline.saturating_duration_since(Moment::now())
 }

@@ -40,8 +40,18 @@ pub(super) fn plan(asked: &Asked, plan: &Plan) -> String {
     if let Some(why) = &plan.unasked {
         line("note", &format!("Cloud Deploy could not be asked what it does: {why}"));
     }
-    if let Some(repaired) = &plan.repaired {
-        line("note", &format!("automation is repairing {repaired}; what is done by hand ends that"));
+    if let Some((rollout, run)) = &plan.repaired {
+        let what = if matches!(plan.how, How::Release(_)) {
+            "what is done by hand ends that".into()
+        } else {
+            let pipeline = asked.pipeline.as_ref().map(|(name, _)| short(name)).unwrap_or_default();
+            format!(
+                "it may move the traffic again, unless it is ended: gcloud deploy automation-runs cancel {run} \
+                 --delivery-pipeline={pipeline}{}",
+                places(&asked.service)
+            )
+        };
+        line("note", &format!("automation is repairing {rollout}; {what}"));
     }
     for past in &plan.cancel {
         line("first", &format!("cancel the rollout {}, which has not ended", past.id));

@@ -56,8 +56,8 @@ pub(crate) struct Plan {
     /// The rollouts that are ended first.
     pub(crate) cancel: Vec<Past>,
     pub(crate) how: How,
-    /// The newest rollout, where automation is repairing it.
-    pub(crate) repaired: Option<String>,
+    /// The newest rollout, where automation is repairing it, and the run of that, by short names.
+    pub(crate) repaired: Option<(String, String)>,
     /// The target that was never rolled out to: Cloud Deploy does not own the service.
     pub(crate) unowned: Option<String>,
     /// Why Cloud Deploy could not be asked, where the traffic is changed all the same.
@@ -122,20 +122,14 @@ impl Asked {
         let unowned = self.pipeline.as_ref().filter(|_| rollouts.is_empty() && unasked.is_none());
         let unowned = unowned.map(|(_, target)| target.clone());
         let unfinished: Vec<&Past> = rollouts.iter().filter(|past| past.fate == Fate::Unfinished).collect();
-        let repaired = rollouts.iter().find(|past| past.deployed).filter(|past| past.is_repaired);
-        let repaired = repaired.map(|past| past.id.clone());
+        let newest = rollouts.iter().find(|past| past.deployed);
+        let repaired = newest.and_then(|past| Some((past.id.clone(), short(past.repaired_by.as_deref()?))));
         if let Some(running) = unfinished.iter().find(|past| by_pipeline && self.is_what_is_asked(past)) {
             let how = How::Follow((*running).clone());
-            return Ok(Plan {
-                service,
-                choice: None,
-                image: None,
-                cancel: Vec::new(),
-                how,
-                repaired,
-                unowned,
-                unasked,
-            });
+            // What waits behind it would move the traffic again.
+            let cancel = unfinished.iter().filter(|past| past.name != running.name);
+            let cancel = cancel.map(|past| (*past).clone()).collect();
+            return Ok(Plan { service, choice: None, image: None, cancel, how, repaired, unowned, unasked });
         }
         settled(&service)?;
         let known = Known { service: &service, rollouts: &rollouts, records: &self.records };

@@ -9,7 +9,7 @@ use super::past::Fate;
 use super::{Past, Step, Tell};
 use crate::google::deploy::{ApprovalState, Deploy, Rollout, RolloutState};
 use crate::google::{ApiErrorKind, short};
-use crate::operate::{Stop, patiently};
+use crate::operate::{Stop, is_late, patiently};
 
 /// The phase that a rollback begins in: the one with all of the traffic.
 const STABLE: &str = "stable";
@@ -178,9 +178,18 @@ pub(super) async fn follow(
 ) -> Result<String, Stop> {
     let id = short(name);
     tell(Step::Rollout(id.clone()));
+    let mut last = None;
+    let too_late = |state: RolloutState| {
+        Stop::NotDone(format!(
+            "the rollback's rollout {id} has not ended in its time: it is {state:?}, and goes on by itself"
+        ))
+    };
     loop {
         let read = async || deploy.get::<Rollout>(name, deadline).await;
-        let rollout = patiently(deadline, read).await?;
+        let rollout = match (patiently(deadline, read).await, last) {
+            (Err(_), Some(last)) if is_late(deadline) => return Err(too_late(last)),
+            (rollout, _) => rollout?,
+        };
         let reason = |what: &str| {
             let why = [&rollout.failure_reason, &rollout.deploy_failure_cause].into_iter().find(|why| !why.is_empty());
             format!("the rollback's rollout {id} {what}{}", why.map_or(String::new(), |why| format!(": {why}")))
@@ -206,11 +215,9 @@ pub(super) async fn follow(
             }
         }
         if deadline.saturating_duration_since(Instant::now()) <= poll {
-            return Err(Stop::NotDone(format!(
-                "the rollback's rollout {id} has not ended in its time: it is {:?}, and goes on by itself",
-                rollout.state
-            )));
+            return Err(too_late(rollout.state));
         }
+        last = Some(rollout.state);
         tell(Step::Waiting(format!("{id} is {:?}", rollout.state)));
         sleep(poll).await;
     }

@@ -18,7 +18,7 @@ fn past(number: u32, fate: Fate, revision: &str, previous: &str) -> Past {
         previous: known(previous),
         rollback_of: None,
         rolled_back: false,
-        is_repaired: false,
+        repaired_by: None,
     }
 }
 
