@@ -133,9 +133,8 @@ pub(super) fn pipeline(coordinates: &Coordinates<'_>) -> Result<String, CommandE
 
 /// How a rollout is followed.
 pub(super) fn asked(args: &FollowArgs, project: &str) -> Result<Asked, CommandError> {
-    let time = |flag: &str, written: &str| {
-        duration(written).map_err(|why| CommandError::usage(format!("{flag}: {why}")))
-    };
+    let time =
+        |flag: &str, written: &str| duration(written).map_err(|why| CommandError::usage(format!("{flag}: {why}")));
     let until = named("phase", args.until.clone());
     let until = until.map_err(|why| CommandError::usage(why.replace("--phase", "--until")))?;
     let (timeout, poll) = (time("--timeout", &args.timeout)?, time("--poll", &args.poll)?);
@@ -183,7 +182,8 @@ pub(super) async fn follow(
                 "PASS in {took}: {name}: the phase {until} is verified, and {revision} has {percent} % of the traffic\n"
             );
             for (phase, state) in passed_over {
-                proven.push_str(&format!("  but the verify job of the phase {phase} in front of it {}\n", job_is(state)));
+                proven
+                    .push_str(&format!("  but the verify job of the phase {phase} in front of it {}\n", job_is(state)));
             }
             (Exit::Pass, proven)
         }

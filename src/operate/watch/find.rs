@@ -10,7 +10,13 @@ use crate::text;
 ///
 /// # Errors
 /// There is none, or several have it, or they cannot be read.
-pub(crate) async fn find(deploy: &Deploy, pipeline: &str, id: &str, asked: &Asked, tell: &dyn Fn(Happened)) -> Result<String, Stop> {
+pub(crate) async fn find(
+    deploy: &Deploy,
+    pipeline: &str,
+    id: &str,
+    asked: &Asked,
+    tell: &dyn Fn(Happened),
+) -> Result<String, Stop> {
     let all = rollouts(deploy, pipeline, "", asked, tell).await?;
     let mut own: Vec<&str> = all.iter().map(|rollout| &*rollout.name).filter(|name| short(name) == id).collect();
     match (own.pop(), own.is_empty()) {
@@ -32,7 +38,13 @@ pub(crate) async fn find(deploy: &Deploy, pipeline: &str, id: &str, asked: &Aske
 ///
 /// # Errors
 /// There is none, or they cannot be read.
-pub(crate) async fn newest(deploy: &Deploy, pipeline: &str, target: &str, asked: &Asked, tell: &dyn Fn(Happened)) -> Result<String, Stop> {
+pub(crate) async fn newest(
+    deploy: &Deploy,
+    pipeline: &str,
+    target: &str,
+    asked: &Asked,
+    tell: &dyn Fn(Happened),
+) -> Result<String, Stop> {
     let all = rollouts(deploy, pipeline, target, asked, tell).await?;
     let by_time = |rollout: &&Rollout| rollout.create_time.clone();
     if let Some(newest) = all.iter().filter(|rollout| !rollout.state.is_final()).max_by_key(by_time) {
@@ -51,7 +63,13 @@ pub(crate) async fn newest(deploy: &Deploy, pipeline: &str, target: &str, asked:
 ///
 /// # Errors
 /// They cannot be read.
-pub(crate) async fn rollouts(deploy: &Deploy, pipeline: &str, target: &str, asked: &Asked, tell: &dyn Fn(Happened)) -> Result<Vec<Rollout>, Stop> {
+pub(crate) async fn rollouts(
+    deploy: &Deploy,
+    pipeline: &str,
+    target: &str,
+    asked: &Asked,
+    tell: &dyn Fn(Happened),
+) -> Result<Vec<Rollout>, Stop> {
     let filter = if target.is_empty() { String::new() } else { format!("targetId=\"{target}\"") };
     let all = format!("{pipeline}/releases/-");
     let read = async || deploy.rollouts(&all, &filter, "", asked.deadline).await;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{Stop, persistently};
+use super::{Stop, is_late, persistently};
 use crate::google::Api;
 use crate::google::deploy::{Deploy, JobState, Release, RenderState, Rollout, RolloutState, TargetRender};
 use crate::http::RetryPolicy;
@@ -29,8 +29,6 @@ pub(crate) use verdict::{Why, job_is, phase_is, rollout_is};
 const GRACE: u32 = 6;
 /// How many looks at a phase that is not begun wait for automation to advance to it.
 const PATIENT: u32 = 3;
-/// With less time left than this, no answer is waited for.
-const SHORTEST: Duration = Duration::from_millis(50);
 /// The longest wait for an API that has trouble.
 const LONGEST: Duration = Duration::from_secs(30);
 
@@ -217,11 +215,11 @@ impl Follower<'_> {
     async fn get<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T, Stop> {
         let deadline = self.asked.deadline;
         let note = |error: &crate::google::ApiError| (self.tell)(Happened::Trouble(error.to_string()));
-        let read = persistently(self.asked.policy(), deadline, note, async || self.apis.deploy.get(name, deadline).await);
+        let read =
+            persistently(self.asked.policy(), deadline, note, async || self.apis.deploy.get(name, deadline).await);
         read.await.map_err(|error| {
             // An answer that the end of the time cut off says nothing against the API.
-            let is_over = Instant::now() + SHORTEST >= deadline;
-            if is_over { Stop::Unseen(format!("the time is up: {error}")) } else { error.into() }
+            if is_late(deadline) { Stop::Unseen(format!("the time is up: {error}")) } else { error.into() }
         })
     }
 
@@ -255,7 +253,7 @@ impl Follower<'_> {
     /// # Errors
     /// The time is up.
     async fn wait(&self, rollout: &Rollout) -> Result<(), Stop> {
-        if Instant::now() + self.asked.poll + SHORTEST >= self.asked.deadline {
+        if Instant::now() + self.asked.poll >= self.asked.deadline {
             return Err(Stop::Unseen(format!("the time is up: the rollout {}", rollout_is(rollout.state))));
         }
         sleep(self.asked.poll).await;
@@ -275,7 +273,9 @@ struct Look {
 
 /// Whether two full names are of one thing: projects may be written by id or by number.
 fn same(one: &str, other: &str) -> bool {
-    let rest = |name: &str| name.strip_prefix("projects/").and_then(|rest| rest.split_once('/')).map(|(_, rest)| rest.to_owned());
+    let rest = |name: &str| {
+        name.strip_prefix("projects/").and_then(|rest| rest.split_once('/')).map(|(_, rest)| rest.to_owned())
+    };
     rest(one).is_some() && rest(one) == rest(other)
 }
 
@@ -291,6 +291,7 @@ fn unrendered(release: &Release, target: &str) -> Option<String> {
 
 /// What Cloud Deploy says of a rendering.
 fn said(target: &str, render: &TargetRender) -> String {
-    let build = if render.rendering_build.is_empty() { String::new() } else { format!(" ({})", render.rendering_build) };
+    let build =
+        if render.rendering_build.is_empty() { String::new() } else { format!(" ({})", render.rendering_build) };
     format!("{target}: {} {}{build}", render.failure_cause, render.failure_message)
 }
