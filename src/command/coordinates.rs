@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
+use super::CommandError;
 use super::process::whole_file;
 use super::session::variable;
-use super::CommandError;
 use crate::cli::CoordinateArgs;
 use crate::google::{named, short};
 use crate::lint::COORDINATES;

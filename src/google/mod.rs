@@ -3,6 +3,7 @@
 mod api;
 mod auth;
 mod credentials;
+pub(crate) mod deploy;
 mod deployment;
 mod front_end;
 mod locate;

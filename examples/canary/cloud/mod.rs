@@ -4,11 +4,13 @@
 //!
 //! Nothing goes by the clock: what takes time takes a number of requests.
 
+pub mod deploy;
 pub mod faults;
 pub mod names;
 pub mod oauth;
 pub mod resources;
 pub mod run;
+pub mod storage;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -27,6 +29,10 @@ pub struct State {
     pub resources: BTreeMap<String, Value>,
     /// What is still going on, by the name of its operation.
     pub operations: BTreeMap<String, run::Pending>,
+    /// What is behind Cloud Deploy's resources.
+    pub deploy: deploy::World,
+    /// What Cloud Storage holds.
+    pub storage: storage::Stored,
     /// How it misbehaves.
     pub faults: Vec<Fault>,
     /// Requests that changed something, in their order: `PATCH /v2/…`.
@@ -52,6 +58,7 @@ impl State {
     pub fn sample() -> Self {
         let mut state = Self { slow: 1, tokens: vec![ACCESS.into()], ..Self::default() };
         run::sample(&mut state);
+        deploy::sample(&mut state);
         state
     }
 
@@ -134,11 +141,20 @@ fn route(state: &mut State, request: &Request) -> Reply {
     if !given.is_some_and(|given| state.tokens.iter().any(|token| token == given)) {
         return error(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.");
     }
-    if request.method != "GET" && !request.query.contains("validateOnly=true") {
+    if is_change(request) {
         let query = if request.query.is_empty() { String::new() } else { format!("?{}", request.query) };
         state.changes.push(format!("{} {}{query}", request.method, request.path));
     }
-    run::answer(state, request).unwrap_or_else(|| error(404, "NOT_FOUND", "Requested entity was not found."))
+    let found = run::answer(state, request)
+        .or_else(|| deploy::answer(state, request))
+        .or_else(|| storage::answer(state, request));
+    found.unwrap_or_else(|| error(404, "NOT_FOUND", "Requested entity was not found."))
+}
+
+/// Whether a request is to change something: reading by POST and what is only validated are not.
+fn is_change(request: &Request) -> bool {
+    let validated = request.query.contains("validateOnly=true") || body(request)["validateOnly"] == true;
+    request.method != "GET" && !validated
 }
 
 /// The metadata server.
