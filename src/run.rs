@@ -1,7 +1,7 @@
 //! From the command line to the exit code.
 
 use crate::cli::{Cli, Command};
-use crate::command::{CommandError, Session, checks, documents, history, init, lint, query, replay, schema, verify};
+use crate::command::{CommandError, Session, audit, checks, documents, history, init, lint, query, replay, schema, verify};
 use crate::outcome::Exit;
 
 /// Runs a command.
@@ -10,6 +10,7 @@ pub fn run(cli: Cli) -> Exit {
     let mut session = Session::new(&cli.output);
     let ended = session.start_log(&cli.output).and_then(|()| match cli.command {
         Command::Verify(args) => verify::run(&session, &args),
+        Command::Audit(args) => audit::run(&session, &args),
         Command::Query(args) => query::run(&session, &args),
         Command::Checks(args) => checks::run(&session, &args),
         Command::Replay(args) => replay::run(&session, &args),

@@ -1,5 +1,6 @@
 //! The command line, as types: one file a command. Every flag has an environment twin; a flag beats its twin.
 
+mod audit;
 mod checks;
 mod documents;
 mod environment;
@@ -17,6 +18,7 @@ use std::ffi::OsString;
 
 use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub use audit::Audit;
 pub use checks::{Checks, Schema, SchemaOf};
 pub use documents::{Completions, Man};
 pub use groups::{
@@ -78,6 +80,8 @@ pub struct Cli {
 pub enum Command {
     /// Verify a canary: readiness, health, metrics and front end; the gate itself
     Verify(Box<Verify>),
+    /// Go through the checklist after a deploy: traffic, revisions, health, metrics, logs, errors, latency
+    Audit(Box<Audit>),
     /// Evaluate one PromQL expression over a live scrape or a saved exposition
     Query(Query),
     /// Print the embedded default plan as a checks file to start from, or validate one

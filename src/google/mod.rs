@@ -25,5 +25,5 @@ pub(crate) use locate::{CloudRun, Located, Proof, ServiceFacts, Unproven};
 pub(crate) use logging::{LogEntry, LogPage, LogQuery};
 pub(crate) use metadata::Metadata;
 pub(crate) use operation::{Ended, Operation};
-pub(crate) use run_inventory::{RevisionKept, ServiceNow};
+pub(crate) use run_inventory::{RevisionKept, ServiceNow, TrafficEntry};
 pub(crate) use tokens::{AccessTokens, IdentityTokens, TokenSource};

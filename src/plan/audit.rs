@@ -83,3 +83,26 @@ impl OnUnseen {
         }
     }
 }
+
+impl Audit {
+    /// The rows in the order of the reports.
+    pub(crate) fn rows(&self) -> [&AuditRow; 15] {
+        [
+            &self.traffic,
+            &self.pin,
+            &self.tags,
+            &self.services,
+            &self.revisions,
+            &self.startup_probe,
+            &self.health,
+            &self.metrics,
+            &self.logs,
+            &self.new_errors,
+            &self.errors,
+            &self.latency,
+            &self.memory,
+            &self.cold_start,
+            &self.record,
+        ]
+    }
+}

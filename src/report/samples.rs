@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::Format;
 use crate::outcome::{
-    Course, CoursePoint, DeploymentFacts, ElementSeen, Exit, Observation, Outcome, Place, Retry, Seen, Serving,
+    Course, CoursePoint, DeploymentFacts, ElementSeen, Exit, Observation, Outcome, Place, Purpose, Retry, Seen, Serving,
     Severity, Share, Source, Status, Summary, ThresholdSeen, ThresholdVerdict, Unfinished,
 };
 
@@ -85,6 +85,7 @@ fn facts() -> DeploymentFacts {
 
 fn summary(checks: Vec<Outcome>) -> Summary {
     Summary {
+        purpose: Purpose::Verify,
         url: Some("https://canary---shop-abc123-ew.a.run.app".into()),
         deployment: None,
         // 2026-11-26 20:49:14 UTC
