@@ -102,11 +102,17 @@ pub enum Command {
     Man(Man),
 }
 
+/// A command of the gate that a pipeline runs.
+pub(crate) enum GateCommand {
+    Verify(Box<Verify>),
+    Audit(Box<Audit>),
+}
+
 /// The arguments of a run of the gate that is written down somewhere, read whatever this process's environment is.
 ///
 /// # Errors
 /// What is wrong with them.
-pub(crate) fn gate_arguments(words: &[String]) -> Result<Verify, String> {
+pub(crate) fn gate_arguments(words: &[String]) -> Result<GateCommand, String> {
     let command = environment::without_twins(Cli::command());
     let words = std::iter::once("canary-gate").chain(words.iter().map(|word| &**word));
     let first = |error: clap::Error| {
@@ -116,8 +122,9 @@ pub(crate) fn gate_arguments(words: &[String]) -> Result<Verify, String> {
     };
     let cli = command.try_get_matches_from(words).and_then(|matches| Cli::from_arg_matches(&matches)).map_err(first)?;
     match cli.command {
-        Command::Verify(verify) => Ok(*verify),
-        _ => Err("this is not the command verify".into()),
+        Command::Verify(verify) => Ok(GateCommand::Verify(verify)),
+        Command::Audit(audit) => Ok(GateCommand::Audit(audit)),
+        _ => Err("this is neither the command verify nor the command audit".into()),
     }
 }
 

@@ -55,16 +55,17 @@ pub(crate) struct AuditRow {
     /// Off: the row is skipped.
     pub(crate) enabled: bool,
     pub(crate) severity: Severity,
-    pub(crate) on_no_data: OnUnseen,
+    pub(crate) on_no_data: OnNothing,
     /// Where the checks file speaks of it.
     pub(crate) place: Option<Source>,
 }
 
-/// What a row comes to that could not be seen.
+/// What a row comes to that has nothing to be seen: too little traffic, no start, no entry. What could not be looked at is no
+/// verdict, whatever the plan says.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum OnUnseen {
+pub(crate) enum OnNothing {
     /// No verdict: exit code 3.
     Error,
     /// A warning.
@@ -73,7 +74,7 @@ pub(crate) enum OnUnseen {
     Pass,
 }
 
-impl OnUnseen {
+impl OnNothing {
     /// What it does to the row.
     pub(crate) fn status(self) -> Status {
         match self {

@@ -26,7 +26,7 @@ mod yaml;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use audit::{Audit, AuditRow, OnUnseen};
+pub(crate) use audit::{Audit, AuditRow, OnNothing};
 pub(crate) use glob::fits;
 pub(crate) use json_path::{JsonPath, Step as JsonStep};
 pub(crate) use load::{MAX_FILE, MAX_RULES, PlanInput, STANDARD_INPUT, front_matter, read_file, text_of};

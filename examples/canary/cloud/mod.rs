@@ -10,6 +10,7 @@ pub mod logging;
 pub mod monitoring;
 pub mod names;
 pub mod oauth;
+pub mod record;
 pub mod resources;
 pub mod run;
 pub mod run_v1;
@@ -159,7 +160,9 @@ fn route(state: &mut State, request: &Request) -> Reply {
         .or_else(|| run_v1::answer(state, request))
         .or_else(|| logging::answer(state, request))
         .or_else(|| monitoring::answer(state, request));
-    found.unwrap_or_else(|| error(404, "NOT_FOUND", "Requested entity was not found."))
+    let reply = found.unwrap_or_else(|| error(404, "NOT_FOUND", "Requested entity was not found."));
+    record::add(request, &reply);
+    reply
 }
 
 /// Whether a request is to change something: reading by POST and what is only validated are not.

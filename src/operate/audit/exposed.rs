@@ -218,7 +218,7 @@ fn compared(first: &Digest, then: &Digest, checklist: &plan::Audit) -> Seen {
     }
     let alive = then.counters.keys().any(|name| grown(name));
     let why = if alive { "others did: nobody used what they count" } else { "no other did: they may be frozen, or nobody uses the application" };
-    Seen::none(format!("{families} exposed, and none of their counters moved in {interval}; {why}"))
+    Seen::nothing(format!("{families} exposed, and none of their counters moved in {interval}; {why}"))
 }
 
 /// What one series of a histogram has.

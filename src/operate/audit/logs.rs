@@ -106,7 +106,7 @@ impl Audit<'_> {
         if errors.has_entries {
             return Seen::good(format!("no error in {span}{}", errors.left_out()));
         }
-        Seen::none(format!(
+        Seen::nothing(format!(
             "there is no entry of the revision in {span}, of any severity: that nothing failed is not seen by that"
         ))
     }
@@ -125,18 +125,18 @@ impl Audit<'_> {
             return if errors.has_entries {
                 Seen::good("no error, and so no new kind")
             } else {
-                Seen::none("there is no entry of the revision")
+                Seen::nothing("there is no entry of the revision")
             };
         }
         let Some(previous) = subject.previous() else {
-            return Seen::none("which revision was before this one is not known");
+            return Seen::nothing("which revision was before this one is not known");
         };
         let Ok((since, _)) = &subject.since else { return Seen::none("it is not known when it took the traffic") };
         // A span of the same length, the last one in which that revision served.
         let span = (*since - self.plan.audit.span, *since);
         let before = match self.errors_of(&previous, span).await {
             Ok(before) if before.has_entries => before,
-            Ok(_) => return Seen::none(format!("there is no entry of {previous} in the span before")),
+            Ok(_) => return Seen::nothing(format!("there is no entry of {previous} in the span before")),
             Err(why) => return Seen::none(why.to_string()),
         };
         let new: Vec<&String> =

@@ -107,7 +107,7 @@ mod tests {
             (json!([{"startupProbe": {"grpc": {}}}]), "Good"),
             (json!([{"startupProbe": {"tcpSocket": {"port": 8080}}}]), "Bad"),
             (json!([{}]), "Bad"),
-            (json!([]), "NoData"),
+            (json!([]), "Unseen"),
             // A sidecar's probe is not the application's.
             (json!([{"startupProbe": http}, {"ports": [{"containerPort": 8080}], "startupProbe": {"tcpSocket": {}}}]), "Bad"),
         ] {

@@ -7,13 +7,15 @@ use crate::outcome::{CheckId, Event, Observation, Observer, Status, effect};
 use crate::plan;
 use crate::plan::AuditRow;
 
-/// The three answers of a row, and that it was not asked.
+/// The three answers of a row, of which *no data* has two causes; and that it was not asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer {
     Good,
     Bad,
-    /// It could not be seen.
-    NoData,
+    /// It was looked at, and there is nothing to be judged: too little traffic, no start, no entry.
+    Nothing,
+    /// It could not be looked at.
+    Unseen,
     /// Nobody wants to know.
     NotAsked,
 }
@@ -40,9 +42,14 @@ impl Seen {
         Self::new(Answer::Bad, detail)
     }
 
-    /// No data, and why.
+    /// No data, because there is nothing: what that comes to, the plan says.
+    pub(super) fn nothing(detail: impl Into<String>) -> Self {
+        Self::new(Answer::Nothing, detail)
+    }
+
+    /// No data, because it could not be looked at: no plan makes that good.
     pub(super) fn none(detail: impl Into<String>) -> Self {
-        Self::new(Answer::NoData, detail)
+        Self::new(Answer::Unseen, detail)
     }
 
     pub(super) fn not_asked(detail: impl Into<String>) -> Self {
@@ -64,11 +71,12 @@ impl Seen {
     }
 
     /// What it does to the verdict.
-    fn status(&self, row: &AuditRow) -> Status {
+    pub(super) fn status(&self, row: &AuditRow) -> Status {
         match self.answer {
             Answer::Good => Status::Pass,
             Answer::Bad => effect(Status::Fail, row.severity),
-            Answer::NoData => effect(row.on_no_data.status(), row.severity),
+            Answer::Nothing => effect(row.on_no_data.status(), row.severity),
+            Answer::Unseen => effect(Status::Error, row.severity),
             Answer::NotAsked => Status::Skipped,
         }
     }
@@ -111,7 +119,7 @@ impl<'r> Rows<'r> {
         let Seen { answer, mut detail, observations, attempts } = seen;
         match answer {
             Answer::NotAsked => return self.observer.hear(&Event::Skipped { check, why: detail }),
-            Answer::NoData => detail = format!("no data: {detail}"),
+            Answer::Nothing | Answer::Unseen => detail = format!("no data: {detail}"),
             Answer::Good | Answer::Bad => {}
         }
         crate::outcome::bounds::sentence(&mut detail);
@@ -123,21 +131,25 @@ impl<'r> Rows<'r> {
 mod tests {
     use super::*;
     use crate::outcome::Severity;
-    use crate::plan::OnUnseen;
+    use crate::plan::OnNothing;
 
     #[test]
     fn only_what_was_seen_to_be_good_passes_unless_the_plan_says_so() {
         use Severity::{Block, Warn};
         let row = |severity, on_no_data| AuditRow { name: "x", enabled: true, severity, on_no_data, place: None };
         for (seen, severity, on_no_data, wanted) in [
-            (Seen::good(""), Block, OnUnseen::Error, Status::Pass),
-            (Seen::bad(""), Block, OnUnseen::Pass, Status::Fail),
-            (Seen::bad(""), Warn, OnUnseen::Pass, Status::Warn),
-            (Seen::none(""), Block, OnUnseen::Error, Status::Error),
-            (Seen::none(""), Block, OnUnseen::Warn, Status::Warn),
-            (Seen::none(""), Block, OnUnseen::Pass, Status::Pass),
-            (Seen::none(""), Warn, OnUnseen::Error, Status::Warn),
-            (Seen::not_asked(""), Block, OnUnseen::Pass, Status::Skipped),
+            (Seen::good(""), Block, OnNothing::Error, Status::Pass),
+            (Seen::bad(""), Block, OnNothing::Pass, Status::Fail),
+            (Seen::bad(""), Warn, OnNothing::Pass, Status::Warn),
+            (Seen::none(""), Block, OnNothing::Error, Status::Error),
+            (Seen::none(""), Block, OnNothing::Warn, Status::Error),
+            (Seen::none(""), Block, OnNothing::Pass, Status::Error),
+            (Seen::none(""), Warn, OnNothing::Error, Status::Warn),
+            (Seen::nothing(""), Block, OnNothing::Error, Status::Error),
+            (Seen::nothing(""), Block, OnNothing::Warn, Status::Warn),
+            (Seen::nothing(""), Block, OnNothing::Pass, Status::Pass),
+            (Seen::nothing(""), Warn, OnNothing::Error, Status::Warn),
+            (Seen::not_asked(""), Block, OnNothing::Pass, Status::Skipped),
         ] {
             assert_eq!(seen.status(&row(severity, on_no_data)), wanted, "{seen:?} {severity:?} {on_no_data:?}");
         }

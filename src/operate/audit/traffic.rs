@@ -72,7 +72,11 @@ pub(super) fn pin(audit: &Audit<'_>, subject: &Subject) -> Seen {
         Err(why) => return Seen::none(format!("the traffic is on {pinned} by name, and who put it there is not known: {why}")),
     };
     let name = short(&rollout.name);
-    if short(&rollout.metadata.cloud_run.revision) != pinned {
+    let deployed = short(&rollout.metadata.cloud_run.revision);
+    if deployed.is_empty() {
+        return Seen::none(format!("the traffic is on {pinned} by name, and Cloud Deploy names no revision of the rollout {name}"));
+    }
+    if deployed != pinned {
         return Seen::bad(format!(
             "the traffic is pinned to {pinned}, which the rollout {name} did not deploy{others}; unpin it: {}",
             unpin(&audit.names)

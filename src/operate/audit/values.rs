@@ -9,7 +9,7 @@ use super::ask::InVain;
 use super::row::Seen;
 use super::subject::Subject;
 use crate::check::prometheus_value;
-use crate::outcome::{ElementSeen, Observation, Seen as Kind, Severity, Status, ThresholdSeen, ThresholdVerdict};
+use crate::outcome::{ElementSeen, Observation, Seen as Kind, ThresholdSeen, ThresholdVerdict};
 use crate::plan;
 use crate::plan::AuditRow;
 use crate::text;
@@ -27,6 +27,31 @@ struct Limit<'a> {
     limit: f64,
     /// How a value is told.
     shown: fn(f64) -> String,
+    /// Whether there may be nothing to be counted.
+    is_rare: bool,
+}
+
+/// Why there is no value that says anything.
+#[derive(Clone, Debug)]
+pub(super) enum NoValue {
+    /// There is nothing to be judged.
+    Nothing(String),
+    Unseen(InVain),
+}
+
+impl From<InVain> for NoValue {
+    fn from(why: InVain) -> Self {
+        Self::Unseen(why)
+    }
+}
+
+impl From<NoValue> for Seen {
+    fn from(why: NoValue) -> Self {
+        match why {
+            NoValue::Nothing(why) => Self::nothing(why),
+            NoValue::Unseen(why) => Self::none(why.to_string()),
+        }
+    }
 }
 
 impl Audit<'_> {
@@ -34,14 +59,15 @@ impl Audit<'_> {
     ///
     /// # Errors
     /// Why that could not be seen.
-    pub(super) async fn requests(&self, subject: &Subject, checklist: &plan::Audit) -> Result<f64, InVain> {
+    pub(super) async fn requests(&self, subject: &Subject, checklist: &plan::Audit) -> Result<f64, NoValue> {
         let series = self.series(subject)?;
         let time = self.evaluated_at(subject).await?;
         let expression =
             format!("sum(increase(run_googleapis_com:request_count{{{series}}}[{}]))", seconds(checklist.span));
-        let requests = self.value(&expression, time).await?.ok_or_else(|| InVain::because("Cloud Monitoring counts no request"))?;
-        if requests < f64::from(checklist.min_requests) {
-            return Err(InVain::because(format!(
+        let requests = self.value(&expression, time).await?;
+        let requests = requests.ok_or_else(|| NoValue::Nothing("Cloud Monitoring counts no request of the span".into()))?;
+        if requests.is_nan() || requests < f64::from(checklist.min_requests) {
+            return Err(NoValue::Nothing(format!(
                 "{} requests in {}, want at least {}: so few say nothing",
                 text::number(requests),
                 text::duration(checklist.span),
@@ -54,7 +80,7 @@ impl Audit<'_> {
     pub(super) async fn error_ratio(
         &self,
         subject: &Subject,
-        requests: impl Future<Output = Result<f64, InVain>>,
+        requests: impl Future<Output = Result<f64, NoValue>>,
     ) -> Seen {
         self.guarded(subject, requests, |series, span| {
             let count = |more: &str| format!("sum(increase(run_googleapis_com:request_count{{{series}{more}}}[{span}]))");
@@ -63,6 +89,7 @@ impl Audit<'_> {
                 expression: format!("({} or vector(0)) / {}", count(",response_code_class=\"5xx\""), count("")),
                 limit: self.plan.audit.errors_limit,
                 shown: percent,
+                is_rare: false,
             }
         })
         .await
@@ -71,13 +98,14 @@ impl Audit<'_> {
     pub(super) async fn latency(
         &self,
         subject: &Subject,
-        requests: impl Future<Output = Result<f64, InVain>>,
+        requests: impl Future<Output = Result<f64, NoValue>>,
     ) -> Seen {
         self.guarded(subject, requests, |series, span| Limit {
             row: &self.plan.audit.latency,
             expression: p95("request_latencies", series, span),
             limit: self.plan.audit.latency_limit.as_secs_f64() * 1000.0,
             shown: milliseconds,
+            is_rare: false,
         })
         .await
     }
@@ -85,13 +113,14 @@ impl Audit<'_> {
     pub(super) async fn memory(
         &self,
         subject: &Subject,
-        requests: impl Future<Output = Result<f64, InVain>>,
+        requests: impl Future<Output = Result<f64, NoValue>>,
     ) -> Seen {
         self.guarded(subject, requests, |series, span| Limit {
             row: &self.plan.audit.memory,
             expression: p95("container_memory_utilizations", series, span),
             limit: self.plan.audit.memory_limit,
             shown: percent,
+            is_rare: false,
         })
         .await
     }
@@ -108,6 +137,7 @@ impl Audit<'_> {
                 expression: p95("container_startup_latencies", &series, &span),
                 limit: checklist.cold_start_limit.as_secs_f64() * 1000.0,
                 shown: milliseconds,
+                is_rare: true,
             };
             Ok::<_, InVain>(self.held(limit, time, "").await)
         };
@@ -118,7 +148,7 @@ impl Audit<'_> {
     async fn guarded<'l>(
         &'l self,
         subject: &Subject,
-        requests: impl Future<Output = Result<f64, InVain>>,
+        requests: impl Future<Output = Result<f64, NoValue>>,
         limit: impl FnOnce(&str, &str) -> Limit<'l>,
     ) -> Seen {
         let asked = async {
@@ -126,24 +156,29 @@ impl Audit<'_> {
             let series = self.series(subject)?;
             let time = self.evaluated_at(subject).await?;
             let of = format!(" (of {} requests)", text::number(requests));
-            Ok::<_, InVain>(self.held(limit(&series, &seconds(self.plan.audit.span)), time, &of).await)
+            Ok::<_, NoValue>(self.held(limit(&series, &seconds(self.plan.audit.span)), time, &of).await)
         };
-        asked.await.unwrap_or_else(|why| Seen::none(why.to_string()))
+        asked.await.unwrap_or_else(Seen::from)
     }
 
     /// Holds a value against its limit.
-    async fn held(&self, Limit { row, expression, limit, shown }: Limit<'_>, time: i64, of: &str) -> Seen {
+    async fn held(&self, Limit { row, expression, limit, shown, is_rare }: Limit<'_>, time: i64, of: &str) -> Seen {
         let wanted = shown(limit);
         let value = self.value(&expression, time).await;
         let (verdict, said) = match &value {
             Err(why) => (ThresholdVerdict::NoData, why.to_string()),
             Ok(None) => (ThresholdVerdict::NoData, "Cloud Monitoring has no value".to_owned()),
+            Ok(Some(value)) if value.is_nan() => {
+                (ThresholdVerdict::NoData, "the value is NaN: there is nothing that it could be computed of".to_owned())
+            }
             Ok(Some(value)) => {
                 let verdict = if *value <= limit { ThresholdVerdict::Pass } else { ThresholdVerdict::Fail };
                 (verdict, format!("{}, want <= {wanted}{of}", shown(*value)))
             }
         };
-        let value = value.ok().flatten();
+        // Of what is rare there may be nothing; of requests that were counted there is something.
+        let is_nothing = is_rare && value.as_ref().is_ok_and(|value| value.is_none_or(f64::is_nan));
+        let value = value.ok().flatten().filter(|value| !value.is_nan());
         let seen = ThresholdSeen {
             expression: format!("{expression} <= {limit}"),
             verdict,
@@ -155,9 +190,10 @@ impl Audit<'_> {
         let answered = match verdict {
             ThresholdVerdict::Pass => Seen::good(said.clone()),
             ThresholdVerdict::Fail => Seen::bad(said.clone()),
+            ThresholdVerdict::NoData if is_nothing => Seen::nothing(said.clone()),
             ThresholdVerdict::NoData => Seen::none(said.clone()),
         };
-        let status = verdict.status(row.severity, no_data(row));
+        let status = answered.status(row);
         let observation = Observation {
             expected: Some(format!("<= {wanted}")),
             actual: value.map(shown),
@@ -179,17 +215,13 @@ impl Audit<'_> {
         if !warnings.is_empty() {
             return Err(said(format!("the answer comes with a warning: {}", text::joined(&warnings, 3, "; "))));
         }
-        let value = match value {
-            Value::Scalar(value) => Some(value),
-            Value::Vector(elements) if elements.len() > 1 => {
-                return Err(said(format!("{} values, where one was asked for", elements.len())));
-            }
-            Value::Vector(elements) => elements.first().map(|element| element.value),
-            Value::Matrix(_) | Value::String(_) => return Err(said("the answer is no instant value".into())),
-        };
         match value {
-            Some(value) if value.is_nan() => Err(said("the value is NaN: there is nothing to be computed of".into())),
-            value => Ok(value),
+            Value::Scalar(value) => Ok(Some(value)),
+            Value::Vector(elements) if elements.len() > 1 => {
+                Err(said(format!("{} values, where one was asked for", elements.len())))
+            }
+            Value::Vector(elements) => Ok(elements.first().map(|element| element.value)),
+            Value::Matrix(_) | Value::String(_) => Err(said("the answer is no instant value".into())),
         }
     }
 
@@ -230,13 +262,5 @@ fn milliseconds(value: f64) -> String {
     match Duration::try_from_secs_f64(value / 1000.0) {
         Ok(time) => text::duration(time),
         Err(_) => format!("{} ms", text::number(value)),
-    }
-}
-
-/// What the observation comes to that has no data.
-fn no_data(row: &AuditRow) -> Status {
-    match row.severity {
-        Severity::Block => row.on_no_data.status(),
-        Severity::Warn => Status::Warn,
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::outcome::Severity;
-use crate::plan::OnUnseen;
+use crate::plan::OnNothing;
 use crate::plan::written::{Key, List, Meant};
 
 /// The keys of `audit`: the checklist of `canary-gate audit`, row by row.
@@ -60,8 +60,9 @@ pub(in crate::plan) struct Row {
     pub(in crate::plan) enabled: Key<bool>,
     /// Whether a failure fails the audit.
     pub(in crate::plan) severity: Key<Severity>,
-    /// What it comes to that the row could not be seen.
-    pub(in crate::plan) on_no_data: Key<OnUnseen>,
+    /// What it comes to that there is nothing to be seen: too little traffic, no start, no entry. What could not be looked at is
+    /// never good.
+    pub(in crate::plan) on_no_data: Key<OnNothing>,
 }
 
 /// The keys of `audit.tags`.
@@ -73,8 +74,9 @@ pub(in crate::plan) struct Tags {
     pub(in crate::plan) enabled: Key<bool>,
     /// Whether a failure fails the audit.
     pub(in crate::plan) severity: Key<Severity>,
-    /// What it comes to that the row could not be seen.
-    pub(in crate::plan) on_no_data: Key<OnUnseen>,
+    /// What it comes to that there is nothing to be seen: too little traffic, no start, no entry. What could not be looked at is
+    /// never good.
+    pub(in crate::plan) on_no_data: Key<OnNothing>,
     /// Tags that may point to any revision, besides those that the pipeline sets.
     pub(in crate::plan) keep: Key<List<String>>,
 }
@@ -88,8 +90,9 @@ pub(in crate::plan) struct Revisions {
     pub(in crate::plan) enabled: Key<bool>,
     /// Whether a failure fails the audit.
     pub(in crate::plan) severity: Key<Severity>,
-    /// What it comes to that the row could not be seen.
-    pub(in crate::plan) on_no_data: Key<OnUnseen>,
+    /// What it comes to that there is nothing to be seen: too little traffic, no start, no entry. What could not be looked at is
+    /// never good.
+    pub(in crate::plan) on_no_data: Key<OnNothing>,
     /// How many revisions may be kept.
     pub(in crate::plan) max: Key<u32>,
 }
@@ -103,8 +106,9 @@ pub(in crate::plan) struct Exposed {
     pub(in crate::plan) enabled: Key<bool>,
     /// Whether a failure fails the audit.
     pub(in crate::plan) severity: Key<Severity>,
-    /// What it comes to that the row could not be seen.
-    pub(in crate::plan) on_no_data: Key<OnUnseen>,
+    /// What it comes to that there is nothing to be seen: too little traffic, no start, no entry. What could not be looked at is
+    /// never good.
+    pub(in crate::plan) on_no_data: Key<OnNothing>,
     /// The families that must be exposed; those of metrics.require where it is null.
     pub(in crate::plan) families: Key<Option<List<String>>>,
     /// Counters that must grow from one scrape to the other, each of them; where there are none, any counter of the families.
@@ -122,8 +126,9 @@ pub(in crate::plan) struct Ratio {
     pub(in crate::plan) enabled: Key<bool>,
     /// Whether a failure fails the audit.
     pub(in crate::plan) severity: Key<Severity>,
-    /// What it comes to that the row could not be seen.
-    pub(in crate::plan) on_no_data: Key<OnUnseen>,
+    /// What it comes to that there is nothing to be seen: too little traffic, no start, no entry. What could not be looked at is
+    /// never good.
+    pub(in crate::plan) on_no_data: Key<OnNothing>,
     /// The largest share that passes, from 0 to 1.
     pub(in crate::plan) limit: Key<f64>,
 }
@@ -137,8 +142,9 @@ pub(in crate::plan) struct Time {
     pub(in crate::plan) enabled: Key<bool>,
     /// Whether a failure fails the audit.
     pub(in crate::plan) severity: Key<Severity>,
-    /// What it comes to that the row could not be seen.
-    pub(in crate::plan) on_no_data: Key<OnUnseen>,
+    /// What it comes to that there is nothing to be seen: too little traffic, no start, no entry. What could not be looked at is
+    /// never good.
+    pub(in crate::plan) on_no_data: Key<OnNothing>,
     /// The longest time that passes.
     pub(in crate::plan) limit: Key<Meant<Duration>>,
 }

@@ -6,7 +6,7 @@ use super::Context;
 use crate::outcome::Severity;
 use crate::plan::file;
 use crate::plan::written::{At, Key, List, Meant};
-use crate::plan::{Audit, AuditRow, CheckSpec, Kind, OnUnseen, code};
+use crate::plan::{Audit, AuditRow, CheckSpec, Kind, OnNothing, code};
 
 /// Values are sampled once a minute: a shorter span holds one sample, and a rate of nothing.
 const SPANS: (Duration, Duration) = (Duration::from_mins(2), Duration::from_hours(1));
@@ -101,7 +101,7 @@ fn row(
     place: Option<crate::outcome::Place>,
     enabled: &Key<bool>,
     severity: &Key<Severity>,
-    on_no_data: &Key<OnUnseen>,
+    on_no_data: &Key<OnNothing>,
     context: &mut Context<'_, '_>,
 ) -> Option<AuditRow> {
     let place = context.mistakes.source(place);
