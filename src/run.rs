@@ -1,7 +1,9 @@
 //! From the command line to the exit code.
 
 use crate::cli::{Cli, Command};
-use crate::command::{CommandError, Session, audit, checks, documents, history, init, lint, query, replay, schema, verify};
+use crate::command::{
+    CommandError, Session, audit, checks, documents, history, init, lint, query, replay, schema, verify,
+};
 use crate::outcome::Exit;
 
 /// Runs a command.

@@ -40,10 +40,22 @@ pub struct Audit {
     #[arg(long, env = "CANARY_GATE_WAIT", value_parser = BoolishValueParser::new())]
     pub(crate) wait: bool,
     /// The limit for everything, reports included
-    #[arg(long, env = "CANARY_GATE_TIMEOUT", value_name = "DURATION", default_value = "14m", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        env = "CANARY_GATE_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "14m",
+        allow_hyphen_values = true
+    )]
     pub timeout: String,
     /// How long an API that has trouble is asked again
-    #[arg(long, env = "CANARY_GATE_PATIENCE", value_name = "DURATION", default_value = "1m", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        env = "CANARY_GATE_PATIENCE",
+        value_name = "DURATION",
+        default_value = "1m",
+        allow_hyphen_values = true
+    )]
     pub(crate) patience: String,
     /// Show which old revisions could be deleted
     #[arg(long, env = "CANARY_GATE_DELETE_OLD", value_parser = BoolishValueParser::new())]

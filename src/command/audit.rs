@@ -75,11 +75,12 @@ impl Prepared {
             (false, true) => return Err(usage("--yes says yes to --delete-old, which is not given".into())),
         };
         let names = names(args)?;
-        let input =
-            PlanInput { file: args.checks.as_deref().map(checks_file).transpose()?, ..PlanInput::default() };
+        let input = PlanInput { file: args.checks.as_deref().map(checks_file).transpose()?, ..PlanInput::default() };
         let plan = input.plan(&session.lookup())?;
         if !plan.audit.rows().iter().any(|row| row.enabled) {
-            return Err(usage("the checks file switches every row of the audit off: nothing would be looked at".into()));
+            return Err(usage(
+                "the checks file switches every row of the audit off: nothing would be looked at".into(),
+            ));
         }
         let records = args.records.as_deref().map(entries).transpose()?;
         let reports = ReportSpec::all(&args.report).map_err(usage)?;
@@ -111,7 +112,9 @@ fn names(args: &Args) -> Result<Names, CommandError> {
     let release = given("release", args.release.as_ref(), "CLOUD_DEPLOY_RELEASE")?;
     if !coordinates.has_pipeline() {
         if release.is_some() {
-            return Err(usage("the release is given, and its pipeline is not known: pass --pipeline and --target".into()));
+            return Err(usage(
+                "the release is given, and its pipeline is not known: pass --pipeline and --target".into(),
+            ));
         }
         if revision.is_none() {
             return Err(usage(
@@ -137,7 +140,8 @@ fn names(args: &Args) -> Result<Names, CommandError> {
         Some(_) => None,
         None => given("rollout", None, "CLOUD_DEPLOY_ROLLOUT")?,
     };
-    let rollout = release.as_ref().zip(rollout).map(|(release, rollout)| format!("{name}/releases/{release}/rollouts/{rollout}"));
+    let rollout =
+        release.as_ref().zip(rollout).map(|(release, rollout)| format!("{name}/releases/{release}/rollouts/{rollout}"));
     let release = release.map(|release| format!("{name}/releases/{release}"));
     let pipeline = Some(PipelineNames { name, target, release, rollout });
     Ok(Names { project, region, service, revision, pipeline })
@@ -185,7 +189,9 @@ async fn summarize(
     }
     observers.extend(progress.iter().map(|progress| progress as &dyn Observer));
     let everyone = Everyone(observers);
-    let recorded = records.as_deref().map(|records| move |release: Option<&str>, revision: &str| recorded(records, release, revision));
+    let recorded = records
+        .as_deref()
+        .map(|records| move |release: Option<&str>, revision: &str| recorded(records, release, revision));
     let client = clients(args.audience.clone(), args.auth, &plan, transport, cloud.identity.clone());
     let audit = Audit {
         plan: &plan,

@@ -429,7 +429,11 @@ pub(super) fn publish(
 }
 
 /// Writes the reports; with what went wrong. Whoever reads one must not take an old one for this run's.
-pub(super) fn write_reports(summary: &Summary, reports: Vec<ReportFile>, recorder: Option<&Recorder>) -> Vec<CommandError> {
+pub(super) fn write_reports(
+    summary: &Summary,
+    reports: Vec<ReportFile>,
+    recorder: Option<&Recorder>,
+) -> Vec<CommandError> {
     let write = |file: ReportFile| {
         let bytes = rendered(file.format(), summary, recorder)?;
         file.write(bytes)

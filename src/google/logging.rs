@@ -80,7 +80,8 @@ impl LogEntry {
         let request = self.http_request.as_object()?;
         let url = request.get("requestUrl").and_then(Value::as_str).unwrap_or_default();
         let method = request.get("requestMethod").and_then(Value::as_str).unwrap_or("a request");
-        let status = request.get("status").and_then(Value::as_u64).map_or("no status".into(), |status| status.to_string());
+        let status =
+            request.get("status").and_then(Value::as_u64).map_or("no status".into(), |status| status.to_string());
         Some(format!("{method} {}: {status}", url.split(['?', '#']).next().unwrap_or_default()))
     }
 }

@@ -189,7 +189,8 @@ impl Api {
             if page["kind"] != "ServiceList" {
                 return Err(self.unusable(&path));
             }
-            let missed: Vec<&str> = page["unreachable"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let missed: Vec<&str> =
+                page["unreachable"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
             if !missed.is_empty() {
                 return not_whole(&format!("the API could not reach {}", missed.join(", ")));
             }
@@ -249,7 +250,10 @@ mod tests {
             (json!([{"type": latest, "percent": 100}]), vec![("app-2", 100)]),
             (json!([{"type": latest, "percent": 60}, {"revision": "app-2", "percent": 40}]), vec![("app-2", 100)]),
             (json!([{"revision": "app-2", "percent": 100}, {"revision": "app-1", "tag": "old"}]), vec![("app-2", 100)]),
-            (json!([{"revision": "app-1", "percent": 80}, {"revision": "app-2", "percent": 20}]), vec![("app-1", 80), ("app-2", 20)]),
+            (
+                json!([{"revision": "app-1", "percent": 80}, {"revision": "app-2", "percent": 20}]),
+                vec![("app-1", 80), ("app-2", 20)],
+            ),
         ] {
             let shares = service(entries.clone()).shares();
             let shares: Vec<(&str, u64)> = shares.iter().map(|(name, share)| (&**name, *share)).collect();

@@ -72,5 +72,7 @@ pub(crate) fn is_gate(image: &str) -> bool {
 }
 
 fn is_flag(word: &str) -> bool {
-    ["--expect-percent", "--require-identity", "--checks", "--window", "--wait"].iter().any(|flag| word.starts_with(flag))
+    ["--expect-percent", "--require-identity", "--checks", "--window", "--wait"]
+        .iter()
+        .any(|flag| word.starts_with(flag))
 }

@@ -1,7 +1,8 @@
 //! One checks file over another: what the upper one leaves out keeps the lower one's value.
 
 use super::file::{
-    Audit, Backoff, Expect, Exposed, File, Http, Limits, Metrics, Ratio, Ready, Revisions, Row, Smoke, Tags, Time, Traffic,
+    Audit, Backoff, Expect, Exposed, File, Http, Limits, Metrics, Ratio, Ready, Revisions, Row, Smoke, Tags, Time,
+    Traffic,
 };
 use super::written::{At, Key};
 

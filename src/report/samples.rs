@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use super::Format;
 use crate::outcome::{
-    Course, CoursePoint, DeploymentFacts, ElementSeen, Exit, Observation, Outcome, Place, Purpose, Retry, Seen, Serving,
-    Severity, Share, Source, Status, Summary, ThresholdSeen, ThresholdVerdict, Unfinished,
+    Course, CoursePoint, DeploymentFacts, ElementSeen, Exit, Observation, Outcome, Place, Purpose, Retry, Seen,
+    Serving, Severity, Share, Source, Status, Summary, ThresholdSeen, ThresholdVerdict, Unfinished,
 };
 
 /// Control characters, the ends of CDATA and comments, markup, Markdown, directives of TAP and of workflows, YAML.

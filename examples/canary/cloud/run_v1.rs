@@ -23,7 +23,8 @@ pub fn answer(state: &State, request: &Request) -> Option<Reply> {
     let size: usize = if state.page > 0 { state.page.min(asked) } else { asked };
     let from: usize = parameter(request, "continue").and_then(|token| token.parse().ok()).unwrap_or(0);
     let page: Vec<&Value> = items.iter().skip(from).take(size).collect();
-    let mut answer = json!({"apiVersion": "serving.knative.dev/v1", "kind": "ServiceList", "metadata": {}, "items": page});
+    let mut answer =
+        json!({"apiVersion": "serving.knative.dev/v1", "kind": "ServiceList", "metadata": {}, "items": page});
     if from + size < items.len() {
         answer["metadata"]["continue"] = json!((from + size).to_string());
     }

@@ -109,7 +109,8 @@ fn audits(project: &Project<'_>, found: &mut Found) {
     for (_, phase, action, _) in project.acts() {
         for gate in &action.gates {
             if gate.known().is_some_and(|args| args.audits && !args.wait) {
-                let message = format!("the audit of the phase {:?} looks before there is anything to be seen", phase.id);
+                let message =
+                    format!("the audit of the phase {:?} looks before there is anything to be seen", phase.id);
                 found.add(&AUDIT_AT_ONCE, gate.args.key_source(), message);
             }
         }

@@ -162,8 +162,7 @@ fn seconds(written: &str) -> Option<u64> {
 /// own is done in that of the deploy.
 fn execution<'a>(project: &Project<'a>, stage: &Stage<'a>, usage: &str) -> (u64, At<'a>) {
     let target = stage.target.and_then(At::text).and_then(|name| project.target(name));
-    let configs: Vec<At<'a>> =
-        target.into_iter().flat_map(|target| target.at.list(&["executionConfigs"])).collect();
+    let configs: Vec<At<'a>> = target.into_iter().flat_map(|target| target.at.list(&["executionConfigs"])).collect();
     let of = |wanted: &str| {
         configs.iter().copied().find(|at| at.list(&["usages"]).any(|usage| usage.text() == Some(wanted)))
     };

@@ -124,7 +124,8 @@ fn actions(project: &Project<'_>, found: &mut Found) {
     }
     for action in project.all_actions() {
         let Some((at, name)) = action.name.and_then(|at| Some((at, at.text()?))) else { continue };
-        let is_run = project.phases().any(|(_, phase)| phase.actions.iter().any(|(_, other)| other.text() == Some(name)));
+        let is_run =
+            project.phases().any(|(_, phase)| phase.actions.iter().any(|(_, other)| other.text() == Some(name)));
         if !is_run {
             found.add(&UNUSED_ACTION, at.source(), format!("no phase runs the action {:?}", cut(name, 40)));
         }

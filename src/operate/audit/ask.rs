@@ -58,8 +58,7 @@ impl Audit<'_> {
         match retry_until(POLICY, deadline, |_| {}, attempt).await.result {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
-                let grant =
-                    if error.kind == ApiErrorKind::Forbidden { self.grant(role).await } else { String::new() };
+                let grant = if error.kind == ApiErrorKind::Forbidden { self.grant(role).await } else { String::new() };
                 Err(InVain { is_missing: error.kind == ApiErrorKind::Missing, why: format!("{error}{grant}") })
             }
             Err(gave_up) => Err(InVain::because(gave_up.to_string())),

@@ -40,7 +40,9 @@ struct Digest {
 
 impl Audit<'_> {
     pub(super) async fn exposed(&self, subject: &Subject, check: Option<CheckId>, observer: &dyn Observer) -> Seen {
-        let (Some(spec), Some(check)) = (self.spec("metrics"), check) else { return Seen::none("the plan has no metrics") };
+        let (Some(spec), Some(check)) = (self.spec("metrics"), check) else {
+            return Seen::none("the plan has no metrics");
+        };
         let plan::Kind::Metrics(metrics) = &spec.kind else { return Seen::none("the plan has no metrics") };
         if !spec.policy.enabled {
             return Seen::not_asked("metrics are switched off in the checks file");
@@ -52,8 +54,7 @@ impl Audit<'_> {
             Ok(client) => client,
             Err(why) => return Seen::none(why),
         };
-        let alone =
-            Alone { spec, client: &client, access: &self.access, observer, check, deadline: self.deadline };
+        let alone = Alone { spec, client: &client, access: &self.access, observer, check, deadline: self.deadline };
         let Some(scraper) = alone.scraper() else { return Seen::none("the plan has no metrics") };
         self.twice(&alone, scraper, &metrics.instance).await
     }
@@ -105,11 +106,7 @@ struct Wanted {
 ///
 /// # Errors
 /// Why there is none, and whether that is a failure of the application.
-async fn digest(
-    alone: &Alone<'_>,
-    scraper: &mut ScrapeAlone,
-    wanted: &Wanted,
-) -> Result<Digest, (Status, String)> {
+async fn digest(alone: &Alone<'_>, scraper: &mut ScrapeAlone, wanted: &Wanted) -> Result<Digest, (Status, String)> {
     let (body, format) = scraper.scrape(alone).await?;
     let wanted = wanted.clone();
     let read = spawn_blocking(move || Digest::read(&body, format.unwrap_or(Format::Prometheus), &wanted));
@@ -157,7 +154,11 @@ impl Digest {
         if !self.missing.is_empty() {
             let shown = text::joined(&self.missing, 5, ", ");
             let all = self.missing.iter().map(|name| observed(name, "is not exposed"));
-            let count = if self.missing.len() == 1 { "1 family is".into() } else { format!("{} families are", self.missing.len()) };
+            let count = if self.missing.len() == 1 {
+                "1 family is".into()
+            } else {
+                format!("{} families are", self.missing.len())
+            };
             return Some(Seen::bad(format!("{count} not exposed: {shown}")).seeing(all.collect()));
         }
         if self.samples == 0 {
@@ -188,17 +189,22 @@ fn compared(first: &Digest, then: &Digest, checklist: &plan::Audit) -> Seen {
     };
     let fell = then.counters.iter().find(|(name, then)| first.counters.get(*name).is_some_and(|first| *then < first));
     if let Some((name, _)) = fell {
-        return Seen::bad(format!(
-            "the counter {name} went down between two scrapes{}",
-            if then.instance.is_some() { " of one instance" } else { ", and nothing tells whether another instance answered" }
-        ));
+        let what = format!("the counter {name} went down between two scrapes");
+        // Behind a load balancer the second one may be of another instance.
+        return match then.instance {
+            Some(_) => Seen::bad(format!("{what} of one instance")),
+            None => Seen::none(format!("{what}, and nothing that is exposed tells whether another instance answered")),
+        };
     }
     let interval = text::duration(checklist.interval);
     if let Some(stuck) = checklist.moving.iter().find(|name| !grown(name)) {
         return Seen::bad(format!("the counter {stuck} did not move in {interval}"));
     }
-    let own: BTreeSet<&str> =
-        checklist.families.iter().flat_map(|family| [family.as_str(), family.strip_suffix("_total").unwrap_or(family)]).collect();
+    let own: BTreeSet<&str> = checklist
+        .families
+        .iter()
+        .flat_map(|family| [family.as_str(), family.strip_suffix("_total").unwrap_or(family)])
+        .collect();
     // Where none is named, all of them are looked at.
     let of_the_families = |name: &str| {
         own.is_empty() || own.contains(name) || name.strip_suffix("_total").is_some_and(|family| own.contains(family))
@@ -217,7 +223,11 @@ fn compared(first: &Digest, then: &Digest, checklist: &plan::Audit) -> Seen {
         return Seen::good(format!("{families} exposed, no counter among them; {histograms} well formed"));
     }
     let alive = then.counters.keys().any(|name| grown(name));
-    let why = if alive { "others did: nobody used what they count" } else { "no other did: they may be frozen, or nobody uses the application" };
+    let why = if alive {
+        "others did: nobody used what they count"
+    } else {
+        "no other did: they may be frozen, or nobody uses the application"
+    };
     Seen::nothing(format!("{families} exposed, and none of their counters moved in {interval}; {why}"))
 }
 
@@ -302,8 +312,10 @@ mod tests {
 
     fn malformed(text: &str) -> Option<String> {
         let wanted = Wanted { families: Vec::new(), moving: Vec::new(), instance: String::new() };
-        let digest = Digest::read(text.as_bytes(), Format::Prometheus, &wanted).unwrap();
-        digest.malformed.first().map(|(_, why)| why.clone())
+        match Digest::read(text.as_bytes(), Format::Prometheus, &wanted) {
+            Ok(digest) => digest.malformed.first().map(|(_, why)| why.clone()),
+            Err(why) => Some(why),
+        }
     }
 
     #[test]
@@ -314,13 +326,15 @@ mod tests {
             ("h_bucket{a=\"x\",le=\"+Inf\"} 3\nh_sum{a=\"x\"} 4\nh_count{a=\"x\"} 3\n", None),
             ("", None),
             ("h_bucket{le=\"1\"} 2\nh_sum 4\nh_count 2\n", Some("le=\"+Inf\" is missing")),
-            ("h_bucket{le=\"1\"} 4\nh_bucket{le=\"+Inf\"} 3\nh_sum 4\nh_count 3\n", Some("counts 3, and the one below it 4")),
+            (
+                "h_bucket{le=\"1\"} 4\nh_bucket{le=\"+Inf\"} 3\nh_sum 4\nh_count 3\n",
+                Some("counts 3, and the one below it 4"),
+            ),
             ("h_bucket{le=\"+Inf\"} 3\nh_sum 4\nh_count 2\n", Some("_count is 2")),
             ("h_bucket{le=\"+Inf\"} 3\nh_sum 4\n", Some("no _count")),
             ("h_bucket{le=\"+Inf\"} 3\nh_count 3\n", Some("no _sum")),
             ("h_bucket{le=\"+Inf\"} NaN\nh_sum 4\nh_count NaN\n", Some("NaN")),
-            ("h_bucket{le=\"x\"} 3\nh_sum 4\nh_count 3\n", Some("is not a bound")),
-            ("h_bucket 3\nh_sum 4\nh_count 3\n", Some("no bound")),
+            ("h_bucket{le=\"x\"} 3\nh_sum 4\nh_count 3\n", Some("the le label \"x\" is not a number")),
             ("h_sum 4\nh_count 3\n", Some("no buckets")),
         ] {
             let found = malformed(&format!("{head}{lines}"));

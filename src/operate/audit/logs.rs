@@ -55,7 +55,7 @@ impl Errors {
             return;
         }
         self.count += 1;
-        let line = text::covered(&text::cut(&entry.line(), LINE), &[]);
+        let line = shown(&entry.line());
         if self.first.len() < SHOWN {
             self.first.push((entry.timestamp.clone(), entry.severity.clone(), line.clone()));
         }
@@ -97,9 +97,10 @@ impl Audit<'_> {
             let at_least = if errors.has_more { "at least " } else { "" };
             let count = text::counted(errors.count, "error");
             let first = errors.first.first().map_or(String::new(), |(.., line)| format!(", the first: {line}"));
-            let observed = errors.first.iter().map(|(time, severity, line)| {
-                Observation::note(time, Status::Fail, format!("{severity}: {line}"))
-            });
+            let observed = errors
+                .first
+                .iter()
+                .map(|(time, severity, line)| Observation::note(time, Status::Fail, format!("{severity}: {line}")));
             return Seen::bad(format!("{at_least}{count} in {span}{first}{}", errors.left_out()))
                 .seeing(observed.collect());
         }
@@ -145,7 +146,9 @@ impl Audit<'_> {
         if new.is_empty() {
             let kinds = text::counted(errors.kinds.len(), "kind");
             if full(&errors) {
-                return Seen::none(format!("{kinds} of errors, none of them new, and there are more than were looked at"));
+                return Seen::none(format!(
+                    "{kinds} of errors, none of them new, and there are more than were looked at"
+                ));
             }
             return Seen::good(format!("{kinds} of errors, which {previous} had too"));
         }
@@ -219,11 +222,58 @@ impl Audit<'_> {
     }
 }
 
+/// A line as it may be shown: cut, and without what looks like credentials. What an application logs, nobody has looked through.
+fn shown(line: &str) -> String {
+    const NAMES: [&str; 9] =
+        ["authorization", "cookie", "api-key", "api_key", "apikey", "password", "secret", "token", "credential"];
+    let line = text::covered(&text::cut(line, LINE), &NAMES);
+    let mut words: Vec<String> = Vec::new();
+    for word in line.split(' ') {
+        let is_bearer = words.last().is_some_and(|before| {
+            let before = before.trim_start_matches(['"', '\'', '(', '=']).to_ascii_lowercase();
+            before.ends_with("bearer") || before.ends_with("basic")
+        });
+        // Of `name=value` and of a token by its form nothing is shown behind the name.
+        let named = word.split_once('=').filter(|(name, value)| {
+            let name = name.to_ascii_lowercase();
+            !value.is_empty() && NAMES.iter().any(|secret| name.ends_with(secret))
+        });
+        let by_form = ["eyJ", "ya29.", "ghp_", "AKIA", "AIza", "xoxb-"].iter().find(|start| word.contains(**start));
+        words.push(match (is_bearer && !word.is_empty(), named, by_form) {
+            (true, ..) => "***".into(),
+            (_, Some((name, _)), _) => format!("{name}=***"),
+            (.., Some(start)) => format!("{}***", &word[..word.find(*start).unwrap_or(0)]),
+            _ => word.to_owned(),
+        });
+    }
+    words.join(" ")
+}
+
 /// The span in words.
 fn span(subject: &Subject, length: Duration) -> String {
     let length = text::duration(length);
     match &subject.since {
         Ok((since, by)) => format!("{length} from {} ({by})", humantime::format_rfc3339_seconds(*since)),
         Err(_) => length,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_like_credentials_is_not_shown() {
+        for (line, wanted) in [
+            ("GET https://user:hunter2@a.example/x failed", "GET https://************@a.example/x failed"),
+            ("sent Authorization: abc.def", "sent Authorization: *******"),
+            ("sent Bearer abc.def to x", "sent Bearer *** to x"),
+            ("login failed password=hunter2 for ada", "login failed password=*** for ada"),
+            ("header eyJhbGciOi.x.y refused", "header *** refused"),
+            ("no database at 10.0.0.7:5432", "no database at 10.0.0.7:5432"),
+        ] {
+            assert_eq!(shown(line), wanted, "{line}");
+        }
+        assert!(shown(&"x".repeat(100_000)).chars().count() <= LINE + 1);
     }
 }

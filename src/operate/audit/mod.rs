@@ -156,7 +156,9 @@ impl Audit<'_> {
             let have = self.deadline.saturating_duration_since(Instant::now());
             if left >= have {
                 let (left, have) = (crate::text::duration(left), crate::text::duration(have));
-                return Err(format!("{what} cannot be asked for before {time}, in {left}, and --timeout leaves {have}"));
+                return Err(format!(
+                    "{what} cannot be asked for before {time}, in {left}, and --timeout leaves {have}"
+                ));
             }
             tokio::time::sleep(left).await;
         }

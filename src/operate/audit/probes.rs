@@ -15,7 +15,9 @@ use crate::plan::CheckSpec;
 impl Audit<'_> {
     /// The plan's own health check, on the address that users have.
     pub(super) async fn health(&self, subject: &Subject, check: Option<CheckId>, observer: &dyn Observer) -> Seen {
-        let (Some(spec), Some(check)) = (self.spec("health"), check) else { return Seen::none("the plan has no health check") };
+        let (Some(spec), Some(check)) = (self.spec("health"), check) else {
+            return Seen::none("the plan has no health check");
+        };
         if !spec.policy.enabled {
             return Seen::not_asked("health is switched off in the checks file");
         }
@@ -23,8 +25,7 @@ impl Audit<'_> {
             Ok(client) => client,
             Err(why) => return Seen::none(why),
         };
-        let alone =
-            Alone { spec, client: &client, access: &self.access, observer, check, deadline: self.deadline };
+        let alone = Alone { spec, client: &client, access: &self.access, observer, check, deadline: self.deadline };
         let Some(told) = alone.ask().await else { return Seen::none("the plan has no health check") };
         let seen = match told.status {
             Status::Pass => Seen::good(told.detail),
@@ -79,9 +80,13 @@ pub(super) fn startup_probe(subject: &Subject) -> Seen {
         return Seen::good("by gRPC's health checking");
     }
     if probe["tcpSocket"].is_object() {
-        return Seen::bad("the startup probe asks for the port only (tcpSocket): it passes before the application is there");
+        return Seen::bad(
+            "the startup probe asks for the port only (tcpSocket): it passes before the application is there",
+        );
     }
-    Seen::bad("there is no startup probe: Cloud Run then asks for the port only, which passes before the application is there")
+    Seen::bad(
+        "there is no startup probe: Cloud Run then asks for the port only, which passes before the application is there",
+    )
 }
 
 #[cfg(test)]
@@ -97,8 +102,13 @@ mod tests {
         let probed = |containers: Value| {
             let kept: RevisionKept = serde_json::from_value(json!({ "containers": containers })).unwrap();
             let nobody = || InVain::because("not asked");
-            let subject =
-                Subject { service: Err(nobody()), revision: Err(nobody()), kept: Ok(kept), deployed: None, since: Err(nobody()) };
+            let subject = Subject {
+                service: Err(nobody()),
+                revision: Err(nobody()),
+                kept: Ok(kept),
+                deployed: None,
+                since: Err(nobody()),
+            };
             format!("{:?}", startup_probe(&subject))
         };
         let http = json!({"httpGet": {"path": "/health"}});
@@ -109,7 +119,10 @@ mod tests {
             (json!([{}]), "Bad"),
             (json!([]), "Unseen"),
             // A sidecar's probe is not the application's.
-            (json!([{"startupProbe": http}, {"ports": [{"containerPort": 8080}], "startupProbe": {"tcpSocket": {}}}]), "Bad"),
+            (
+                json!([{"startupProbe": http}, {"ports": [{"containerPort": 8080}], "startupProbe": {"tcpSocket": {}}}]),
+                "Bad",
+            ),
         ] {
             assert!(probed(containers.clone()).contains(&format!("answer: {wanted}")), "{containers}");
         }

@@ -26,6 +26,9 @@ impl Audit<'_> {
         {
             return Seen::none(format!("the list of the revisions does not hold {own}"));
         }
+        if all.is_empty() {
+            return Seen::none("the list of the revisions is empty, and a service that serves has one");
+        }
         let max = self.plan.audit.max_revisions;
         let kept = |count: usize| format!("{} kept, want at most {max}", text::counted(count, "revision"));
         if all.len() <= max {
@@ -40,7 +43,8 @@ impl Audit<'_> {
         };
         if self.delete == Delete::Show {
             let observed = old.iter().map(|revision| {
-                let detail = format!("made {}; of no use any more, and would be deleted with --yes", revision.create_time);
+                let detail =
+                    format!("made {}; of no use any more, and would be deleted with --yes", revision.create_time);
                 Observation::note(&short(&revision.name), Status::Warn, detail)
             });
             let count = old.len();
@@ -53,7 +57,11 @@ impl Audit<'_> {
                 Ok(said) => observed.push(Observation::note(&name, Status::Pass, said)),
                 Err(why) => {
                     // What was not as it was believed to be may be so elsewhere.
-                    observed.push(Observation::note(&name, Status::Fail, format!("not deleted: {why}; no other one was")));
+                    observed.push(Observation::note(
+                        &name,
+                        Status::Fail,
+                        format!("not deleted: {why}; no other one was"),
+                    ));
                     break;
                 }
             }
@@ -93,7 +101,11 @@ impl Audit<'_> {
         };
         let too_many = all.len().saturating_sub(self.plan.audit.max_revisions);
         let old: Vec<&RevisionKept> = all.iter().rev().filter(|revision| !is_of_use(revision)).take(too_many).collect();
-        if old.is_empty() { Err("each of them serves, has a tag, is the newest, or is what a rollback needs".into()) } else { Ok(old) }
+        if old.is_empty() {
+            Err("each of them serves, has a tag, is the newest, or is what a rollback needs".into())
+        } else {
+            Ok(old)
+        }
     }
 
     /// Deletes a revision that is still of no use; with what to say of it.
@@ -103,9 +115,8 @@ impl Audit<'_> {
     async fn delete_one(&self, subject: &Subject, listed: &RevisionKept) -> Result<String, String> {
         let name = short(&listed.name);
         // Minutes may have passed, and somebody else may have changed the traffic.
-        let service = self.ask(RUN_VIEWER, async |deadline| {
-            self.apis.run.run_service(&service_name(self), deadline).await
-        });
+        let service =
+            self.ask(RUN_VIEWER, async |deadline| self.apis.run.run_service(&service_name(self), deadline).await);
         let service = service.await.map_err(|why| why.to_string())?;
         if let Some(why) = service.unsettled() {
             return Err(why);

@@ -198,7 +198,8 @@ async fn newest(audit: &Audit<'_>, names: &PipelineNames) -> Result<Rollout, InV
         None => rollouts.into_iter().max_by(|a, b| a.deploy_end_time.cmp(&b.deploy_end_time)),
     };
     newest.ok_or_else(|| {
-        let what = names.release.as_ref().map_or("has succeeded".to_owned(), |release| format!("is of {}", short(release)));
+        let what =
+            names.release.as_ref().map_or("has succeeded".to_owned(), |release| format!("is of {}", short(release)));
         InVain::because(format!("no rollout to the target {} {what}: pass --release or --revision", names.target))
     })
 }
@@ -248,10 +249,14 @@ fn since(
     if let Some(known) = deployed {
         return Ok(known);
     }
-    let kept = kept.as_ref().map_err(|why| InVain::because(format!("it is not known when it took the traffic: {why}")))?;
+    let kept =
+        kept.as_ref().map_err(|why| InVain::because(format!("it is not known when it took the traffic: {why}")))?;
     let made = time(&kept.create_time).map(|made| (made, "the revision's creation"));
     made.ok_or_else(|| {
-        InVain::because(format!("it is not known when {} took the traffic: it has no time of creation", short(&kept.name)))
+        InVain::because(format!(
+            "it is not known when {} took the traffic: it has no time of creation",
+            short(&kept.name)
+        ))
     })
 }
 

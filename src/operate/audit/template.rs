@@ -26,7 +26,14 @@ pub(super) fn of(line: &str) -> String {
         template.push(c);
     }
     // What joins parts of one id, or of one number, belongs to it: a UUID, a time, an address.
-    for (parts, whole) in [("<id>-<id>", ID), ("<id>-<n>", ID), ("<n>-<id>", ID), ("<n>.<n>", NUMBER), ("<n>:<n>", NUMBER), ("<n>-<n>", NUMBER)] {
+    for (parts, whole) in [
+        ("<id>-<id>", ID),
+        ("<id>-<n>", ID),
+        ("<n>-<id>", ID),
+        ("<n>.<n>", NUMBER),
+        ("<n>:<n>", NUMBER),
+        ("<n>-<n>", NUMBER),
+    ] {
         while template.contains(parts) {
             template = template.replace(parts, whole);
         }
@@ -75,7 +82,8 @@ mod tests {
         ] {
             let found = of(line);
             assert!(
-                found == wanted || line.starts_with("2026") && found.ends_with("no database") && !found.contains("2026"),
+                found == wanted
+                    || line.starts_with("2026") && found.ends_with("no database") && !found.contains("2026"),
                 "{line}: {found}, want {wanted}"
             );
         }

@@ -36,7 +36,8 @@ pub(super) fn traffic(subject: &Subject) -> Seen {
     match kept.conditions.iter().find(|condition| condition.kind == "Ready") {
         None => Seen::none(format!("{revision} has no Ready condition")),
         Some(ready) if ready.state == "CONDITION_SUCCEEDED" => {
-            let by = subject.rollout().map_or(String::new(), |rollout| format!(", as {} left it", short(&rollout.name)));
+            let by =
+                subject.rollout().map_or(String::new(), |rollout| format!(", as {} left it", short(&rollout.name)));
             Seen::good(format!("100 % on {revision}{by}"))
         }
         Some(ready) if ready.state == "CONDITION_FAILED" => {
@@ -69,12 +70,16 @@ pub(super) fn pin(audit: &Audit<'_>, subject: &Subject) -> Seen {
     };
     let rollout = match deployed {
         Ok(rollout) => rollout,
-        Err(why) => return Seen::none(format!("the traffic is on {pinned} by name, and who put it there is not known: {why}")),
+        Err(why) => {
+            return Seen::none(format!("the traffic is on {pinned} by name, and who put it there is not known: {why}"));
+        }
     };
     let name = short(&rollout.name);
     let deployed = short(&rollout.metadata.cloud_run.revision);
     if deployed.is_empty() {
-        return Seen::none(format!("the traffic is on {pinned} by name, and Cloud Deploy names no revision of the rollout {name}"));
+        return Seen::none(format!(
+            "the traffic is on {pinned} by name, and Cloud Deploy names no revision of the rollout {name}"
+        ));
     }
     if deployed != pinned {
         return Seen::bad(format!(

@@ -65,7 +65,8 @@ impl Audit<'_> {
         let expression =
             format!("sum(increase(run_googleapis_com:request_count{{{series}}}[{}]))", seconds(checklist.span));
         let requests = self.value(&expression, time).await?;
-        let requests = requests.ok_or_else(|| NoValue::Nothing("Cloud Monitoring counts no request of the span".into()))?;
+        let requests =
+            requests.ok_or_else(|| NoValue::Nothing("Cloud Monitoring counts no request of the span".into()))?;
         if requests.is_nan() || requests < f64::from(checklist.min_requests) {
             return Err(NoValue::Nothing(format!(
                 "{} requests in {}, want at least {}: so few say nothing",
@@ -83,7 +84,8 @@ impl Audit<'_> {
         requests: impl Future<Output = Result<f64, NoValue>>,
     ) -> Seen {
         self.guarded(subject, requests, |series, span| {
-            let count = |more: &str| format!("sum(increase(run_googleapis_com:request_count{{{series}{more}}}[{span}]))");
+            let count =
+                |more: &str| format!("sum(increase(run_googleapis_com:request_count{{{series}{more}}}[{span}]))");
             Limit {
                 row: &self.plan.audit.errors,
                 expression: format!("({} or vector(0)) / {}", count(",response_code_class=\"5xx\""), count("")),
@@ -110,11 +112,7 @@ impl Audit<'_> {
         .await
     }
 
-    pub(super) async fn memory(
-        &self,
-        subject: &Subject,
-        requests: impl Future<Output = Result<f64, NoValue>>,
-    ) -> Seen {
+    pub(super) async fn memory(&self, subject: &Subject, requests: impl Future<Output = Result<f64, NoValue>>) -> Seen {
         self.guarded(subject, requests, |series, span| Limit {
             row: &self.plan.audit.memory,
             expression: p95("container_memory_utilizations", series, span),
@@ -184,7 +182,10 @@ impl Audit<'_> {
             verdict,
             severity: row.severity,
             compared: usize::from(value.is_some()),
-            elements: value.map(|value| ElementSeen { labels: Vec::new(), value, limit: Some(limit) }).into_iter().collect(),
+            elements: value
+                .map(|value| ElementSeen { labels: Vec::new(), value, limit: Some(limit) })
+                .into_iter()
+                .collect(),
             courses: Vec::new(),
         };
         let answered = match verdict {

@@ -126,8 +126,11 @@ fn within(
         return Some(value.meant);
     }
     let shown = |duration| humantime::format_duration(duration).to_string();
-    let wanted =
-        if least.is_zero() { format!("at most {}", shown(most)) } else { format!("{} to {}", shown(least), shown(most)) };
+    let wanted = if least.is_zero() {
+        format!("at most {}", shown(most))
+    } else {
+        format!("{} to {}", shown(least), shown(most))
+    };
     context.mistakes.add(code::DURATION, *place, format!("{what} is {}; want {wanted}", value.written));
     None
 }
@@ -157,11 +160,7 @@ fn names(key: Key<List<String>>) -> Option<Vec<String>> {
 }
 
 /// The families that must be exposed.
-fn families(
-    key: Key<Option<List<String>>>,
-    metrics: Option<&CheckSpec>,
-    own_metrics: bool,
-) -> Option<Vec<String>> {
+fn families(key: Key<Option<List<String>>>, metrics: Option<&CheckSpec>, own_metrics: bool) -> Option<Vec<String>> {
     let is_own = key.place().is_some();
     let required = || match &metrics?.kind {
         Kind::Metrics(metrics) => Some(metrics.require.clone()),

@@ -39,9 +39,10 @@ pub(super) fn plan(file: File, spare: file::Http, context: &mut Context<'_, '_>)
         None => file.timeout.get().map(|timeout| timeout.meant),
     };
     let headers = http::headers(file.headers, context);
-    let own_metrics = file.metrics.at().is_some_and(|metrics| {
-        metrics.value.require.place().is_some() || metrics.value.thresholds.place().is_some()
-    });
+    let own_metrics = file
+        .metrics
+        .at()
+        .is_some_and(|metrics| metrics.value.require.place().is_some() || metrics.value.thresholds.place().is_some());
     let baseline = file.metrics.at().map_or(Key::Absent, |metrics| metrics.value.baseline.clone());
     let defaults = http::defaults(file.readiness.at().map_or(spare, |at| at.value.clone()));
     let mut checks = vec![
