@@ -1,9 +1,7 @@
 //! From the command line to the exit code.
 
 use crate::cli::{Cli, Command};
-use crate::command::{
-    CommandError, Session, audit, checks, documents, history, init, lint, query, replay, schema, verify,
-};
+use crate::command::{CommandError, Session, audit, checks, documents, history, init, lint, query, release, replay, schema, verify, watch};
 use crate::outcome::Exit;
 
 /// Runs a command.
@@ -15,6 +13,8 @@ pub fn run(cli: Cli) -> Exit {
         Command::Audit(args) => audit::run(&session, &args),
         Command::Query(args) => query::run(&session, &args),
         Command::Checks(args) => checks::run(&session, &args),
+        Command::Release(args) => release::run(&session, &args),
+        Command::Watch(args) => watch::run(&session, &args),
         Command::Replay(args) => replay::run(&session, &args),
         Command::History(args) => history::run(&session, &args),
         Command::Completions(args) => documents::completions(&session, &args),

@@ -11,8 +11,10 @@ mod lint;
 mod query;
 #[cfg(test)]
 mod reference;
+mod release;
 mod replay;
 mod verify;
+mod watch;
 
 use std::ffi::OsString;
 
@@ -28,8 +30,10 @@ pub use history::History;
 pub use init::Init;
 pub use lint::{Lint, LintCommand, LintFormat};
 pub use query::{Query, QueryFormat};
+pub use release::{FollowArgs, Release};
 pub use replay::Replay;
 pub use verify::Verify;
+pub use watch::Watch;
 
 /// What stands below the flags of every command: examples, and the exit codes; those of the gate where none are given.
 macro_rules! after_help {
@@ -88,6 +92,10 @@ pub enum Command {
     Checks(Checks),
     /// Judge recorded runs again, without a network, by the same or by other thresholds
     Replay(Replay),
+    /// Make a release and its rollout, and follow that to its own end
+    Release(Box<Release>),
+    /// Follow a rollout to its own end, what automation does with it included
+    Watch(Box<Watch>),
     /// Write the table of a folder of deployment records into its README.md
     History(History),
     /// Print the JSON Schema of the checks file or of the JSON report

@@ -7,14 +7,13 @@ use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use futures_util::future::select_all;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
 use super::afterwards::Afterwards;
 use super::process::checks_file;
 use super::session::Google;
+use super::signals::Signals;
 use super::{CommandError, Session};
 use crate::check::{self, Everyone, Ledger, MakeClient, Route};
 use crate::cli::{GoogleArgs, PlanArgs, Verify};
@@ -322,35 +321,6 @@ pub(super) fn clients(
         let auth = Auth::new(mode, tokens.clone(), audiences, taken, service.open);
         Ok(transport.client(address, &headers)?.with_credentials(Rc::new(auth)))
     })
-}
-
-/// The signals that end a run early.
-pub(super) struct Signals(Vec<(&'static str, Signal)>);
-
-impl Signals {
-    pub(super) fn listen() -> Result<Self, CommandError> {
-        let kinds = [
-            ("SIGINT", SignalKind::interrupt()),
-            ("SIGTERM", SignalKind::terminate()),
-            ("SIGHUP", SignalKind::hangup()),
-        ];
-        let listen = |(name, kind)| match signal(kind) {
-            Ok(signal) => Ok((name, signal)),
-            Err(error) => Err(CommandError::no_verdict(format!("{name} cannot be listened for: {error}"))),
-        };
-        kinds.into_iter().map(listen).collect::<Result<_, _>>().map(Self)
-    }
-
-    /// The name of the next one.
-    pub(super) async fn next(&mut self) -> &'static str {
-        let signals = self.0.iter_mut().map(|(name, signal)| {
-            Box::pin(async {
-                signal.recv().await;
-                *name
-            })
-        });
-        select_all(signals).await.0
-    }
 }
 
 /// Runs the checks until they end or a signal comes. The time of the run began with its input.

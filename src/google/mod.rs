@@ -14,13 +14,14 @@ mod operation;
 mod paged;
 mod run_api;
 mod run_inventory;
+pub(crate) mod run_traffic;
 mod tokens;
 
 pub(crate) use api::{Api, ApiError, ApiErrorKind};
 pub use auth::AuthMode;
 pub(crate) use auth::{AccessAuth, Auth};
 pub(crate) use credentials::CredentialsFile;
-pub(crate) use deployment::{Deployment, Given, named, short};
+pub(crate) use deployment::{Deployment, Given, Pipeline as OfPipeline, named, short};
 pub(crate) use locate::{CloudRun, Located, Proof, ServiceFacts, Unproven};
 pub(crate) use logging::{LogEntry, LogPage, LogQuery};
 pub(crate) use metadata::Metadata;

@@ -117,6 +117,15 @@ pub(crate) struct Share {
     pub(crate) tag: Option<String>,
 }
 
+/// Who has what, in one line: `80 % app-41, 20 % app-42 (tag canary)`.
+pub(crate) fn shares(traffic: &[Share]) -> String {
+    let entry = |Share { revision, percent, tag }: &Share| {
+        let tag = tag.as_ref().map_or(String::new(), |tag| format!(" (tag {tag})"));
+        format!("{percent} % {revision}{tag}")
+    };
+    traffic.iter().map(entry).collect::<Vec<_>>().join(", ")
+}
+
 impl DeploymentFacts {
     /// What is known, with its name, in the order of the report.
     pub(crate) fn known(&self) -> impl Iterator<Item = (&'static str, &str)> {
