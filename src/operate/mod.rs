@@ -1,5 +1,6 @@
 //! What operates the cloud: the commands around the gate, as data and events; they never print.
 
+pub(crate) mod audit;
 mod patience;
 mod pin;
 pub(crate) mod release;
