@@ -2,7 +2,8 @@
 
 use crate::cli::{Cli, Command};
 use crate::command::{
-    CommandError, Session, checks, documents, history, init, lint, query, replay, rollback, schema, verify,
+    CommandError, Session, checks, documents, history, init, lint, query, release, replay, rollback, schema, verify,
+    watch,
 };
 use crate::outcome::Exit;
 
@@ -14,6 +15,8 @@ pub fn run(cli: Cli) -> Exit {
         Command::Verify(args) => verify::run(&session, &args),
         Command::Query(args) => query::run(&session, &args),
         Command::Checks(args) => checks::run(&session, &args),
+        Command::Release(args) => release::run(&session, &args),
+        Command::Watch(args) => watch::run(&session, &args),
         Command::Replay(args) => replay::run(&session, &args),
         Command::Rollback(args) => rollback::run(&session, &args),
         Command::History(args) => history::run(&session, &args),

@@ -155,6 +155,7 @@ pub(super) fn split_lines(command: &mut Command, matches: &ArgMatches) {
         ],
         Command::Replay(replay) => vec![("report", &mut replay.report)],
         Command::Rollback(rollback) => vec![("report", &mut rollback.report)],
+        Command::Release(release) => vec![("image", &mut release.image)],
         Command::Query(query) => vec![("header", &mut query.header)],
         Command::Checks(_)
         | Command::Completions(_)
@@ -162,6 +163,7 @@ pub(super) fn split_lines(command: &mut Command, matches: &ArgMatches) {
         | Command::Init(_)
         | Command::Lint(_)
         | Command::Man(_)
+        | Command::Watch(_)
         | Command::Schema(_) => Vec::new(),
     };
     for (name, list) in lists {

@@ -10,9 +10,11 @@ mod lint;
 mod query;
 #[cfg(test)]
 mod reference;
+mod release;
 mod replay;
 mod rollback;
 mod verify;
+mod watch;
 
 use std::ffi::OsString;
 
@@ -27,9 +29,11 @@ pub use history::History;
 pub use init::Init;
 pub use lint::{Lint, LintCommand, LintFormat};
 pub use query::{Query, QueryFormat};
+pub use release::{FollowArgs, Release};
 pub use replay::Replay;
 pub use rollback::Rollback;
 pub use verify::Verify;
+pub use watch::Watch;
 
 /// What stands below the flags of every command: examples, and the exit codes; those of the gate where none are given.
 macro_rules! after_help {
@@ -88,6 +92,10 @@ pub enum Command {
     Replay(Replay),
     /// Go back to the revision that was stable before, by Cloud Deploy or by traffic, and verify it
     Rollback(Box<Rollback>),
+    /// Make a release and its rollout, and follow that to its own end
+    Release(Box<Release>),
+    /// Follow a rollout to its own end, what automation does with it included
+    Watch(Box<Watch>),
     /// Write the table of a folder of deployment records into its README.md
     History(History),
     /// Print the JSON Schema of the checks file or of the JSON report

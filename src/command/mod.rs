@@ -9,11 +9,14 @@ pub(crate) mod init;
 pub(crate) mod lint;
 mod process;
 pub(crate) mod query;
+pub(crate) mod release;
 pub(crate) mod replay;
 pub(crate) mod rollback;
 pub(crate) mod schema;
 mod session;
 mod signals;
+mod told;
 pub(crate) mod verify;
+pub(crate) mod watch;
 
 pub(crate) use session::{CommandError, Session};

@@ -18,7 +18,7 @@ pub(crate) use api::{Api, ApiError, ApiErrorKind};
 pub use auth::AuthMode;
 pub(crate) use auth::{AccessAuth, Auth};
 pub(crate) use credentials::CredentialsFile;
-pub(crate) use deployment::{Deployment, Given, named, short};
+pub(crate) use deployment::{Deployment, Given, Pipeline as OfPipeline, named, short};
 pub(crate) use locate::{CloudRun, Located, Proof, ServiceFacts, Unproven};
 pub(crate) use metadata::Metadata;
 pub(crate) use operation::{Ended, Operation};

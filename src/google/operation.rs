@@ -55,6 +55,17 @@ impl Operation {
 impl Api {
     /// Waits for an operation. `version` is that of the API's paths, such as `v1`.
     pub(crate) async fn wait(&self, operation: Operation, version: &str, deadline: Instant) -> Ended {
+        self.wait_by(operation, version, POLL, deadline).await
+    }
+
+    /// As [`Api::wait`], asking by a schedule of one's own.
+    pub(crate) async fn wait_by(
+        &self,
+        operation: Operation,
+        version: &str,
+        policy: RetryPolicy,
+        deadline: Instant,
+    ) -> Ended {
         if operation.done {
             return ended(operation);
         }
@@ -70,7 +81,7 @@ impl Api {
             }
             Err(error) => Attempt::Done(Ended::Unknown(error.to_string())),
         };
-        let tried = retry_until(POLL, deadline, |_| {}, attempt).await;
+        let tried = retry_until(policy, deadline, |_| {}, attempt).await;
         tried.result.unwrap_or_else(|gave_up| Ended::Unknown(gave_up.to_string()))
     }
 }

@@ -2,10 +2,12 @@
 
 mod patience;
 mod pin;
+pub(crate) mod release;
 pub(crate) mod rollback;
+pub(crate) mod watch;
 
-pub(crate) use patience::{is_late, patiently};
-pub(crate) use pin::pin;
+pub(crate) use patience::{is_late, patiently, persistently};
+pub(crate) use pin::{Pin, pin};
 
 use std::fmt;
 

@@ -22,6 +22,20 @@ pub(crate) fn is_late(deadline: Instant) -> bool {
 /// The last error, at the end of the time too.
 pub(crate) async fn patiently<T>(
     deadline: Instant,
+    ask: impl AsyncFnMut() -> Result<T, ApiError>,
+) -> Result<T, ApiError> {
+    persistently(PATIENCE, deadline, |_| {}, ask).await
+}
+
+/// As [`patiently`], by a schedule of one's own; `note` hears of each answer that is going to be asked for again. Also for what
+/// is made once however often it is asked for.
+///
+/// # Errors
+/// As there.
+pub(crate) async fn persistently<T>(
+    policy: RetryPolicy,
+    deadline: Instant,
+    mut note: impl FnMut(&ApiError),
     mut ask: impl AsyncFnMut() -> Result<T, ApiError>,
 ) -> Result<T, ApiError> {
     let attempt = async || match ask().await {
@@ -31,6 +45,6 @@ pub(crate) async fn patiently<T>(
         }
         result => Attempt::Done(result),
     };
-    let tried = retry_until(PATIENCE, deadline, |_| {}, attempt).await;
+    let tried = retry_until(policy, deadline, |retrying| note(retrying.cause), attempt).await;
     tried.result.unwrap_or_else(|gave_up| Err(gave_up.last))
 }
