@@ -154,8 +154,8 @@ pub(super) fn split_lines(command: &mut Command, matches: &ArgMatches) {
             ("warn", &mut verify.plan.warn),
         ],
         Command::Replay(replay) => vec![("report", &mut replay.report)],
-        Command::Rollback(rollback) => vec![("report", &mut rollback.report)],
         Command::Release(release) => vec![("image", &mut release.image)],
+        Command::Rollback(rollback) => vec![("report", &mut rollback.report)],
         Command::Query(query) => vec![("header", &mut query.header)],
         Command::Checks(_)
         | Command::Completions(_)

@@ -90,12 +90,12 @@ pub enum Command {
     Checks(Checks),
     /// Judge recorded runs again, without a network, by the same or by other thresholds
     Replay(Replay),
-    /// Go back to the revision that was stable before, by Cloud Deploy or by traffic, and verify it
-    Rollback(Box<Rollback>),
     /// Make a release and its rollout, and follow that to its own end
     Release(Box<Release>),
     /// Follow a rollout to its own end, what automation does with it included
     Watch(Box<Watch>),
+    /// Go back to the revision that was stable before, by Cloud Deploy or by traffic, and verify it
+    Rollback(Box<Rollback>),
     /// Write the table of a folder of deployment records into its README.md
     History(History),
     /// Print the JSON Schema of the checks file or of the JSON report

@@ -11,7 +11,7 @@ use crate::cli::{FollowArgs, Watch};
 use crate::google::deploy::{Deploy, RolloutState};
 use crate::google::{AccessTokens, named, short};
 use crate::operate::Stop;
-use crate::operate::watch::{Apis, Asked, Ended, Follower, find, newest, rollout_is};
+use crate::operate::watch::{Apis, Asked, Ended, Follower, Happened, find, job_is, newest, rollout_is};
 use crate::outcome::Exit;
 use crate::plan::duration;
 use crate::text;
@@ -34,9 +34,10 @@ pub(crate) fn run(session: &Session, args: &Watch) -> Result<Exit, CommandError>
     };
     let teller = Teller::new(session);
     let ended = runtime.block_on(async {
+        let tell = |happened| teller.tell(&happened);
         let followed = async {
             tell_whose(&teller, &access, asked.deadline).await;
-            let rollout = match which.name(&apis, &asked).await {
+            let rollout = match which.name(&apis, &asked, &tell).await {
                 Ok(rollout) => rollout,
                 Err(stop) => return Err(stopped(&stop)),
             };
@@ -101,11 +102,11 @@ impl Which {
         name.split('/').nth(1).unwrap_or_default()
     }
 
-    async fn name(&self, apis: &Apis, asked: &Asked) -> Result<String, Stop> {
+    async fn name(&self, apis: &Apis, asked: &Asked, tell: &dyn Fn(Happened)) -> Result<String, Stop> {
         match self {
             Self::Full(name) => Ok(name.clone()),
-            Self::Short { pipeline, id } => find(&apis.deploy, pipeline, id, asked).await,
-            Self::Newest { pipeline, target } => newest(&apis.deploy, pipeline, target, asked).await,
+            Self::Short { pipeline, id } => find(&apis.deploy, pipeline, id, asked, tell).await,
+            Self::Newest { pipeline, target } => newest(&apis.deploy, pipeline, target, asked, tell).await,
         }
     }
 
@@ -175,11 +176,15 @@ pub(super) async fn follow(
     let ended = Follower { apis, asked, tell: &tell }.follow(rollout).await;
     let (name, took) = (short(rollout), teller.took());
     let (exit, said) = match ended {
-        Ended::Proven { revision, percent } => {
+        Ended::Proven { revision, percent, passed_over } => {
             let until = &asked.until;
-            let proven = format!(
+            let mut proven = format!(
                 "PASS in {took}: {name}: the phase {until} is verified, and {revision} has {percent} % of the traffic\n"
             );
+            for (phase, state) in passed_over {
+                proven
+                    .push_str(&format!("  but the verify job of the phase {phase} in front of it {}\n", job_is(state)));
+            }
             (Exit::Pass, proven)
         }
         Ended::Not { why, rollbacks } => {

@@ -372,6 +372,7 @@ fn a_rollback_by_cloud_deploy_names_release_and_guard_and_is_made_once() {
         "rollbackConfig": {"rollout": {"description": "Rollback from release-42"}, "startingPhaseId": "stable"}});
     let mut validated = body.clone();
     validated["validateOnly"] = json!(true);
+    body["validateOnly"] = json!(false);
     body["rolloutToRollBack"] = json!(rollout_of(FAILED_RELEASE));
     assert_eq!(made(&scene), [validated, body]);
     assert!(ran.stdout.contains("the traffic is Cloud Deploy's, and the next rollout moves it"), "{}", ran.stdout);

@@ -5,6 +5,7 @@ mod images;
 mod source;
 
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -14,13 +15,16 @@ pub(crate) use images::{Named, images};
 pub(crate) use source::{Source, pack};
 
 use super::watch::{Apis, Asked, Happened, rollout_is, rollouts};
-use super::{Pin, Stop, persistently, pin};
+use super::{Stop, persistently, pin};
 use crate::google::deploy::{BuildArtifact, Pipeline, Release, Rollout, RolloutState};
 use crate::google::run_traffic::{self, ServiceName};
 use crate::google::{ApiError, ApiErrorKind, short};
 use crate::google::{Ended, Operation};
 use crate::outcome::shares;
 use crate::text;
+
+/// How long an operation is waited for; what it was to make is read then.
+const LONG: Duration = Duration::from_mins(5);
 
 /// What is released.
 pub(crate) struct Plan {
@@ -71,7 +75,7 @@ impl Releaser<'_> {
     /// Why there is none, with what was made by then told.
     pub(crate) async fn make(&self) -> Result<String, Stop> {
         let pipeline = self.pipeline().await?;
-        let all = rollouts(&self.apis.deploy, &self.plan.pipeline, &self.plan.target, self.asked).await?;
+        let all = rollouts(&self.apis.deploy, &self.plan.pipeline, &self.plan.target, self.asked, self.trouble).await?;
         self.is_alone(&all)?;
         self.look_at_the_service(&all).await?;
         let uri = self.upload(&pipeline.uid).await?;
@@ -142,7 +146,7 @@ impl Releaser<'_> {
         let succeeded = all.iter().filter(|rollout| rollout.state == RolloutState::Succeeded);
         let last = succeeded.max_by_key(|rollout| rollout.deploy_end_time.clone());
         let deployed = last.map(|rollout| short(&rollout.metadata.cloud_run.revision)).filter(|name| !name.is_empty());
-        if let Some(Pin { .. }) = pin(&service, deployed.as_deref()) {
+        if pin(&service, deployed.as_deref()).is_some() {
             let is = shares(&service.shares());
             let by = if service.last_modifier.is_empty() {
                 String::new()
@@ -224,9 +228,7 @@ impl Releaser<'_> {
         let name = format!("{pipeline}/releases/{id}");
         let artifacts: Vec<Value> =
             images.iter().map(|image| json!({"image": image.image, "tag": image.tag})).collect();
-        let body = json!({
-            "name": name, "skaffoldConfigUri": uri, "skaffoldConfigPath": SKAFFOLD, "buildArtifacts": artifacts,
-        });
+        let body = json!({"skaffoldConfigUri": uri, "skaffoldConfigPath": SKAFFOLD, "buildArtifacts": artifacts});
         let request = ids::request_id(&["release", &name, uri, &json!(artifacts).to_string()]);
         let deploy = &self.apis.deploy;
         let made = self.ask(async || deploy.create_release(pipeline, id, &request, &body, self.deadline()).await).await;
@@ -277,8 +279,9 @@ impl Releaser<'_> {
             Err(error) if error.kind == ApiErrorKind::Conflict => return Ok(Err(error)),
             Err(error) => return Err(error.into()),
         };
-        let mut kept = self.apis.deploy.api().wait_by(operation, "v1", self.asked.policy(), self.deadline()).await;
-        if let Ended::Failed(why) = &mut kept {
+        let soon = self.deadline().min(Instant::now() + LONG);
+        let ended = self.apis.deploy.api().wait_by(operation, "v1", self.asked.policy(), soon).await;
+        if let Ended::Failed(why) = ended {
             return Err(Stop::NotDone(format!("{what} could not be made: {why}")));
         }
         // Whatever the operation says, what it was to make is read.

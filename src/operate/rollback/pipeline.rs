@@ -71,9 +71,9 @@ impl Rollback {
                 "startingPhaseId": STABLE,
             },
         });
-        match guard {
-            Some(guard) => body["rolloutToRollBack"] = guard.into(),
-            None => body["validateOnly"] = true.into(),
+        body["validateOnly"] = guard.is_none().into();
+        if let Some(guard) = guard {
+            body["rolloutToRollBack"] = guard.into();
         }
         body
     }

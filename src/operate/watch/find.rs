@@ -1,8 +1,8 @@
 //! Which rollout is meant.
 
-use super::Asked;
+use super::{Asked, Happened};
 use crate::google::deploy::{Deploy, Rollout};
-use crate::google::short;
+use crate::google::{ApiError, short};
 use crate::operate::{Stop, persistently};
 use crate::text;
 
@@ -10,8 +10,14 @@ use crate::text;
 ///
 /// # Errors
 /// There is none, or several have it, or they cannot be read.
-pub(crate) async fn find(deploy: &Deploy, pipeline: &str, id: &str, asked: &Asked) -> Result<String, Stop> {
-    let all = rollouts(deploy, pipeline, "", asked).await?;
+pub(crate) async fn find(
+    deploy: &Deploy,
+    pipeline: &str,
+    id: &str,
+    asked: &Asked,
+    tell: &dyn Fn(Happened),
+) -> Result<String, Stop> {
+    let all = rollouts(deploy, pipeline, "", asked, tell).await?;
     let mut own: Vec<&str> = all.iter().map(|rollout| &*rollout.name).filter(|name| short(name) == id).collect();
     match (own.pop(), own.is_empty()) {
         (Some(name), true) => Ok(name.to_owned()),
@@ -32,8 +38,14 @@ pub(crate) async fn find(deploy: &Deploy, pipeline: &str, id: &str, asked: &Aske
 ///
 /// # Errors
 /// There is none, or they cannot be read.
-pub(crate) async fn newest(deploy: &Deploy, pipeline: &str, target: &str, asked: &Asked) -> Result<String, Stop> {
-    let all = rollouts(deploy, pipeline, target, asked).await?;
+pub(crate) async fn newest(
+    deploy: &Deploy,
+    pipeline: &str,
+    target: &str,
+    asked: &Asked,
+    tell: &dyn Fn(Happened),
+) -> Result<String, Stop> {
+    let all = rollouts(deploy, pipeline, target, asked, tell).await?;
     let by_time = |rollout: &&Rollout| rollout.create_time.clone();
     if let Some(newest) = all.iter().filter(|rollout| !rollout.state.is_final()).max_by_key(by_time) {
         return Ok(newest.name.clone());
@@ -56,11 +68,13 @@ pub(crate) async fn rollouts(
     pipeline: &str,
     target: &str,
     asked: &Asked,
+    tell: &dyn Fn(Happened),
 ) -> Result<Vec<Rollout>, Stop> {
     let filter = if target.is_empty() { String::new() } else { format!("targetId=\"{target}\"") };
     let all = format!("{pipeline}/releases/-");
     let read = async || deploy.rollouts(&all, &filter, "", asked.deadline).await;
-    let found = persistently(asked.policy(), asked.deadline, |_| {}, read).await?;
+    let note = |error: &ApiError| tell(Happened::Trouble(error.to_string()));
+    let found = persistently(asked.policy(), asked.deadline, note, read).await?;
     // Whatever a filter does: another target's rollout is none of this one's.
     Ok(found.into_iter().filter(|rollout| target.is_empty() || short(&rollout.target_id) == target).collect())
 }

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{Stop, persistently};
+use super::{Stop, is_late, persistently};
 use crate::google::Api;
-use crate::google::deploy::{Deploy, Release, RenderState, Rollout, RolloutState, TargetRender};
+use crate::google::deploy::{Deploy, JobState, Release, RenderState, Rollout, RolloutState, TargetRender};
 use crate::http::RetryPolicy;
 use automation::Runs;
 use cause::Sources;
@@ -57,7 +57,12 @@ pub(crate) struct Asked {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     /// The phase and its verify job succeeded, and the revision has the phase's share.
-    Proven { revision: String, percent: u32 },
+    Proven {
+        revision: String,
+        percent: u32,
+        /// Verify jobs of other phases that did not succeed: phase and state.
+        passed_over: Vec<(String, JobState)>,
+    },
     /// It is seen not to be so; with the rollbacks that were followed to their ends.
     Not { why: String, rollbacks: Vec<(String, RolloutState)> },
     /// It could not be seen.
@@ -123,14 +128,16 @@ impl Follower<'_> {
     /// The end of a rollout that is verified by its states: what serves is looked at, and then the rollout once more, for it may have been
     /// rolled back meanwhile. Nothing where it was: it is followed on.
     async fn proven(&self, name: &str, release: &Release, rollout: &Rollout) -> Result<Option<Ended>, Stop> {
-        let soon = self.asked.deadline.min(Instant::now() + self.asked.poll * 24);
+        let soon = self.asked.deadline.min(Instant::now() + LONGEST);
         let found = serves(&self.apis.run, release, rollout, &self.asked.until, self.asked.policy(), soon).await;
         let again = self.rollout(name).await?;
         if stand(&again, &self.asked.until) != Stand::Verified {
             return Ok(None);
         }
         Ok(Some(match found {
-            Serves::Yes { revision, percent } => Ended::Proven { revision, percent },
+            Serves::Yes { revision, percent } => {
+                Ended::Proven { revision, percent, passed_over: verdict::passed_over(&again, &self.asked.until) }
+            }
             Serves::No(why) => Ended::Not {
                 why: format!("the phase {} is verified, but what serves is something else: {why}", self.asked.until),
                 rollbacks: Vec::new(),
@@ -213,7 +220,10 @@ impl Follower<'_> {
         let note = |error: &crate::google::ApiError| (self.tell)(Happened::Trouble(error.to_string()));
         let read =
             persistently(self.asked.policy(), deadline, note, async || self.apis.deploy.get(name, deadline).await);
-        Ok(read.await?)
+        read.await.map_err(|error| {
+            // An answer that the end of the time cut off says nothing against the API.
+            if is_late(deadline) { Stop::Unseen(format!("the time is up: {error}")) } else { error.into() }
+        })
     }
 
     /// Tells what is new of a rollout, and of what automation does with it.
@@ -247,7 +257,7 @@ impl Follower<'_> {
     /// The time is up.
     async fn wait(&self, rollout: &Rollout) -> Result<(), Stop> {
         if Instant::now() + self.asked.poll >= self.asked.deadline {
-            return Err(Stop::Unseen(format!("the time is up, and the rollout {}", rollout_is(rollout.state))));
+            return Err(Stop::Unseen(format!("the time is up: the rollout {}", rollout_is(rollout.state))));
         }
         sleep(self.asked.poll).await;
         Ok(())

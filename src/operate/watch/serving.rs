@@ -53,6 +53,10 @@ pub(super) async fn serves(
     };
     let Located { proof, .. } = CloudRun::new(deployment, run.clone()).locate(policy, deadline, |_| {}).await;
     match proof {
+        // Without traffic, and without an address of its own, it serves nobody.
+        Ok(proof) if proof.alone.is_empty() && shares.contains(&0) => {
+            Serves::No(format!("{revision} has no address of its own: the tag {until} is not there"))
+        }
         Ok(proof) => has_share(&revision, &proof.serving, &shares, release),
         Err(Unproven::Wrong(why)) => Serves::No(why),
         Err(Unproven::Denied { why, .. } | Unproven::Unreachable(why)) => Serves::Unseen(why),

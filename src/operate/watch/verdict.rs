@@ -95,6 +95,14 @@ pub(crate) fn stand(rollout: &Rollout, until: &str) -> Stand {
     }
 }
 
+/// The verify jobs of the phases in front of one that did not succeed. What was skipped with its phase was never there.
+pub(super) fn passed_over(rollout: &Rollout, until: &str) -> Vec<(String, JobState)> {
+    let before = rollout.phases.iter().take_while(|phase| phase.id != until);
+    let ran = before.filter(|phase| phase.state != PhaseState::Skipped);
+    let jobs = ran.filter_map(|phase| Some((phase.id.clone(), phase.deployment_jobs.verify_job.as_ref()?.state)));
+    jobs.filter(|(_, state)| *state != JobState::Succeeded).collect()
+}
+
 /// What a rollout says of its failure.
 pub(super) fn reason(rollout: &Rollout) -> String {
     let parts = [&rollout.failure_reason, &rollout.deploy_failure_cause];
@@ -253,6 +261,13 @@ mod tests {
         value["rolledBackByRollouts"] = json!(["a/rollouts/b-to-run-0002"]);
         let Stand::Not(why) = stand_of(value, "stable") else { panic!("it is verified") };
         assert_eq!(why.to_string(), "the rollout was rolled back by b-to-run-0002");
+        let ignored: Rollout =
+            serde_json::from_value(rollout("SUCCEEDED", ("SUCCEEDED", "IGNORED"), ("SUCCEEDED", "SUCCEEDED"))).unwrap();
+        assert_eq!(passed_over(&ignored, "stable"), [("canary".to_owned(), JobState::Ignored)]);
+        assert_eq!(passed_over(&ignored, "canary"), []);
+        let first: Rollout =
+            serde_json::from_value(rollout("SUCCEEDED", ("SKIPPED", "SKIPPED"), ("SUCCEEDED", "SUCCEEDED"))).unwrap();
+        assert_eq!(passed_over(&first, "stable"), []);
         let mut twice = rollout("SUCCEEDED", ("SUCCEEDED", "SUCCEEDED"), ("SUCCEEDED", "SUCCEEDED"));
         twice["phases"][0]["id"] = json!("stable");
         assert_eq!(stand_of(twice, "stable"), Stand::Not(Why::Ambiguous("stable".into())));
