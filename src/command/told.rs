@@ -71,7 +71,7 @@ impl<'s> Teller<'s> {
 }
 
 /// The sentence of what happened.
-fn said(happened: &Happened) -> String {
+pub(super) fn said(happened: &Happened) -> String {
     let behind = |why: &str| if why.is_empty() { String::new() } else { format!(": {why}") };
     match happened {
         Happened::Rendering { release, state, why } => {

@@ -325,7 +325,7 @@ fn cloud_deploy_rolls_back_what_it_owns() {
             state.resources.insert(name, newer);
         }))), DEPLOY, 1, "the target changed meanwhile", AS_IT_WAS, 0),
         ("its verify job fails", |state| state.deploy.script.jobs.push(("rollback/stable/verify", vec![End::Failed { cause: "EXECUTION_FAILED", message: "", results: &[] }])), DEPLOY, 1, "the rollback's rollout release-41-to-emergence-run-0002 failed: the verify job of the phase stable failed", BACK, 0),
-        ("its job never ends", |state| state.deploy.script.jobs.push(("rollback/stable/deploy", vec![End::Never])), "--pipeline emergence-pipeline --target emergence-run --timeout 1s", 1, "has not ended in its time: it is InProgress, and goes on by itself", AS_IT_WAS, 0),
+        ("its job never ends", |state| state.deploy.script.jobs.push(("rollback/stable/deploy", vec![End::Never])), "--pipeline emergence-pipeline --target emergence-run --timeout 1s", 3, "the time is up, and the rollout", AS_IT_WAS, 0),
         ("automation rolls back already", |state| {
             let name = rollout_of(STABLE_RELEASE).replace("-0001", "-0002");
             let mut back = state.resources[&rollout_of(STABLE_RELEASE)].clone();
@@ -372,6 +372,7 @@ fn a_rollback_by_cloud_deploy_names_release_and_guard_and_is_made_once() {
         "rollbackConfig": {"rollout": {"description": "Rollback from release-42"}, "startingPhaseId": "stable"}});
     let mut validated = body.clone();
     validated["validateOnly"] = json!(true);
+    body["validateOnly"] = json!(false);
     body["rolloutToRollBack"] = json!(rollout_of(FAILED_RELEASE));
     assert_eq!(made(&scene), [validated, body]);
     assert!(ran.stdout.contains("the traffic is Cloud Deploy's, and the next rollout moves it"), "{}", ran.stdout);

@@ -16,11 +16,11 @@ use super::signals::Signals;
 use super::verify::{ended, open_report, publish, write_reports};
 use super::{CommandError, Session};
 use crate::cli::Rollback as Args;
-use crate::google::deploy::Deploy;
 use crate::google::run_traffic::ServiceName;
 use crate::google::{named, short};
 use crate::operate::Stop;
-use crate::operate::rollback::{Asked, Cloud, Done, How, Plan, Recorded, Step, To};
+use crate::operate::rollback::{Asked, Done, How, Plan, Recorded, Step, To};
+use crate::operate::watch::Apis;
 use crate::outcome::{DeploymentFacts, Exit, Outcome, Purpose, Summary, Unfinished};
 use crate::plan::duration;
 use crate::report::{self, Format, ReportFile, ReportSpec};
@@ -67,7 +67,7 @@ struct Rollback<'r> {
     session: &'r Session,
     args: &'r Args,
     asked: Asked,
-    cloud: Cloud,
+    apis: Apis,
     checking: Checking,
     began: (SystemTime, Instant),
     /// Whether standard output is a report's.
@@ -110,8 +110,8 @@ impl<'r> Rollback<'r> {
         }
         let records = args.records.as_deref().map(|folder| records(session, folder)).transpose()?.unwrap_or_default();
         let transport = session.transport(args.network.ca_file.as_deref())?;
-        let apis = session.cloud(&args.endpoints, &args.access, &transport)?;
-        let checking = Checking::new(session, args, transport, &apis, settle)?;
+        let cloud = session.cloud(&args.endpoints, &args.access, &transport)?;
+        let checking = Checking::new(session, args, transport, &cloud, settle)?;
         let specs = ReportSpec::all(&args.report).map_err(CommandError::usage)?;
         if specs.iter().any(|spec| spec.format() == Format::Evidence) {
             return Err(usage("--report: evidence is of verify; a rollback has the other formats".into()));
@@ -128,7 +128,7 @@ impl<'r> Rollback<'r> {
                 poll,
                 deadline: Moment::from_std(began.1) + timeout,
             },
-            cloud: Cloud { run: apis.run, deploy: Deploy::new(apis.deploy) },
+            apis: super::watch::apis(cloud),
             checking,
             began,
             stdout_is_taken: specs.iter().any(ReportSpec::is_standard_output),
@@ -199,16 +199,16 @@ impl<'r> Rollback<'r> {
 
     /// The plan; of a dry run, validated by the APIs.
     async fn planned(&self) -> Result<Plan, Stop> {
-        let plan = self.asked.plan(&self.cloud).await?;
+        let plan = self.asked.plan(&self.apis).await?;
         if self.args.dry_run {
-            self.asked.validate(&self.cloud, &plan).await?;
+            self.asked.validate(&self.apis, &plan).await?;
         }
         Ok(plan)
     }
 
     /// Does it, and checks the service: at once and once more after some seconds. What serves has to be the same all along.
     async fn carried_out(&self, plan: &Plan) -> (Result<Done, Stop>, Vec<Outcome>) {
-        let done = match self.asked.carry_out(&self.cloud, plan, &|step| self.hear(&step)).await {
+        let done = match self.asked.carry_out(&self.apis, plan, &|step| self.hear(&step)).await {
             Ok(done) => done,
             Err(stop) => return (Err(stop), Vec::new()),
         };
@@ -223,7 +223,7 @@ impl<'r> Rollback<'r> {
                 tokio::time::sleep(self.checking.settle.min(left(self.asked.deadline))).await;
             }
             checks.extend(self.checking.run(self.session, &done.service, self.asked.deadline, round).await);
-            if let Err(stop) = self.asked.still(&self.cloud, &done.revision, Some(&tags)).await {
+            if let Err(stop) = self.asked.still(&self.apis, &done.revision, Some(&tags)).await {
                 return (Err(stop), checks);
             }
         }
@@ -237,7 +237,7 @@ impl<'r> Rollback<'r> {
                 *self.stands.borrow_mut() = shown::standing(&self.asked, step);
             }
             Step::Cancelled(_) => *self.stands.borrow_mut() = shown::standing(&self.asked, step),
-            Step::Cancelling(_) | Step::Terminating(_) | Step::Waiting(_) => {}
+            Step::Cancelling(_) | Step::Terminating(_) | Step::Waiting(_) | Step::Happened(_) => {}
         }
         let line = shown::step(step);
         if *self.last.borrow() == line {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use crate::command::told::said;
 use crate::google::run_traffic::{ServiceName, ServiceTraffic};
 use crate::google::short;
 use crate::operate::rollback::{Asked, By, Done, How, Note, Plan, Step, by_whom};
@@ -110,6 +111,7 @@ pub(super) fn step(step: &Step) -> String {
         Step::Lost(why) => format!("no answer to the change ({why}): what became of it is read"),
         Step::Waiting(why) => format!("waiting: {why}"),
         Step::Rollout(rollout) => format!("following {rollout}"),
+        Step::Happened(happened) => said(happened),
     }
 }
 
@@ -121,7 +123,7 @@ pub(super) fn standing(asked: &Asked, step: &Step) -> String {
             format!("the rollout {rollout} was cancelled, and the traffic was not changed")
         }
         Step::Rollout(rollout) => format!("the rollout {rollout} goes on by itself; run it again to follow it"),
-        Step::Terminating(_) | Step::Asking | Step::Lost(_) | Step::Waiting(_) => {
+        Step::Terminating(_) | Step::Asking | Step::Lost(_) | Step::Waiting(_) | Step::Happened(_) => {
             format!("the change was asked for and may happen; look ({look}), or run it again")
         }
     }

@@ -17,17 +17,12 @@ pub(crate) use pipeline::Rollback;
 pub(crate) use previous::{By, Choice, Note, To};
 use previous::{Known, Undecided};
 
+use super::watch::{Apis, Happened};
 use super::{Stop, patiently};
-use crate::google::deploy::{Deploy, Release};
+use crate::google::deploy::Release;
 use crate::google::run_traffic::{self, RevisionFacts, ServiceName, ServiceTraffic, Shifted, TrafficEntry, Unfit};
-use crate::google::{Api, ApiError, ApiErrorKind, Ended, short};
+use crate::google::{ApiError, ApiErrorKind, Ended, short};
 use crate::outcome::shares;
-
-/// The APIs.
-pub(crate) struct Cloud {
-    pub(crate) run: Api,
-    pub(crate) deploy: Deploy,
-}
 
 /// What is asked for.
 pub(crate) struct Asked {
@@ -91,6 +86,8 @@ pub(crate) enum Step {
     Waiting(String),
     /// A rollout is followed.
     Rollout(String),
+    /// Something happened to it.
+    Happened(Happened),
 }
 
 /// What stands in the end.
@@ -110,7 +107,7 @@ impl Asked {
     ///
     /// # Errors
     /// Why nothing should be done, or what could not be seen.
-    pub(crate) async fn plan(&self, cloud: &Cloud) -> Result<Plan, Stop> {
+    pub(crate) async fn plan(&self, cloud: &Apis) -> Result<Plan, Stop> {
         let (service, rollouts) = join(self.service(cloud), self.rollouts(cloud)).await;
         let service = service?;
         let (rollouts, unasked) = match rollouts {
@@ -156,12 +153,12 @@ impl Asked {
             }
     }
 
-    pub(crate) async fn service(&self, cloud: &Cloud) -> Result<ServiceTraffic, ApiError> {
+    pub(crate) async fn service(&self, cloud: &Apis) -> Result<ServiceTraffic, ApiError> {
         patiently(self.deadline, async || run_traffic::service(&cloud.run, &self.service, self.deadline).await).await
     }
 
     /// The rollouts of the target that are of this service, the newest first.
-    async fn rollouts(&self, cloud: &Cloud) -> Result<Vec<Past>, ApiError> {
+    async fn rollouts(&self, cloud: &Apis) -> Result<Vec<Past>, ApiError> {
         let Some((pipeline, target)) = &self.pipeline else { return Ok(Vec::new()) };
         let (releases, filter) = (format!("{pipeline}/releases/-"), format!("targetId=\"{target}\""));
         let found = async || cloud.deploy.rollouts(&releases, &filter, "", self.deadline).await;
@@ -175,7 +172,7 @@ impl Asked {
     }
 
     /// The revision, if it may get traffic.
-    async fn fit(&self, cloud: &Cloud, choice: &Choice) -> Result<RevisionFacts, Stop> {
+    async fn fit(&self, cloud: &Apis, choice: &Choice) -> Result<RevisionFacts, Stop> {
         let name = &choice.revision;
         let read = async || run_traffic::revision(&cloud.run, &self.service, name, self.deadline).await;
         let not = |why: String| Stop::NotDone(format!("{name} cannot take the traffic: {why}; nothing was changed"));
@@ -191,7 +188,7 @@ impl Asked {
     }
 
     /// The rollout that would go back to the choice's release.
-    async fn release(&self, cloud: &Cloud, choice: &Choice, rollouts: &[Past]) -> Result<Rollback, Stop> {
+    async fn release(&self, cloud: &Apis, choice: &Choice, rollouts: &[Past]) -> Result<Rollback, Stop> {
         let Some((pipeline, target)) = &self.pipeline else {
             return Err(Stop::NotDone("no pipeline is named".into()));
         };
@@ -233,7 +230,7 @@ impl Asked {
     ///
     /// # Errors
     /// Why it would not.
-    pub(crate) async fn validate(&self, cloud: &Cloud, plan: &Plan) -> Result<(), Stop> {
+    pub(crate) async fn validate(&self, cloud: &Apis, plan: &Plan) -> Result<(), Stop> {
         let deadline = self.deadline;
         match &plan.how {
             How::Already | How::Follow(_) => Ok(()),
@@ -254,7 +251,7 @@ impl Asked {
     ///
     /// # Errors
     /// What stands instead.
-    pub(crate) async fn carry_out(&self, cloud: &Cloud, plan: &Plan, tell: Tell<'_>) -> Result<Done, Stop> {
+    pub(crate) async fn carry_out(&self, cloud: &Apis, plan: &Plan, tell: Tell<'_>) -> Result<Done, Stop> {
         for past in &plan.cancel {
             cancel::cancel(&cloud.deploy, past, self.poll, self.deadline, tell).await?;
         }
@@ -278,8 +275,8 @@ impl Asked {
     }
 
     /// Follows a rollout to its end, and sees its revision serve.
-    async fn followed(&self, cloud: &Cloud, rollout: &str, tell: Tell<'_>) -> Result<Done, Stop> {
-        let revision = pipeline::follow(&cloud.deploy, rollout, self.poll, self.deadline, tell).await?;
+    async fn followed(&self, cloud: &Apis, rollout: &str, tell: Tell<'_>) -> Result<Done, Stop> {
+        let revision = pipeline::follow(self, cloud, rollout, tell).await?;
         let service = traffic::settle(self, cloud, &revision, tell).await?;
         Ok(Done { service, revision, rollout: Some(short(rollout)) })
     }
@@ -290,7 +287,7 @@ impl Asked {
     /// What is there instead.
     pub(crate) async fn still(
         &self,
-        cloud: &Cloud,
+        cloud: &Apis,
         revision: &str,
         tags: Option<&[(String, String)]>,
     ) -> Result<ServiceTraffic, Stop> {

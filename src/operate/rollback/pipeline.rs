@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use super::past::Fate;
-use super::{Past, Step, Tell};
-use crate::google::deploy::{ApprovalState, Deploy, Rollout, RolloutState};
+use super::{Asked, Past, Step, Tell};
+use crate::google::deploy::{Deploy, Rollout, RolloutState};
 use crate::google::{ApiErrorKind, short};
-use crate::operate::{Stop, is_late, patiently};
+use crate::operate::watch::{self, Apis, Follower, Happened, rollout_is};
+use crate::operate::{Stop, patiently};
 
 /// The phase that a rollback begins in: the one with all of the traffic.
 const STABLE: &str = "stable";
@@ -69,9 +71,9 @@ impl Rollback {
                 "startingPhaseId": STABLE,
             },
         });
-        match guard {
-            Some(guard) => body["rolloutToRollBack"] = guard.into(),
-            None => body["validateOnly"] = true.into(),
+        body["validateOnly"] = guard.is_none().into();
+        if let Some(guard) = guard {
+            body["rolloutToRollBack"] = guard.into();
         }
         body
     }
@@ -169,58 +171,39 @@ fn next_id<'i>(release: &str, target: &str, taken: impl Iterator<Item = &'i str>
 ///
 /// # Errors
 /// How it ended instead, or that it waits for somebody.
-pub(super) async fn follow(
-    deploy: &Deploy,
-    name: &str,
-    poll: Duration,
-    deadline: Instant,
-    tell: Tell<'_>,
-) -> Result<String, Stop> {
+pub(super) async fn follow(asked: &Asked, apis: &Apis, name: &str, tell: Tell<'_>) -> Result<String, Stop> {
     let id = short(name);
     tell(Step::Rollout(id.clone()));
-    let mut last = None;
-    let too_late = |state: RolloutState| {
-        Stop::NotDone(format!(
-            "the rollback's rollout {id} has not ended in its time: it is {state:?}, and goes on by itself"
-        ))
+    let approval_wanted = Notify::new();
+    let hear = |happened: Happened| {
+        if matches!(happened, Happened::ApprovalWanted { .. }) {
+            approval_wanted.notify_one();
+        }
+        tell(Step::Happened(happened));
     };
-    loop {
-        let read = async || deploy.get::<Rollout>(name, deadline).await;
-        let rollout = match (patiently(deadline, read).await, last) {
-            (Err(_), Some(last)) if is_late(deadline) => return Err(too_late(last)),
-            (rollout, _) => rollout?,
-        };
-        let reason = |what: &str| {
-            let why = [&rollout.failure_reason, &rollout.deploy_failure_cause].into_iter().find(|why| !why.is_empty());
-            format!("the rollback's rollout {id} {what}{}", why.map_or(String::new(), |why| format!(": {why}")))
-        };
-        match rollout.state {
-            RolloutState::Succeeded => {
-                let revision = short(&rollout.metadata.cloud_run.revision);
-                if revision.is_empty() {
-                    return Err(Stop::Unseen(format!(
-                        "the rollout {id} succeeded, and does not say which revision it deployed"
-                    )));
-                }
-                return Ok(revision);
-            }
-            RolloutState::Failed | RolloutState::Halted => return Err(Stop::NotDone(reason("failed"))),
-            RolloutState::Cancelled | RolloutState::Cancelling => {
-                return Err(Stop::NotDone(reason("was cancelled")));
-            }
-            RolloutState::ApprovalRejected => return Err(Stop::NotDone(reason("was rejected"))),
-            RolloutState::PendingApproval => return Err(Stop::NotDone(approval(name))),
-            _ if rollout.approval_state == ApprovalState::NeedsApproval => return Err(Stop::NotDone(approval(name))),
-            RolloutState::Pending | RolloutState::PendingRelease | RolloutState::InProgress | RolloutState::Unknown => {
-            }
-        }
-        if deadline.saturating_duration_since(Instant::now()) <= poll {
-            return Err(too_late(rollout.state));
-        }
-        last = Some(rollout.state);
-        tell(Step::Waiting(format!("{id} is {:?}", rollout.state)));
-        sleep(poll).await;
+    let following = watch::Asked {
+        project: asked.service.project.clone(),
+        until: STABLE.into(),
+        poll: asked.poll,
+        deadline: asked.deadline,
+    };
+    let follower = Follower { apis, asked: &following, tell: &hear };
+    let state = tokio::select! {
+        state = follower.rollback(name) => state?,
+        () = approval_wanted.notified() => return Err(Stop::NotDone(approval(name))),
+    };
+    let deadline = asked.deadline;
+    let rollout = patiently(deadline, async || apis.deploy.get::<Rollout>(name, deadline).await).await?;
+    if state != RolloutState::Succeeded {
+        let why = [&rollout.failure_reason, &rollout.deploy_failure_cause].into_iter().find(|why| !why.is_empty());
+        let why = why.map_or(String::new(), |why| format!(": {why}"));
+        return Err(Stop::NotDone(format!("the rollback's rollout {id} {}{why}", rollout_is(state))));
     }
+    let revision = short(&rollout.metadata.cloud_run.revision);
+    if revision.is_empty() {
+        return Err(Stop::Unseen(format!("the rollout {id} succeeded, and does not say which revision it deployed")));
+    }
+    Ok(revision)
 }
 
 /// What is said of a rollout that somebody has to allow.

@@ -2,9 +2,10 @@
 
 use tokio::time::{Instant, sleep};
 
-use super::{Asked, Cloud, Plan, Step, Tell, by_whom, changed};
+use super::{Asked, Plan, Step, Tell, by_whom, changed};
 use crate::google::run_traffic::{self, ServiceTraffic, Shifted, TrafficEntry};
 use crate::google::{ApiErrorKind, Ended, Operation};
+use crate::operate::watch::Apis;
 use crate::operate::{Stop, is_late};
 use crate::outcome::shares;
 use crate::text;
@@ -18,7 +19,7 @@ const LOOKS: u32 = 3;
 /// What stands instead.
 pub(super) async fn shift(
     asked: &Asked,
-    cloud: &Cloud,
+    cloud: &Apis,
     plan: &Plan,
     entries: &[TrafficEntry],
     revision: &str,
@@ -58,7 +59,7 @@ enum Asking {
 /// What stands instead.
 pub(super) async fn settle(
     asked: &Asked,
-    cloud: &Cloud,
+    cloud: &Apis,
     revision: &str,
     tell: Tell<'_>,
 ) -> Result<ServiceTraffic, Stop> {
@@ -110,7 +111,7 @@ fn too_late(last: Option<&str>) -> Stop {
 
 struct Reading<'r> {
     asked: &'r Asked,
-    cloud: &'r Cloud,
+    cloud: &'r Apis,
     revision: &'r str,
     tell: Tell<'r>,
 }

@@ -169,8 +169,11 @@ impl Follower<'_> {
         Ok(Ended::Not { why: because, rollbacks })
     }
 
-    /// Follows a rollback to its end.
-    async fn rollback(&self, name: &str) -> Result<RolloutState, Stop> {
+    /// Follows a rollback to its end, whatever its jobs prove.
+    ///
+    /// # Errors
+    /// Its end could not be seen.
+    pub(crate) async fn rollback(&self, name: &str) -> Result<RolloutState, Stop> {
         let mut look = Look::default();
         loop {
             let rollout = self.rollout(name).await?;
