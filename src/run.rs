@@ -1,7 +1,9 @@
 //! From the command line to the exit code.
 
 use crate::cli::{Cli, Command};
-use crate::command::{CommandError, Session, audit, checks, documents, history, init, lint, query, release, replay, schema, verify, watch};
+use crate::command::{
+    CommandError, Session, audit, checks, documents, history, init, lint, query, release, replay, rollback, schema, verify, watch,
+};
 use crate::outcome::Exit;
 
 /// Runs a command.
@@ -16,6 +18,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Release(args) => release::run(&session, &args),
         Command::Watch(args) => watch::run(&session, &args),
         Command::Replay(args) => replay::run(&session, &args),
+        Command::Rollback(args) => rollback::run(&session, &args),
         Command::History(args) => history::run(&session, &args),
         Command::Completions(args) => documents::completions(&session, &args),
         Command::Man(args) => documents::man(&session, &args),

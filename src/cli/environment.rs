@@ -156,6 +156,7 @@ pub(super) fn split_lines(command: &mut Command, matches: &ArgMatches) {
         Command::Audit(audit) => vec![("report", &mut audit.report)],
         Command::Replay(replay) => vec![("report", &mut replay.report)],
         Command::Release(release) => vec![("image", &mut release.image)],
+        Command::Rollback(rollback) => vec![("report", &mut rollback.report)],
         Command::Query(query) => vec![("header", &mut query.header)],
         Command::Checks(_)
         | Command::Completions(_)

@@ -13,6 +13,7 @@ mod query;
 mod reference;
 mod release;
 mod replay;
+mod rollback;
 mod verify;
 mod watch;
 
@@ -32,6 +33,7 @@ pub use lint::{Lint, LintCommand, LintFormat};
 pub use query::{Query, QueryFormat};
 pub use release::{FollowArgs, Release};
 pub use replay::Replay;
+pub use rollback::Rollback;
 pub use verify::Verify;
 pub use watch::Watch;
 
@@ -96,6 +98,8 @@ pub enum Command {
     Release(Box<Release>),
     /// Follow a rollout to its own end, what automation does with it included
     Watch(Box<Watch>),
+    /// Go back to the revision that was stable before, by Cloud Deploy or by traffic, and verify it
+    Rollback(Box<Rollback>),
     /// Write the table of a folder of deployment records into its README.md
     History(History),
     /// Print the JSON Schema of the checks file or of the JSON report

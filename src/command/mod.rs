@@ -12,6 +12,7 @@ mod process;
 pub(crate) mod query;
 pub(crate) mod release;
 pub(crate) mod replay;
+pub(crate) mod rollback;
 pub(crate) mod schema;
 mod session;
 mod signals;

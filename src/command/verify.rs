@@ -138,11 +138,16 @@ fn open_reports(args: &Verify, started_at: SystemTime) -> Result<Vec<ReportFile>
     ];
     specs.iter().try_for_each(|spec| spec.spares(&inputs)).map_err(CommandError::usage)?;
     let record = record(args, started_at);
-    let open = |spec: ReportSpec| {
-        let bytes = rendered(spec.format(), &summary, None)?;
-        ReportFile::open(spec, bytes, &record)
-    };
-    specs.into_iter().map(open).collect::<Result<_, _>>().map_err(CommandError::usage)
+    specs.into_iter().map(|spec| open_report(spec, &summary, &record)).collect()
+}
+
+/// Opens a report with what stands until there is a verdict.
+///
+/// # Errors
+/// Why it cannot be written.
+pub(super) fn open_report(spec: ReportSpec, unfinished: &Summary, record: &str) -> Result<ReportFile, CommandError> {
+    let bytes = rendered(spec.format(), unfinished, None).map_err(CommandError::usage)?;
+    ReportFile::open(spec, bytes, record).map_err(CommandError::usage)
 }
 
 /// A report; of evidence what was recorded, where anything was.

@@ -142,6 +142,7 @@ impl Deployment {
             pipeline_region: self.pipeline.region.clone(),
             target: self.pipeline.target.clone(),
             share: self.percent.or_else(|| self.takes_all().then_some(100)),
+            rolled_back: None,
             serving: None,
         }
     }

@@ -357,7 +357,10 @@ mod tests {
                 json!([all, {"type": BY_REVISION, "revision": "app-2", "tag": "a", "newField": {"x": 1}}]),
             ),
             // An entry without traffic and tag says nothing.
-            (json!([{"type": BY_REVISION, "revision": "app-2", "percent": 100}, {"type": BY_REVISION, "revision": "app-3"}]), json!([all])),
+            (
+                json!([{"type": BY_REVISION, "revision": "app-2", "percent": 100}, {"type": BY_REVISION, "revision": "app-3"}]),
+                json!([all]),
+            ),
         ] {
             assert_eq!(shifted(&service(&before), "app-1"), after, "{before}");
         }
@@ -398,7 +401,9 @@ mod tests {
 
     #[test]
     fn latest_is_the_newest_ready_revision_and_a_tag_is_no_traffic() {
-        let found = service(&json!([{"type": LATEST, "percent": 100}, {"type": BY_REVISION, "revision": "app-1", "tag": "old"}]));
+        let found = service(
+            &json!([{"type": LATEST, "percent": 100}, {"type": BY_REVISION, "revision": "app-1", "tag": "old"}]),
+        );
         assert_eq!(found.with_traffic(), BTreeMap::from([("app-3".to_owned(), 100)]));
         assert_eq!(found.has_all("app-3", &[("old".into(), "app-1".into())]), Shifted::Done);
         assert!(found.follows_latest());

@@ -7,7 +7,7 @@ pub(crate) mod release;
 pub(crate) mod rollback;
 pub(crate) mod watch;
 
-pub(crate) use patience::{patiently, persistently};
+pub(crate) use patience::{is_late, patiently, persistently};
 pub(crate) use pin::{Pin, pin};
 
 use std::fmt;

@@ -10,6 +10,12 @@ use crate::http::{Attempt, RetryPolicy, retry_until};
 const PATIENCE: RetryPolicy =
     RetryPolicy { retries: None, initial: Duration::from_millis(250), max: Duration::from_secs(10) };
 
+/// Whether the time is as good as over: what fails then fails for want of time.
+pub(crate) fn is_late(deadline: Instant) -> bool {
+    const LATE: Duration = Duration::from_millis(100);
+    deadline.saturating_duration_since(Instant::now()) <= LATE
+}
+
 /// Asks until there is an answer or an error that does not pass by itself. Only for what changes nothing.
 ///
 /// # Errors

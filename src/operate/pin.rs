@@ -30,9 +30,7 @@ mod tests {
 
     #[test]
     fn a_pin_is_traffic_by_name_that_no_rollout_gave() {
-        let by_name = |revision: &str, percent: u32| {
-            json!({"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION", "revision": revision, "percent": percent})
-        };
+        let by_name = |revision: &str, percent: u32| json!({"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION", "revision": revision, "percent": percent});
         let latest = |percent: u32| json!({"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "percent": percent});
         let pinned = |traffic: Value, deployed: Option<&str>| {
             let service = json!({

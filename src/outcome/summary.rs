@@ -83,6 +83,9 @@ pub(crate) struct DeploymentFacts {
     /// The share of the traffic that the revision had to have, in percent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) share: Option<u32>,
+    /// Of a rollback: the revision that the traffic was taken back from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rolled_back: Option<String>,
     /// What the Cloud Run Admin API said of the service; left out where it could not be asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) serving: Option<Serving>,
@@ -126,7 +129,27 @@ pub(crate) fn shares(traffic: &[Share]) -> String {
     traffic.iter().map(entry).collect::<Vec<_>>().join(", ")
 }
 
+/// The phase of what is no rollout's: the traffic goes back.
+const ROLLBACK: &str = "rollback";
+
 impl DeploymentFacts {
+    /// Those of a rollback of a service.
+    pub(crate) fn of_rollback(project: &str, region: &str, service: &str) -> Self {
+        let text = |text: &str| Some(text.to_owned());
+        Self {
+            project: text(project),
+            region: text(region),
+            service: text(service),
+            phase: text(ROLLBACK),
+            ..Self::default()
+        }
+    }
+
+    /// Whether a rollback is told of, and no canary.
+    pub(crate) fn is_rollback(&self) -> bool {
+        self.phase.as_deref() == Some(ROLLBACK)
+    }
+
     /// What is known, with its name, in the order of the report.
     pub(crate) fn known(&self) -> impl Iterator<Item = (&'static str, &str)> {
         [
@@ -235,8 +258,12 @@ impl Summary {
         if let Some(facts) = deployment {
             let DeploymentFacts { project, region, service, revision, phase, release, rollout, .. } = facts;
             [project, region, service, revision, phase, release, rollout].into_iter().flatten().for_each(&mut *edit);
-            let DeploymentFacts { pipeline, pipeline_project, pipeline_region, target, serving, .. } = facts;
-            [pipeline, pipeline_project, pipeline_region, target].into_iter().flatten().for_each(&mut *edit);
+            let DeploymentFacts { pipeline, pipeline_project, pipeline_region, target, rolled_back, serving, .. } =
+                facts;
+            [pipeline, pipeline_project, pipeline_region, target, rolled_back]
+                .into_iter()
+                .flatten()
+                .for_each(&mut *edit);
             if let Some(Serving { image, commit, traffic }) = serving {
                 [image, commit].into_iter().flatten().for_each(&mut *edit);
                 for Share { revision, percent: _, tag } in traffic {

@@ -166,6 +166,13 @@ pub(super) fn next(summary: &Summary, place: &str) -> String {
     if summary.purpose == Purpose::Audit {
         return after_audit(summary, place);
     }
+    if summary.deployment.as_ref().is_some_and(DeploymentFacts::is_rollback) {
+        return match summary.verdict() {
+            Verdict::Pass => "mend what was rolled back before it is released again".into(),
+            Verdict::Fail => format!("look at {} {place} for what stands now", names(summary, Status::Fail)),
+            Verdict::Error => "remove the cause and run it again: what is done already is not done twice".into(),
+        };
+    }
     match summary.verdict() {
         Verdict::Pass if summary.warnings().is_empty() => "promote the canary".into(),
         Verdict::Pass => "promote the canary; look at the warnings".into(),

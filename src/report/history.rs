@@ -10,6 +10,45 @@ use super::markdown::inline;
 use crate::plan::front_matter;
 use crate::text;
 
+/// What a record says, for whoever goes by records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) file: String,
+    pub(crate) revision: String,
+    /// Whether it passed; nothing where the record does not say.
+    pub(crate) passed: Option<bool>,
+    /// In percent.
+    pub(crate) share: Option<u32>,
+    /// What the traffic was taken back from.
+    pub(crate) rolled_back: Option<String>,
+}
+
+/// What the records among the files say, the newest first; and those that cannot be read.
+pub(crate) fn told(entries: &[Entry]) -> (Vec<Told>, Vec<Unreadable>) {
+    let (records, unreadable) = read(entries);
+    let told = |record: Record| Told {
+        file: record.file,
+        revision: record.revision,
+        passed: record.verdict.map(|verdict| verdict == Verdict::Pass),
+        share: record.share,
+        rolled_back: Some(record.rolled_back).filter(|name| !name.is_empty()),
+    };
+    (records.into_iter().map(told).collect(), unreadable)
+}
+
+/// The records among the files, the newest first; and those that cannot be read.
+fn read(entries: &[Entry]) -> (Vec<Record>, Vec<Unreadable>) {
+    let (mut records, mut unreadable) = (Vec::new(), Vec::new());
+    for entry in entries {
+        match Record::read(entry) {
+            Ok(record) => records.extend(record),
+            Err(why) => unreadable.push(Unreadable { file: entry.file.clone(), why }),
+        }
+    }
+    records.sort_by(|a, b| b.date.cmp(&a.date).then_with(|| natural(&b.file).cmp(&natural(&a.file))));
+    (records, unreadable)
+}
+
 /// The lines between which the table stands.
 const BEGIN: &str = "<!-- canary-gate history: begin -->";
 const END: &str = "<!-- canary-gate history: end -->";
@@ -109,14 +148,7 @@ impl History {
     /// # Errors
     /// Why the README has no place for it.
     pub(crate) fn of(entries: &[Entry], readme: Option<&str>) -> Result<Self, String> {
-        let (mut records, mut unreadable) = (Vec::new(), Vec::new());
-        for entry in entries {
-            match Record::read(entry) {
-                Ok(record) => records.extend(record),
-                Err(why) => unreadable.push(Unreadable { file: entry.file.clone(), why }),
-            }
-        }
-        records.sort_by(|a, b| b.date.cmp(&a.date).then_with(|| natural(&b.file).cmp(&natural(&a.file))));
+        let (records, unreadable) = read(entries);
         let (before, old, after) = frame(readme)?;
         let mut rows: Vec<(String, String)> = records
             .iter()

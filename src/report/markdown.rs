@@ -55,6 +55,11 @@ fn front_matter(summary: &Summary) -> String {
     for (name, value) in facts(summary) {
         let _ = writeln!(text, "{name}: {}", quoted(value));
     }
+    // Of a rollback that was not well, the traffic may be anywhere.
+    let from = summary.deployment.as_ref().and_then(|facts| facts.rolled_back.as_deref());
+    if let Some(from) = from.filter(|_| summary.verdict() == Verdict::Pass) {
+        let _ = writeln!(text, "rolled_back: {}", quoted(from));
+    }
     text.push_str("---\n");
     text
 }

@@ -75,6 +75,7 @@ fn facts() -> DeploymentFacts {
         pipeline_region: text("europe-west1"),
         target: text("run"),
         share: Some(20),
+        rolled_back: None,
         serving: Some(Serving {
             image: text("europe-west1-docker.pkg.dev/shop-1234/images/shop:1.4.2@sha256:0123456789abcdef"),
             commit: text("0e5c1a2"),

@@ -46,6 +46,7 @@ mod replay;
 mod report;
 mod report_file;
 mod reproduce;
+mod rollback;
 mod schema;
 mod traffic;
 mod unread;

@@ -46,6 +46,8 @@ pub struct State {
     pub faults: Vec<Fault>,
     /// Requests that changed something, in their order: `PATCH /v2/…`.
     pub changes: Vec<String>,
+    /// Why changes of a service fail, where they do.
+    pub run_fails: Option<&'static str>,
     /// How many times an operation is asked about until it is done.
     pub slow: usize,
     /// Access tokens that are taken.

@@ -98,13 +98,28 @@ pub fn answer(state: &mut State, request: &Request) -> Option<Reply> {
     Some(match (&*request.method, kind) {
         ("GET", "operations") => operation(state, name),
         ("POST", "operations") => operation(state, name.trim_end_matches(":wait")),
-        ("GET", "services" | "revisions") => resources::get(state, name),
+        ("GET", "services") => {
+            happen(state, name);
+            resources::get(state, name)
+        }
+        ("GET", "revisions") => resources::get(state, name),
         ("GET", _) if name.ends_with("/revisions") => resources::list(state, request, name, "revisions"),
         ("GET", _) if name.ends_with("/services") => resources::list(state, request, name, "services"),
         ("PATCH", "services") => patch(state, request, name),
         ("DELETE", "revisions") => delete(state, request, name),
         _ => return None,
     })
+}
+
+/// A change goes on whoever looks at it: also at the service alone.
+fn happen(state: &mut State, name: &str) {
+    let pending = state.operations.values_mut().find(|pending| pending.service == name && pending.fails.is_none());
+    let Some(pending) = pending else { return };
+    if pending.left > 0 {
+        pending.left -= 1;
+    } else if state.resources.get(name).is_some_and(|service| service["reconciling"] == true) {
+        settle(state, name);
+    }
 }
 
 fn operation(state: &mut State, name: &str) -> Reply {
@@ -155,7 +170,8 @@ fn patch(state: &mut State, request: &Request, name: &str) -> Reply {
         service["reconciling"] = json!(true);
     }
     let left = state.slow;
-    state.operations.insert(id.clone(), Pending { left, service: name.to_owned(), fails: None });
+    let fails = state.run_fails;
+    state.operations.insert(id.clone(), Pending { left, service: name.to_owned(), fails });
     Reply::json(200, &json!({"name": id, "done": false}).to_string())
 }
 

@@ -136,6 +136,7 @@ impl Subject {
             phase: None,
             share: None,
             serving,
+            rolled_back: None,
         };
         let url = self.service.as_ref().ok().map(|service| service.uri.clone()).filter(|uri| !uri.is_empty());
         Known { url, facts }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::{Past, Step, Tell};
-use crate::google::deploy::{Deploy, JobRunState, Rollout, RolloutState};
 use crate::google::ApiErrorKind;
+use crate::google::deploy::{Deploy, JobRunState, Rollout, RolloutState};
 use crate::operate::{Stop, patiently};
 
 /// So often a rollout is looked at that is being cancelled, until its jobs are ended.

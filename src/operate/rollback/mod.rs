@@ -11,16 +11,17 @@ use std::time::Duration;
 use futures_util::future::join;
 use tokio::time::Instant;
 
+use past::Fate;
 pub(crate) use past::{Past, Recorded};
 pub(crate) use pipeline::Rollback;
 pub(crate) use previous::{By, Choice, Note, To};
+use previous::{Known, Undecided};
 
 use super::{Stop, patiently};
 use crate::google::deploy::{Deploy, Release};
 use crate::google::run_traffic::{self, RevisionFacts, ServiceName, ServiceTraffic, Shifted, TrafficEntry, Unfit};
-use crate::google::{Api, ApiError, ApiErrorKind, short};
-use crate::operate::rollback::past::Fate;
-use crate::operate::rollback::previous::{Known, Undecided};
+use crate::google::{Api, ApiError, ApiErrorKind, Ended, short};
+use crate::outcome::shares;
 
 /// The APIs.
 pub(crate) struct Cloud {
@@ -55,8 +56,10 @@ pub(crate) struct Plan {
     /// The rollouts that are ended first.
     pub(crate) cancel: Vec<Past>,
     pub(crate) how: How,
-    /// The newest rollout, where automation is repairing it.
-    pub(crate) repaired: Option<String>,
+    /// The newest rollout, where automation is repairing it, and the run of that, by short names.
+    pub(crate) repaired: Option<(String, String)>,
+    /// The target that was never rolled out to: Cloud Deploy does not own the service.
+    pub(crate) unowned: Option<String>,
     /// Why Cloud Deploy could not be asked, where the traffic is changed all the same.
     pub(crate) unasked: Option<String>,
 }
@@ -116,12 +119,17 @@ impl Asked {
             Err(error) => return Err(unusable_pipeline(error)),
         };
         let by_pipeline = !self.traffic_only && !rollouts.is_empty();
+        let unowned = self.pipeline.as_ref().filter(|_| rollouts.is_empty() && unasked.is_none());
+        let unowned = unowned.map(|(_, target)| target.clone());
         let unfinished: Vec<&Past> = rollouts.iter().filter(|past| past.fate == Fate::Unfinished).collect();
-        let repaired = rollouts.iter().find(|past| past.deployed).filter(|past| past.is_repaired);
-        let repaired = repaired.map(|past| past.id.clone());
+        let newest = rollouts.iter().find(|past| past.deployed);
+        let repaired = newest.and_then(|past| Some((past.id.clone(), short(past.repaired_by.as_deref()?))));
         if let Some(running) = unfinished.iter().find(|past| by_pipeline && self.is_what_is_asked(past)) {
             let how = How::Follow((*running).clone());
-            return Ok(Plan { service, choice: None, image: None, cancel: Vec::new(), how, repaired, unasked });
+            // What waits behind it would move the traffic again.
+            let cancel = unfinished.iter().filter(|past| past.name != running.name);
+            let cancel = cancel.map(|past| (*past).clone()).collect();
+            return Ok(Plan { service, choice: None, image: None, cancel, how, repaired, unowned, unasked });
         }
         settled(&service)?;
         let known = Known { service: &service, rollouts: &rollouts, records: &self.records };
@@ -135,7 +143,7 @@ impl Asked {
             Shifted::NotYet(_) | Shifted::Otherwise => How::Traffic(service.all_to(&choice.revision)),
         };
         let cancel = unfinished.into_iter().cloned().collect();
-        Ok(Plan { service, choice: Some(choice), image: revision.image(), cancel, how, repaired, unasked })
+        Ok(Plan { service, choice: Some(choice), image: revision.image(), cancel, how, repaired, unowned, unasked })
     }
 
     /// Whether a rollout that has not ended is the rollback that is asked for.
@@ -159,9 +167,8 @@ impl Asked {
         let found = async || cloud.deploy.rollouts(&releases, &filter, "", self.deadline).await;
         let found = patiently(self.deadline, found).await?;
         let is_ours = |service: &str| service.is_empty() || short(service) == self.service.service;
-        let ours = found.iter().filter(|rollout| {
-            rollout.target_id == *target && is_ours(&rollout.metadata.cloud_run.service)
-        });
+        let ours =
+            found.iter().filter(|rollout| rollout.target_id == *target && is_ours(&rollout.metadata.cloud_run.service));
         let mut rollouts: Vec<Past> = ours.map(Past::of).collect();
         rollouts.sort_by(|one, other| other.began.cmp(&one.began));
         Ok(rollouts)
@@ -234,12 +241,12 @@ impl Asked {
                 let asked = async || run_traffic::set_traffic(&cloud.run, &plan.service, entries, true, deadline).await;
                 let operation = patiently(deadline, asked).await?;
                 match cloud.run.wait(operation, "v2", deadline).await {
-                    crate::google::Ended::Done => Ok(()),
-                    crate::google::Ended::Failed(why) => Err(Stop::NotDone(format!("the change would be refused: {why}"))),
-                    crate::google::Ended::Unknown(why) => Err(Stop::Unseen(why)),
+                    Ended::Done => Ok(()),
+                    Ended::Failed(why) => Err(Stop::NotDone(format!("the change would be refused: {why}"))),
+                    Ended::Unknown(why) => Err(Stop::Unseen(why)),
                 }
             }
-            How::Release(rollback) => rollback.validate(&cloud.deploy, deadline).await,
+            How::Release(rollback) => rollback.validate(&cloud.deploy, deadline).await.map(drop),
         }
     }
 
@@ -302,14 +309,18 @@ fn changed(service: &ServiceTraffic) -> String {
     format!(
         "somebody changed the service meanwhile ({}): the traffic is {}; nothing was overwritten. Look, and run it again",
         by_whom(service),
-        crate::outcome::shares(&service.shares())
+        shares(&service.shares())
     )
 }
 
 /// Who changed it last, and when.
 pub(crate) fn by_whom(service: &ServiceTraffic) -> String {
     let or = |text: &str, none: &str| if text.is_empty() { none.to_owned() } else { text.to_owned() };
-    format!("{}, {}", or(&service.last_modifier, "by an unknown account"), or(&service.update_time, "at an unknown time"))
+    format!(
+        "{}, {}",
+        or(&service.last_modifier, "by an unknown account"),
+        or(&service.update_time, "at an unknown time")
+    )
 }
 
 /// What serves is known only of a service that is not changing.
@@ -327,7 +338,7 @@ fn settled(service: &ServiceTraffic) -> Result<(), Stop> {
     if all != 100 {
         return Err(Stop::Unseen(format!(
             "the shares of the traffic add up to {all} %: it is {}; nothing was changed",
-            crate::outcome::shares(&service.shares())
+            shares(&service.shares())
         )));
     }
     Ok(())

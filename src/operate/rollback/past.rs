@@ -24,8 +24,8 @@ pub(crate) struct Past {
     pub(crate) rollback_of: Option<String>,
     /// Whether it was undone.
     pub(crate) rolled_back: bool,
-    /// Whether automation is repairing it.
-    pub(crate) is_repaired: bool,
+    /// The full name of the run of automation that is repairing it.
+    pub(crate) repaired_by: Option<String>,
 }
 
 /// What became of a rollout.
@@ -71,7 +71,7 @@ impl Past {
             previous: known(&run.previous_revision),
             rollback_of: known(&rollout.rollback_of_rollout),
             rolled_back: !rollout.rolled_back_by_rollouts.is_empty(),
-            is_repaired: !rollout.active_repair_automation_run.is_empty(),
+            repaired_by: Some(rollout.active_repair_automation_run.clone()).filter(|run| !run.is_empty()),
         }
     }
 

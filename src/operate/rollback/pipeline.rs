@@ -5,10 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
+use super::past::Fate;
 use super::{Past, Step, Tell};
 use crate::google::deploy::{ApprovalState, Deploy, Rollout, RolloutState};
 use crate::google::{ApiErrorKind, short};
-use crate::operate::{Stop, patiently};
+use crate::operate::{Stop, is_late, patiently};
 
 /// The phase that a rollback begins in: the one with all of the traffic.
 const STABLE: &str = "stable";
@@ -25,21 +26,31 @@ pub(crate) struct Rollback {
     pub(crate) release: String,
     /// The short name of the rollout to be made.
     pub(crate) rollout: String,
-    /// The newest rollout on the target, by its short name, and its release: what is undone.
-    pub(crate) undone: String,
+    /// The rollout that is undone, by its full name, and its release.
+    undone: String,
     undone_release: String,
+    /// What else may be the latest on the target by then: rollouts that are cancelled first.
+    cancelled: Vec<String>,
 }
 
 impl Rollback {
     pub(super) fn new(pipeline: &str, target: &str, release: &str, undone: &Past, all: &[Past]) -> Self {
+        let of_release = all.iter().filter(|past| past.release == release).map(|past| &*past.id);
+        let unfinished = all.iter().filter(|past| past.fate == Fate::Unfinished);
         Self {
             pipeline: pipeline.to_owned(),
             target: target.to_owned(),
             release: release.to_owned(),
-            rollout: next_id(release, target, all.iter().filter(|past| past.release == release).map(|past| &*past.id)),
-            undone: undone.id.clone(),
+            rollout: next_id(release, target, of_release),
+            undone: undone.name.clone(),
             undone_release: undone.release.clone(),
+            cancelled: unfinished.map(|past| past.name.clone()).collect(),
         }
+    }
+
+    /// The rollout that is undone, by its short name.
+    pub(crate) fn undone(&self) -> String {
+        short(&self.undone)
     }
 
     /// The full name of the rollout to be made.
@@ -47,43 +58,54 @@ impl Rollback {
         format!("{}/releases/{}/rollouts/{}", self.pipeline, self.release, self.rollout)
     }
 
-    fn body(&self, validate_only: bool) -> Value {
+    /// What is asked for. `guard` is the rollout that has to be the latest on the target.
+    fn body(&self, guard: Option<&str>) -> Value {
         let mut body = json!({
             "targetId": self.target,
             "rolloutId": self.rollout,
             "releaseId": self.release,
-            "rolloutToRollBack": self.undone,
             "rollbackConfig": {
                 "rollout": {"description": format!("Rollback from {}", self.undone_release)},
                 "startingPhaseId": STABLE,
             },
         });
-        if validate_only {
-            body["validateOnly"] = true.into();
+        match guard {
+            Some(guard) => body["rolloutToRollBack"] = guard.into(),
+            None => body["validateOnly"] = true.into(),
         }
         body
     }
 
-    /// Whether Cloud Deploy would take it, and as what it is meant.
+    /// Whether Cloud Deploy would take it, and as what it is meant; with the full name of the rollout that it would undo.
     ///
     /// # Errors
     /// Why not.
-    pub(super) async fn validate(&self, deploy: &Deploy, deadline: Instant) -> Result<(), Stop> {
-        let body = self.body(true);
+    pub(super) async fn validate(&self, deploy: &Deploy, deadline: Instant) -> Result<String, Stop> {
+        let body = self.body(None);
         let asked = async || deploy.rollback_target(&self.pipeline, &body, deadline).await;
-        let would = patiently(deadline, asked).await?.rollback_config.rollout;
-        self.is_meant(&would)
+        let would = patiently(deadline, asked).await.map_err(|error| match Stop::from(error) {
+            Stop::NotDone(why) => Stop::NotDone(format!("{why}; no rollback was made")),
+            Stop::Unseen(why) => Stop::Unseen(format!("{why}; no rollback was made")),
+        })?;
+        let would = would.rollback_config.rollout;
+        self.is_meant(&would)?;
+        Ok(would.rollback_of_rollout)
     }
 
+    /// Whether a rollout is this one, and undoes what was seen.
     fn is_meant(&self, rollout: &Rollout) -> Result<(), Stop> {
-        let (name, undone) = (&rollout.name, short(&rollout.rollback_of_rollout));
-        if name.ends_with(&format!("/releases/{}/rollouts/{}", self.release, self.rollout)) && undone == self.undone {
+        let ending = |name: &str| name.split("/deliveryPipelines/").nth(1).unwrap_or_default().to_owned();
+        let undone = ending(&rollout.rollback_of_rollout);
+        let is_seen = [&self.undone].into_iter().chain(&self.cancelled).any(|seen| ending(seen) == undone);
+        if ending(&rollout.name) == ending(&self.name()) && is_seen {
             return Ok(());
         }
         Err(Stop::NotDone(format!(
-            "Cloud Deploy answers with the rollout {name:?}, which undoes {undone:?}, and {} was asked for, which undoes {}",
-            self.name(),
-            self.undone
+            "the target changed meanwhile: Cloud Deploy answers with the rollout {:?}, which undoes {:?}; {:?} was to be undone by {:?}.              Look, and run it again",
+            short(&rollout.name),
+            short(&undone),
+            self.undone(),
+            self.rollout
         )))
     }
 
@@ -98,8 +120,9 @@ impl Rollback {
         deadline: Instant,
         tell: Tell<'_>,
     ) -> Result<String, Stop> {
+        let guard = self.validate(deploy, deadline).await?;
         tell(Step::Asking);
-        match deploy.rollback_target(&self.pipeline, &self.body(false), deadline).await {
+        match deploy.rollback_target(&self.pipeline, &self.body(Some(&guard)), deadline).await {
             Ok(made) => self.is_meant(&made.rollback_config.rollout).map(|()| self.name()),
             Err(error) => match error.kind {
                 ApiErrorKind::Transient | ApiErrorKind::Conflict => {
@@ -155,9 +178,18 @@ pub(super) async fn follow(
 ) -> Result<String, Stop> {
     let id = short(name);
     tell(Step::Rollout(id.clone()));
+    let mut last = None;
+    let too_late = |state: RolloutState| {
+        Stop::NotDone(format!(
+            "the rollback's rollout {id} has not ended in its time: it is {state:?}, and goes on by itself"
+        ))
+    };
     loop {
         let read = async || deploy.get::<Rollout>(name, deadline).await;
-        let rollout = patiently(deadline, read).await?;
+        let rollout = match (patiently(deadline, read).await, last) {
+            (Err(_), Some(last)) if is_late(deadline) => return Err(too_late(last)),
+            (rollout, _) => rollout?,
+        };
         let reason = |what: &str| {
             let why = [&rollout.failure_reason, &rollout.deploy_failure_cause].into_iter().find(|why| !why.is_empty());
             format!("the rollback's rollout {id} {what}{}", why.map_or(String::new(), |why| format!(": {why}")))
@@ -166,7 +198,9 @@ pub(super) async fn follow(
             RolloutState::Succeeded => {
                 let revision = short(&rollout.metadata.cloud_run.revision);
                 if revision.is_empty() {
-                    return Err(Stop::Unseen(format!("the rollout {id} succeeded, and does not say which revision it deployed")));
+                    return Err(Stop::Unseen(format!(
+                        "the rollout {id} succeeded, and does not say which revision it deployed"
+                    )));
                 }
                 return Ok(revision);
             }
@@ -177,17 +211,13 @@ pub(super) async fn follow(
             RolloutState::ApprovalRejected => return Err(Stop::NotDone(reason("was rejected"))),
             RolloutState::PendingApproval => return Err(Stop::NotDone(approval(name))),
             _ if rollout.approval_state == ApprovalState::NeedsApproval => return Err(Stop::NotDone(approval(name))),
-            RolloutState::Pending
-            | RolloutState::PendingRelease
-            | RolloutState::InProgress
-            | RolloutState::Unknown => {}
+            RolloutState::Pending | RolloutState::PendingRelease | RolloutState::InProgress | RolloutState::Unknown => {
+            }
         }
         if deadline.saturating_duration_since(Instant::now()) <= poll {
-            return Err(Stop::NotDone(format!(
-                "the rollback's rollout {id} has not ended in its time: it is {:?}, and goes on by itself",
-                rollout.state
-            )));
+            return Err(too_late(rollout.state));
         }
+        last = Some(rollout.state);
         tell(Step::Waiting(format!("{id} is {:?}", rollout.state)));
         sleep(poll).await;
     }

@@ -105,7 +105,9 @@ impl fmt::Display for Why {
             Self::KnownBad { revision, by } => {
                 write!(f, "the revision before is {revision}, and it is bad itself: {by} failed or was rolled back")
             }
-            Self::Contradiction { one, other } => write!(f, "two revisions may have been stable before: {one}, {other}"),
+            Self::Contradiction { one, other } => {
+                write!(f, "two revisions may have been stable before: {one}, {other}")
+            }
             Self::NeverSucceeded(release) => write!(f, "the release {release} never succeeded on the target"),
             Self::NoRevision(rollout) => {
                 write!(f, "the rollout {rollout} does not say which revision it deployed")

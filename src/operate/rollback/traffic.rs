@@ -5,7 +5,8 @@ use tokio::time::{Instant, sleep};
 use super::{Asked, Cloud, Plan, Step, Tell, by_whom, changed};
 use crate::google::run_traffic::{self, ServiceTraffic, Shifted, TrafficEntry};
 use crate::google::{ApiErrorKind, Ended, Operation};
-use crate::operate::Stop;
+use crate::operate::{Stop, is_late};
+use crate::outcome::shares;
 use crate::text;
 
 /// So often a service is looked at that shows nothing of the change, where its answer was lost or its operation failed.
@@ -61,18 +62,24 @@ pub(super) async fn settle(
     revision: &str,
     tell: Tell<'_>,
 ) -> Result<ServiceTraffic, Stop> {
-    let mut looks = 0;
+    let (mut looks, mut last) = (0, None);
     loop {
-        let service = asked.service(cloud).await?;
+        let service = match asked.service(cloud).await {
+            Err(_) if last.is_some() && is_late(asked.deadline) => return Err(too_late(last.as_deref())),
+            service => service?,
+        };
         match service.has_all(revision, &service.tags()) {
             Shifted::Done => return Ok(service),
-            Shifted::NotYet(why) => wait(asked, &why, tell).await?,
+            Shifted::NotYet(why) => {
+                wait(asked, &why, tell).await?;
+                last = Some(why);
+            }
             Shifted::Otherwise => {
                 looks += 1;
                 if looks >= LOOKS {
                     return Err(Stop::NotDone(format!(
                         "the rollout succeeded, and {revision}, which it deployed, does not have the traffic: it is {}",
-                        crate::outcome::shares(&service.shares())
+                        shares(&service.shares())
                     )));
                 }
                 wait(asked, "the traffic is not the rollout's yet", tell).await?;
@@ -88,11 +95,17 @@ pub(super) async fn settle(
 async fn wait(asked: &Asked, why: &str, tell: Tell<'_>) -> Result<(), Stop> {
     let left = asked.deadline.saturating_duration_since(Instant::now());
     if left <= asked.poll {
-        return Err(Stop::NotDone(format!("it is not done in its time: {why}. Look again: the change may still happen")));
+        return Err(too_late(Some(why)));
     }
     tell(Step::Waiting(why.to_owned()));
     sleep(asked.poll).await;
     Ok(())
+}
+
+/// What is said at the end of the time; with what was seen last.
+fn too_late(last: Option<&str>) -> Stop {
+    let last = last.unwrap_or_default();
+    Stop::NotDone(format!("it is not done in its time: {last}. Look again: the change may still happen"))
 }
 
 struct Reading<'r> {
@@ -106,13 +119,16 @@ impl Reading<'_> {
     async fn until_it_serves(&self, plan: &Plan, mut asking: Asking) -> Result<ServiceTraffic, Stop> {
         let tags = plan.service.tags();
         let mut failed: Option<String> = None;
-        let mut looks = 0;
+        let (mut looks, mut last): (u32, Option<String>) = (0, None);
         loop {
             if let (Asking::Taken(operation), None) = (&mut asking, &failed) {
                 failed = self.look_at(operation).await;
             }
-            let service = self.asked.service(self.cloud).await.map_err(|error| {
-                Stop::Unseen(format!("the change was asked for, and whether it serves could not be seen: {error}"))
+            let service = self.asked.service(self.cloud).await.map_err(|error| match &last {
+                Some(last) if is_late(self.asked.deadline) => too_late(Some(last)),
+                _ => {
+                    Stop::Unseen(format!("the change was asked for, and whether it serves could not be seen: {error}"))
+                }
             })?;
             let is_unchanged = service.etag == plan.service.etag;
             let (why, is_final) = match (service.has_all(self.revision, &tags), &asking) {
@@ -132,17 +148,17 @@ impl Reading<'_> {
             }
             if looks >= LOOKS {
                 return Err(Stop::NotDone(match (&failed, is_unchanged) {
-                    (Some(failed), _) => format!(
-                        "the change failed: {failed}; the traffic is {}, and {why}",
-                        crate::outcome::shares(&service.shares())
-                    ),
+                    (Some(failed), _) => {
+                        format!("the change failed: {failed}; the traffic is {}, and {why}", shares(&service.shares()))
+                    }
                     (None, _) => format!(
-                        "the answer to the change was lost ({why}), and the service is as it was ({}): nothing was changed. Run it again",
+                        "the answer to the change was lost ({why}), and the service is still as it was ({}): nothing was changed. Run it again",
                         text::counted(LOOKS as usize, "look")
                     ),
                 }));
             }
             wait(self.asked, &why, self.tell).await?;
+            last = Some(why);
         }
     }
 
@@ -165,7 +181,7 @@ impl Reading<'_> {
         format!(
             "the traffic was changed again behind this change ({}): it is {}, and {} was wanted with 100 %. Look, and run it again",
             by_whom(service),
-            crate::outcome::shares(&service.shares()),
+            shares(&service.shares()),
             self.revision
         )
     }
