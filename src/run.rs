@@ -2,7 +2,8 @@
 
 use crate::cli::{Cli, Command};
 use crate::command::{
-    CommandError, Session, audit, checks, documents, history, init, lint, query, release, replay, rollback, schema, verify, watch,
+    CommandError, Session, audit, checks, documents, history, init, lint, query, release, replay, rollback, schema,
+    verify, watch,
 };
 use crate::outcome::Exit;
 

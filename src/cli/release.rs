@@ -45,7 +45,13 @@ pub struct FollowArgs {
     #[arg(long, env = "CANARY_GATE_UNTIL", value_name = "PHASE", default_value = "stable")]
     pub(crate) until: String,
     /// The limit for everything; the rollout goes on behind it
-    #[arg(long, env = "CANARY_GATE_TIMEOUT", value_name = "DURATION", default_value = "2h", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        env = "CANARY_GATE_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "2h",
+        allow_hyphen_values = true
+    )]
     pub(crate) timeout: String,
     /// How long to wait from one look to the next
     #[arg(long, env = "CANARY_GATE_POLL", value_name = "DURATION", default_value = "5s", allow_hyphen_values = true)]

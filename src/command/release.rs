@@ -105,11 +105,8 @@ impl Made {
 /// Everything that can be wrong before a request is made, done and found good.
 fn plan(session: &Session, args: &Release) -> Result<Plan, CommandError> {
     let coordinates = Coordinates::read(&args.coordinates)?;
-    let service = ServiceName {
-        project: coordinates.project()?,
-        region: coordinates.region()?,
-        service: coordinates.service()?,
-    };
+    let service =
+        ServiceName { project: coordinates.project()?, region: coordinates.region()?, service: coordinates.service()? };
     let (pipeline, target) = (pipeline(&coordinates)?, coordinates.target()?);
     let release = args.name.clone().unwrap_or_else(|| release_id(SystemTime::now()));
     let longest = LONGEST.saturating_sub(rollout_id("", &target).len());

@@ -98,7 +98,11 @@ fn said(happened: &Happened) -> String {
         }
         Happened::Retry { phase, job, attempt, of, state, why } => {
             let of = if of.is_empty() { String::new() } else { format!(" of {of}") };
-            format!("automation tries the {job} job of {phase} again, attempt {attempt}{of}: {}{}", repair_is(*state), behind(why))
+            format!(
+                "automation tries the {job} job of {phase} again, attempt {attempt}{of}: {}{}",
+                repair_is(*state),
+                behind(why)
+            )
         }
         Happened::Rollback { to, state, why } => {
             let to = if to.is_empty() { String::new() } else { format!(" by the rollout {to}") };

@@ -132,9 +132,8 @@ pub(super) fn pipeline(coordinates: &Coordinates<'_>) -> Result<String, CommandE
 
 /// How a rollout is followed.
 pub(super) fn asked(args: &FollowArgs, project: &str) -> Result<Asked, CommandError> {
-    let time = |flag: &str, written: &str| {
-        duration(written).map_err(|why| CommandError::usage(format!("{flag}: {why}")))
-    };
+    let time =
+        |flag: &str, written: &str| duration(written).map_err(|why| CommandError::usage(format!("{flag}: {why}")));
     let until = named("phase", args.until.clone());
     let until = until.map_err(|why| CommandError::usage(why.replace("--phase", "--until")))?;
     let (timeout, poll) = (time("--timeout", &args.timeout)?, time("--poll", &args.poll)?);

@@ -75,7 +75,8 @@ pub(crate) fn images(files: &[File]) -> Vec<(String, Source)> {
             let containers: Vec<At<'_>> = match Kind::of(at) {
                 Kind::Skaffold => {
                     let all: Vec<At<'_>> = std::iter::once(at).chain(at.list(&["profiles"])).collect();
-                    let verify = all.iter().flat_map(|at| at.list(&["verify"])).filter_map(|case| case.get("container"));
+                    let verify =
+                        all.iter().flat_map(|at| at.list(&["verify"])).filter_map(|case| case.get("container"));
                     let actions = all.iter().flat_map(|at| at.list(&["customActions"]));
                     verify.chain(actions.flat_map(|action| action.list(&["containers"]))).collect()
                 }

@@ -75,9 +75,8 @@ fn image(written: &str) -> Result<BuildArtifact, String> {
 /// Whether what stands behind the `@` of a reference is a whole digest; nothing where there is none.
 fn digest(reference: &str) -> Option<Result<(), &'static str>> {
     let (name, digest) = reference.split_once('@')?;
-    let is_hex = |hex: &str| {
-        hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
-    };
+    let is_hex =
+        |hex: &str| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
     Some(match digest.strip_prefix("sha256:") {
         Some(hex) if is_hex(hex) && !name.is_empty() => Ok(()),
         _ => Err("has a digest that is none: sha256: and 64 digits of a hexadecimal number in lower case"),

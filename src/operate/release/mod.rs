@@ -17,8 +17,8 @@ use super::watch::{Apis, Asked, Happened, rollout_is, rollouts};
 use super::{Pin, Stop, persistently, pin};
 use crate::google::deploy::{BuildArtifact, Pipeline, Release, Rollout, RolloutState};
 use crate::google::run_traffic::{self, ServiceName};
-use crate::google::{Ended, Operation};
 use crate::google::{ApiError, ApiErrorKind, short};
+use crate::google::{Ended, Operation};
 use crate::outcome::shares;
 use crate::text;
 
@@ -41,7 +41,11 @@ pub(crate) enum Step {
     /// The service is not there yet.
     First,
     BucketMade(String),
-    Uploaded { uri: String, files: Vec<String>, bytes: usize },
+    Uploaded {
+        uri: String,
+        files: Vec<String>,
+        bytes: usize,
+    },
     /// It was there, with the same content.
     Kept(String),
     ReleaseMade(String),
@@ -125,7 +129,8 @@ impl Releaser<'_> {
 
     /// Tells where the traffic is not what the last rollout made of it.
     async fn look_at_the_service(&self, all: &[Rollout]) -> Result<(), Stop> {
-        let found = self.ask(async || run_traffic::service(&self.apis.run, &self.plan.service, self.deadline()).await).await;
+        let found =
+            self.ask(async || run_traffic::service(&self.apis.run, &self.plan.service, self.deadline()).await).await;
         let service = match found {
             Ok(service) => service,
             Err(error) if error.kind == ApiErrorKind::Missing => {
@@ -145,7 +150,9 @@ impl Releaser<'_> {
                 format!(", changed last by {}", service.last_modifier)
             };
             let made = match (last, &deployed) {
-                (Some(last), Some(revision)) => format!("the last rollout that succeeded, {}, made {revision} serve", short(&last.name)),
+                (Some(last), Some(revision)) => {
+                    format!("the last rollout that succeeded, {}, made {revision} serve", short(&last.name))
+                }
                 _ => "no rollout of this pipeline made it so".into(),
             };
             (self.tell)(Step::Pinned(format!("{is}{by}; {made}")));
@@ -165,9 +172,7 @@ impl Releaser<'_> {
         let path = format!("/upload/storage/v1/b/{bucket}/o?uploadType=media&name={name}&ifGenerationMatch=0");
         let storage = &self.apis.storage;
         let sent = self
-            .ask(async || {
-                storage.upload::<Value>(&path, "application/x-tar", bytes.clone(), self.deadline()).await
-            })
+            .ask(async || storage.upload::<Value>(&path, "application/x-tar", bytes.clone(), self.deadline()).await)
             .await;
         match sent {
             Ok(_) => (self.tell)(Step::Uploaded { uri: uri.clone(), files: files.clone(), bytes: bytes.len() }),
@@ -222,9 +227,7 @@ impl Releaser<'_> {
         let body = json!({"skaffoldConfigUri": uri, "skaffoldConfigPath": SKAFFOLD, "buildArtifacts": artifacts});
         let request = ids::request_id(&["release", &name, uri, &json!(artifacts).to_string()]);
         let deploy = &self.apis.deploy;
-        let made = self
-            .ask(async || deploy.create_release(pipeline, id, &request, &body, self.deadline()).await)
-            .await;
+        let made = self.ask(async || deploy.create_release(pipeline, id, &request, &body, self.deadline()).await).await;
         let what = format!("the release {id}");
         let is_new = self.ended(made, &what).await?;
         let found: Release = self.found(&name, &what, is_new.as_ref()).await?;
@@ -250,9 +253,8 @@ impl Releaser<'_> {
         let name = format!("{release}/rollouts/{id}");
         let request = ids::request_id(&["rollout", &name, target]);
         let deploy = &self.apis.deploy;
-        let made = self
-            .ask(async || deploy.create_rollout(release, &id, &request, target, self.deadline()).await)
-            .await;
+        let made =
+            self.ask(async || deploy.create_rollout(release, &id, &request, target, self.deadline()).await).await;
         let what = format!("the rollout {id}");
         let is_new = self.ended(made, &what).await?;
         let found: Rollout = self.found(&name, &what, is_new.as_ref()).await?;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::event::Happened;
 use super::Follower;
+use super::event::Happened;
 use crate::google::ApiErrorKind;
 use crate::google::deploy::{AutomationRun, AutomationRunState, PhaseState, RepairState, Rollout, RolloutState};
 

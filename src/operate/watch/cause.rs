@@ -30,7 +30,8 @@ impl Sources<'_> {
         if run.is_empty() {
             return Cause { source: "Cloud Deploy names no run of it".into(), ..Cause::default() };
         }
-        let found: JobRun = match super::super::patiently(deadline, async || self.deploy.get(run, deadline).await).await {
+        let found: JobRun = match super::super::patiently(deadline, async || self.deploy.get(run, deadline).await).await
+        {
             Ok(found) => found,
             Err(error) => return Cause { source: error.to_string(), ..Cause::default() },
         };
@@ -71,8 +72,13 @@ impl Sources<'_> {
         let Some((bucket, path)) = folder.strip_prefix("gs://").and_then(|rest| rest.split_once('/')) else {
             return Ok(None);
         };
-        let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20");
-        let list = format!("/storage/v1/b/{}/o?prefix={}", encode(bucket), encode(&format!("{}/", path.trim_end_matches('/'))));
+        let encode =
+            |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20");
+        let list = format!(
+            "/storage/v1/b/{}/o?prefix={}",
+            encode(bucket),
+            encode(&format!("{}/", path.trim_end_matches('/')))
+        );
         let items = super::super::patiently(deadline, async || self.storage.list(&list, "items", deadline).await).await;
         let items = items.map_err(|error| error.to_string())?;
         let names = items.iter().filter_map(|item| item["name"].as_str());
@@ -127,7 +133,13 @@ mod tests {
 
     #[test]
     fn of_a_log_the_gates_own_last_lines_are_kept() {
-        let log = ["Step #0: starting\nfetching", "[canary-gate] FAIL in 9s: metrics", "", "[canary-gate]  failures 3", "ERROR: build step 0 failed"];
+        let log = [
+            "Step #0: starting\nfetching",
+            "[canary-gate] FAIL in 9s: metrics",
+            "",
+            "[canary-gate]  failures 3",
+            "ERROR: build step 0 failed",
+        ];
         assert_eq!(last_words(log.into_iter()), ["[canary-gate] FAIL in 9s: metrics", "[canary-gate]  failures 3"]);
         assert_eq!(last_words(["a\nb"].into_iter()), ["a", "b"]);
         let many: Vec<String> = (0..40).map(|number| number.to_string()).collect();

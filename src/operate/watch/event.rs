@@ -6,24 +6,69 @@ use crate::google::deploy::{AutomationRunState, JobState, PhaseState, RenderStat
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Happened {
     /// The manifests of a release are being rendered, or were.
-    Rendering { release: String, state: RenderState, why: String },
-    Rollout { rollout: String, state: RolloutState, why: String },
+    Rendering {
+        release: String,
+        state: RenderState,
+        why: String,
+    },
+    Rollout {
+        rollout: String,
+        state: RolloutState,
+        why: String,
+    },
     /// Somebody has to approve it.
-    ApprovalWanted { rollout: String },
-    Phase { phase: String, state: PhaseState, why: String },
-    Job { phase: String, job: String, state: JobState, cause: Option<Cause> },
+    ApprovalWanted {
+        rollout: String,
+    },
+    Phase {
+        phase: String,
+        state: PhaseState,
+        why: String,
+    },
+    Job {
+        phase: String,
+        job: String,
+        state: JobState,
+        cause: Option<Cause>,
+    },
     /// Somebody has to advance it: no automation did.
-    AdvanceWanted { rollout: String, phase: String },
+    AdvanceWanted {
+        rollout: String,
+        phase: String,
+    },
     /// Automation advanced it.
-    Advance { from: String, to: String, rule: String, state: AutomationRunState, why: String },
+    Advance {
+        from: String,
+        to: String,
+        rule: String,
+        state: AutomationRunState,
+        why: String,
+    },
     /// Automation tries a job again.
-    Retry { phase: String, job: String, attempt: String, of: String, state: RepairState, why: String },
+    Retry {
+        phase: String,
+        job: String,
+        attempt: String,
+        of: String,
+        state: RepairState,
+        why: String,
+    },
     /// Automation rolls back.
-    Rollback { to: String, state: RepairState, why: String },
+    Rollback {
+        to: String,
+        state: RepairState,
+        why: String,
+    },
     /// A repair has ended.
-    Repair { state: AutomationRunState, why: String },
+    Repair {
+        state: AutomationRunState,
+        why: String,
+    },
     /// Another rollout undoes this one, and is followed from here on.
-    RolledBack { rollout: String, by: String },
+    RolledBack {
+        rollout: String,
+        by: String,
+    },
     /// An API has trouble, and is asked again.
     Trouble(String),
     /// What cannot be seen, where the rest can.

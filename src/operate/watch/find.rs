@@ -51,7 +51,12 @@ pub(crate) async fn newest(deploy: &Deploy, pipeline: &str, target: &str, asked:
 ///
 /// # Errors
 /// They cannot be read.
-pub(crate) async fn rollouts(deploy: &Deploy, pipeline: &str, target: &str, asked: &Asked) -> Result<Vec<Rollout>, Stop> {
+pub(crate) async fn rollouts(
+    deploy: &Deploy,
+    pipeline: &str,
+    target: &str,
+    asked: &Asked,
+) -> Result<Vec<Rollout>, Stop> {
     let filter = if target.is_empty() { String::new() } else { format!("targetId=\"{target}\"") };
     let all = format!("{pipeline}/releases/-");
     let read = async || deploy.rollouts(&all, &filter, "", asked.deadline).await;

@@ -210,7 +210,8 @@ impl Follower<'_> {
     async fn get<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T, Stop> {
         let deadline = self.asked.deadline;
         let note = |error: &crate::google::ApiError| (self.tell)(Happened::Trouble(error.to_string()));
-        let read = persistently(self.asked.policy(), deadline, note, async || self.apis.deploy.get(name, deadline).await);
+        let read =
+            persistently(self.asked.policy(), deadline, note, async || self.apis.deploy.get(name, deadline).await);
         read.await.map_err(|error| {
             // An answer that the end of the time cut off says nothing against the API.
             let is_over = Instant::now() + SHORTEST >= deadline;
@@ -268,7 +269,9 @@ struct Look {
 
 /// Whether two full names are of one thing: projects may be written by id or by number.
 fn same(one: &str, other: &str) -> bool {
-    let rest = |name: &str| name.strip_prefix("projects/").and_then(|rest| rest.split_once('/')).map(|(_, rest)| rest.to_owned());
+    let rest = |name: &str| {
+        name.strip_prefix("projects/").and_then(|rest| rest.split_once('/')).map(|(_, rest)| rest.to_owned())
+    };
     rest(one).is_some() && rest(one) == rest(other)
 }
 
@@ -284,6 +287,7 @@ fn unrendered(release: &Release, target: &str) -> Option<String> {
 
 /// What Cloud Deploy says of a rendering.
 fn said(target: &str, render: &TargetRender) -> String {
-    let build = if render.rendering_build.is_empty() { String::new() } else { format!(" ({})", render.rendering_build) };
+    let build =
+        if render.rendering_build.is_empty() { String::new() } else { format!(" ({})", render.rendering_build) };
     format!("{target}: {} {}{build}", render.failure_cause, render.failure_message)
 }

@@ -63,7 +63,8 @@ pub(super) async fn serves(
 fn shares(release: &Release, rollout: &Rollout, until: &str) -> Vec<u32> {
     let own = rollout.phases.iter().position(|phase| phase.id == until).unwrap_or(usize::MAX);
     let phases = rollout.phases.iter().enumerate().filter(|(index, phase)| {
-        *index == own || *index > own && !matches!(phase.state, PhaseState::Pending | PhaseState::Skipped | PhaseState::Unknown)
+        *index == own
+            || *index > own && !matches!(phase.state, PhaseState::Pending | PhaseState::Skipped | PhaseState::Unknown)
     });
     let pipeline = &release.delivery_pipeline_snapshot;
     phases.filter_map(|(_, phase)| pipeline.percentage(&rollout.target_id, &phase.id)).collect()
@@ -72,7 +73,12 @@ fn shares(release: &Release, rollout: &Rollout, until: &str) -> Vec<u32> {
 fn has_share(revision: &str, serving: &Serving, shares: &[u32], release: &Release) -> Serves {
     let entries = serving.traffic.iter().filter(|share| share.revision == revision);
     let percent: u32 = entries.map(|share| share.percent).sum();
-    let all: Vec<String> = serving.traffic.iter().filter(|share| share.percent > 0).map(|share| format!("{} % {}", share.percent, share.revision)).collect();
+    let all: Vec<String> = serving
+        .traffic
+        .iter()
+        .filter(|share| share.percent > 0)
+        .map(|share| format!("{} % {}", share.percent, share.revision))
+        .collect();
     if !shares.contains(&percent) {
         let wanted: Vec<String> = shares.iter().map(|share| format!("{share} %")).collect();
         let (wanted, all) = (wanted.join(" or "), all.join(", "));
@@ -82,9 +88,9 @@ fn has_share(revision: &str, serving: &Serving, shares: &[u32], release: &Releas
     let digest = |image: &str| image.split_once('@').map(|(_, digest)| digest.to_owned());
     let released: Vec<String> = release.build_artifacts.iter().filter_map(|artifact| digest(&artifact.tag)).collect();
     match serving.image.as_deref().and_then(digest) {
-        Some(image) if !released.is_empty() && !released.contains(&image) => Serves::No(format!(
-            "{revision} serves the image {image}, which is none of the release's"
-        )),
+        Some(image) if !released.is_empty() && !released.contains(&image) => {
+            Serves::No(format!("{revision} serves the image {image}, which is none of the release's"))
+        }
         _ => Serves::Yes { revision: revision.to_owned(), percent },
     }
 }
