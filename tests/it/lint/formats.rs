@@ -47,7 +47,7 @@ fn every_format_tells_both_places_and_what_is_ignored() {
         "{github}"
     );
     assert!(github.contains("%0Aclouddeploy.yaml:22:29: the phase%0Awhy: "), "{github}");
-    assert!(github.contains("::notice file=clouddeploy.yaml,line=46,col=13,title=canary-gate automation-wait::ignored: another client reads it\n"));
+    assert!(github.contains("::notice file=clouddeploy.yaml,line=49,col=13,title=canary-gate automation-wait::ignored: another client reads it\n"));
 }
 
 #[test]
