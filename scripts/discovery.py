@@ -54,8 +54,7 @@ def methods(name, document, resources):
         for method in resource.get("methods", {}).values():
             # Of one document all paths stand behind its own.
             base = "/" + document.get("servicePath", "")
-            for path in {method["path"], method.get("flatPath", method["path"])}:
-                yield name, method, pattern(base + path)
+            yield name, method, pattern(base + method.get("flatPath", method["path"]))
             for protocol in method.get("mediaUpload", {}).get("protocols", {}).values():
                 yield name, method, pattern(protocol["path"])
         yield from methods(name, document, resource.get("resources", {}))
@@ -106,8 +105,8 @@ class Judge:
     def method(self, line):
         path = urllib.parse.unquote(line["path"])
         fitting = [(n, m) for n, m, p in self.methods if m["httpMethod"] == line["method"] and p.match(path)]
-        # A path with a method of its own (`:cancel`) is that method's before it is a resource with a colon.
-        fitting.sort(key=lambda one: ("{+" in one[1]["path"] and ":" not in one[1]["path"], one[0]))
+        # A path with a method of its own (`:cancel`) is that method's before it is a resource with a colon in its name.
+        fitting.sort(key=lambda one: (":" not in one[1]["path"].split("/")[-1], one[0]))
         return fitting[0] if fitting else None
 
     def fits(self, name, schema, value, where):

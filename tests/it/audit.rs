@@ -585,7 +585,7 @@ fn old_revisions_are_deleted_when_it_is_said_and_never_one_of_use() {
             "an old one is the newest ready one",
             |state| state.resources.get_mut(&service()).unwrap()["latestReadyRevision"] = json!(revision(OLD[0])),
             all,
-            1,
+            0,
             "2 deleted",
             &[OLD[1], OLD[2]],
         ),
@@ -799,7 +799,7 @@ fn what_cannot_be_audited_is_refused_before_any_request() {
         (&[], "audit: {span: 30s}\n", "audit.span is 30s; want 2m to 1h [duration]"),
         (&[], "audit: {errors: {limit: 2}}\n", "audit.errors.limit is 2; want a share from 0 to 1"),
         (&[], "audit: {revisions: {max: 0}}\n", "audit.revisions.max is 0"),
-        (&[], "audit: {latencies: {}}\n", "did you mean latency"),
+        (&[], "audit: {latencies: {}}\n", "did you mean \"latency\""),
         (&[], "audit: {logs: {on_no_data: fail}}\n", "unknown-value"),
     ];
     for (args, checks, piece) in cases {
