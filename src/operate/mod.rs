@@ -8,7 +8,7 @@ pub(crate) mod rollback;
 pub(crate) mod watch;
 
 pub(crate) use patience::{is_late, patiently, persistently};
-pub(crate) use pin::{Pin, pin};
+pub(crate) use pin::pin;
 
 use std::fmt;
 
