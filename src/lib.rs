@@ -12,6 +12,7 @@ mod http;
 mod judge;
 mod lint;
 mod observe;
+mod operate;
 mod outcome;
 mod plan;
 mod report;

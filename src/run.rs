@@ -2,7 +2,8 @@
 
 use crate::cli::{Cli, Command};
 use crate::command::{
-    CommandError, Session, checks, documents, drill, history, init, lint, query, replay, schema, verify,
+    CommandError, Session, audit, checks, documents, drill, history, init, lint, query, release, replay, rollback,
+    schema, verify, watch,
 };
 use crate::outcome::Exit;
 
@@ -12,10 +13,14 @@ pub fn run(cli: Cli) -> Exit {
     let mut session = Session::new(&cli.output);
     let ended = session.start_log(&cli.output).and_then(|()| match cli.command {
         Command::Verify(args) => verify::run(&session, &args),
+        Command::Audit(args) => audit::run(&session, &args),
         Command::Query(args) => query::run(&session, &args),
         Command::Checks(args) => checks::run(&session, &args),
         Command::Drill(args) => drill::run(&session, &args),
+        Command::Release(args) => release::run(&session, &args),
+        Command::Watch(args) => watch::run(&session, &args),
         Command::Replay(args) => replay::run(&session, &args),
+        Command::Rollback(args) => rollback::run(&session, &args),
         Command::History(args) => history::run(&session, &args),
         Command::Completions(args) => documents::completions(&session, &args),
         Command::Man(args) => documents::man(&session, &args),

@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports, reason = "the demo uses only a part of it")]
 
 pub mod app;
+pub mod cloud;
 pub mod faults;
 pub mod google;
 pub mod latency;

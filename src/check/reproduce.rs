@@ -82,10 +82,10 @@ impl Asking<'_> {
             words.push(format!("-H {}", expanded(header)?));
         }
         words.extend(self.client.signs().then(|| format!("-H \"Authorization: Bearer {TOKEN}\"")));
-        match &request.body {
+        match request.body.as_deref().map(String::from_utf8_lossy) {
             None => {}
             Some(body) if body.len() > LONGEST_BODY || body.contains('\n') => words.push("--data-binary @BODY".into()),
-            Some(body) => words.push(format!("--data-binary {}", text::shell(body))),
+            Some(body) => words.push(format!("--data-binary {}", text::shell(&body))),
         }
         words.push(text::shell(self.client.address().at(&request.path).as_str()));
         Some(words.join(" "))

@@ -14,11 +14,14 @@ use crate::text;
 const PREFIX: &str = "CANARY_GATE_";
 
 /// Variables that are no flag's twin: a token is not passed as an argument, which others could see.
-const OTHERS: [&str; 1] = ["CANARY_GATE_ID_TOKEN"];
+const OTHERS: [&str; 2] = ["CANARY_GATE_ID_TOKEN", "CANARY_GATE_ACCESS_TOKEN"];
 
 /// Variables of others that the gate reads as text, and what the names of more of them begin with.
-const READ: [&str; 9] = [
+const READ: [&str; 12] = [
+    "CLOUDSDK_CONFIG",
     "GCE_METADATA_HOST",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "HOME",
     "HTTP_PROXY",
     "http_proxy",
     "HTTPS_PROXY",
@@ -157,7 +160,10 @@ pub(super) fn split_lines(command: &mut Command, matches: &ArgMatches) {
             ("threshold", &mut drill.plan.threshold),
             ("warn", &mut drill.plan.warn),
         ],
+        Command::Audit(audit) => vec![("report", &mut audit.report)],
         Command::Replay(replay) => vec![("report", &mut replay.report)],
+        Command::Release(release) => vec![("image", &mut release.image)],
+        Command::Rollback(rollback) => vec![("report", &mut rollback.report)],
         Command::Query(query) => vec![("header", &mut query.header)],
         Command::Checks(_)
         | Command::Completions(_)
@@ -165,6 +171,7 @@ pub(super) fn split_lines(command: &mut Command, matches: &ArgMatches) {
         | Command::Init(_)
         | Command::Lint(_)
         | Command::Man(_)
+        | Command::Watch(_)
         | Command::Schema(_) => Vec::new(),
     };
     for (name, list) in lists {

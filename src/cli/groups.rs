@@ -70,6 +70,102 @@ pub struct CredentialArgs {
         default_value = "https://iamcredentials.googleapis.com"
     )]
     pub(crate) iam_endpoint: String,
+    /// By whose account.
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
+}
+
+/// By whose account Google's APIs are asked. Without these: the application default credentials, else the metadata server.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Account")]
+pub struct AccessArgs {
+    /// A file with an access token; `CANARY_GATE_ACCESS_TOKEN` may hold the token itself [default: application default
+    /// credentials, else the metadata server]
+    #[arg(long, env = "CANARY_GATE_ACCESS_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) access_token_file: Option<PathBuf>,
+    /// Google's OAuth 2.0 server, for private access
+    #[arg(
+        long,
+        env = "CANARY_GATE_OAUTH_ENDPOINT",
+        value_name = "URL",
+        default_value = "https://oauth2.googleapis.com"
+    )]
+    pub(crate) oauth_endpoint: String,
+}
+
+/// Google's APIs, each at its public address unless told otherwise.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Google's APIs")]
+#[expect(clippy::struct_field_names, reason = "the flags are called so")]
+pub struct EndpointArgs {
+    /// The Cloud Deploy API, for private access
+    #[arg(
+        long,
+        env = "CANARY_GATE_DEPLOY_ENDPOINT",
+        value_name = "URL",
+        default_value = "https://clouddeploy.googleapis.com"
+    )]
+    pub(crate) deploy_endpoint: String,
+    /// The Cloud Run Admin API, for private access
+    #[arg(long, env = "CANARY_GATE_RUN_ENDPOINT", value_name = "URL", default_value = "https://run.googleapis.com")]
+    pub(crate) run_endpoint: String,
+    /// The IAM Credentials API, for private access
+    #[arg(
+        long,
+        env = "CANARY_GATE_IAM_ENDPOINT",
+        value_name = "URL",
+        default_value = "https://iamcredentials.googleapis.com"
+    )]
+    pub(crate) iam_endpoint: String,
+    /// Cloud Logging, for private access
+    #[arg(
+        long,
+        env = "CANARY_GATE_LOGGING_ENDPOINT",
+        value_name = "URL",
+        default_value = "https://logging.googleapis.com"
+    )]
+    pub(crate) logging_endpoint: String,
+    /// Cloud Monitoring, for private access
+    #[arg(
+        long,
+        env = "CANARY_GATE_MONITORING_ENDPOINT",
+        value_name = "URL",
+        default_value = "https://monitoring.googleapis.com"
+    )]
+    pub(crate) monitoring_endpoint: String,
+    /// Cloud Storage, for private access
+    #[arg(
+        long,
+        env = "CANARY_GATE_STORAGE_ENDPOINT",
+        value_name = "URL",
+        default_value = "https://storage.googleapis.com"
+    )]
+    pub(crate) storage_endpoint: String,
+}
+
+/// What a command of Google Cloud is about. What is not given comes from Cloud Deploy's environment, else from the pipeline's
+/// files in the folder.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Pipeline")]
+pub struct CoordinateArgs {
+    /// The project, by its id [default: from the environment or the pipeline's files]
+    #[arg(long, env = "CANARY_GATE_PROJECT", value_name = "PROJECT")]
+    pub(crate) project: Option<String>,
+    /// The region of the pipeline and the service [default: from the environment or the pipeline's files]
+    #[arg(long, env = "CANARY_GATE_REGION", value_name = "REGION")]
+    pub(crate) region: Option<String>,
+    /// The delivery pipeline [default: from the environment or the pipeline's files]
+    #[arg(long, env = "CANARY_GATE_PIPELINE", value_name = "PIPELINE")]
+    pub(crate) pipeline: Option<String>,
+    /// The pipeline's target [default: from the environment or the pipeline's files]
+    #[arg(long, env = "CANARY_GATE_TARGET", value_name = "TARGET")]
+    pub(crate) target: Option<String>,
+    /// The Cloud Run service [default: from the environment or the pipeline's files]
+    #[arg(long, env = "CANARY_GATE_SERVICE", value_name = "SERVICE")]
+    pub(crate) service: Option<String>,
+    /// The folder with the pipeline's files
+    #[arg(long, env = "CANARY_GATE_DIR", value_name = "DIR", default_value = ".")]
+    pub(crate) dir: PathBuf,
 }
 
 /// What is checked.

@@ -1,5 +1,6 @@
 //! The command line, as types: one file a command. Every flag has an environment twin; a flag beats its twin.
 
+mod audit;
 mod checks;
 mod documents;
 mod drill;
@@ -11,23 +12,33 @@ mod lint;
 mod query;
 #[cfg(test)]
 mod reference;
+mod release;
 mod replay;
+mod rollback;
 mod verify;
+mod watch;
 
 use std::ffi::OsString;
 
 use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub use audit::Audit;
 pub use checks::{Checks, Schema, SchemaOf};
 pub use documents::{Completions, Man};
 pub use drill::Drill;
-pub use groups::{ColorWhen, CredentialArgs, GoogleArgs, NetworkArgs, OutputArgs, PlanArgs, ReportArgs};
+pub use groups::{
+    AccessArgs, ColorWhen, CoordinateArgs, CredentialArgs, EndpointArgs, GoogleArgs, NetworkArgs, OutputArgs, PlanArgs,
+    ReportArgs,
+};
 pub use history::History;
 pub use init::Init;
 pub use lint::{Lint, LintCommand, LintFormat};
 pub use query::{Query, QueryFormat};
+pub use release::{FollowArgs, Release};
 pub use replay::Replay;
+pub use rollback::Rollback;
 pub use verify::Verify;
+pub use watch::Watch;
 
 /// What stands below the flags of every command: examples, and the exit codes; those of the gate where none are given.
 macro_rules! after_help {
@@ -78,6 +89,8 @@ pub struct Cli {
 pub enum Command {
     /// Verify a canary: readiness, health, metrics and front end; the gate itself
     Verify(Box<Verify>),
+    /// Go through the checklist after a deploy: traffic, revisions, health, metrics, logs, errors, latency
+    Audit(Box<Audit>),
     /// Evaluate one PromQL expression over a live scrape or a saved exposition
     Query(Query),
     /// Print the embedded default plan as a checks file to start from, or validate one
@@ -86,6 +99,12 @@ pub enum Command {
     Drill(Box<Drill>),
     /// Judge recorded runs again, without a network, by the same or by other thresholds
     Replay(Replay),
+    /// Make a release and its rollout, and follow that to its own end
+    Release(Box<Release>),
+    /// Follow a rollout to its own end, what automation does with it included
+    Watch(Box<Watch>),
+    /// Go back to the revision that was stable before, by Cloud Deploy or by traffic, and verify it
+    Rollback(Box<Rollback>),
     /// Write the table of a folder of deployment records into its README.md
     History(History),
     /// Print the JSON Schema of the checks file or of the JSON report
@@ -100,11 +119,17 @@ pub enum Command {
     Man(Man),
 }
 
+/// A command of the gate that a pipeline runs.
+pub(crate) enum GateCommand {
+    Verify(Box<Verify>),
+    Audit(Box<Audit>),
+}
+
 /// The arguments of a run of the gate that is written down somewhere, read whatever this process's environment is.
 ///
 /// # Errors
 /// What is wrong with them.
-pub(crate) fn gate_arguments(words: &[String]) -> Result<Verify, String> {
+pub(crate) fn gate_arguments(words: &[String]) -> Result<GateCommand, String> {
     let command = environment::without_twins(Cli::command());
     let words = std::iter::once("canary-gate").chain(words.iter().map(|word| &**word));
     let first = |error: clap::Error| {
@@ -114,8 +139,9 @@ pub(crate) fn gate_arguments(words: &[String]) -> Result<Verify, String> {
     };
     let cli = command.try_get_matches_from(words).and_then(|matches| Cli::from_arg_matches(&matches)).map_err(first)?;
     match cli.command {
-        Command::Verify(verify) => Ok(*verify),
-        _ => Err("this is not the command verify".into()),
+        Command::Verify(verify) => Ok(GateCommand::Verify(verify)),
+        Command::Audit(audit) => Ok(GateCommand::Audit(audit)),
+        _ => Err("this is neither the command verify nor the command audit".into()),
     }
 }
 

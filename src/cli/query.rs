@@ -6,7 +6,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
 use promeval::Format;
 
-use super::groups::NetworkArgs;
+use super::groups::{AccessArgs, NetworkArgs};
 
 /// `canary-gate query`
 #[derive(Args, Debug)]
@@ -65,6 +65,9 @@ pub struct Query {
     /// How to write the result
     #[arg(long, env = "CANARY_GATE_FORMAT", value_name = "FORMAT", default_value = "table")]
     pub(crate) format: QueryFormat,
+    /// By whose account a server is asked that wants one of Google's.
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
     /// How the network is reached.
     #[command(flatten)]
     pub(crate) network: NetworkArgs,

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::session::variable;
 use super::{CommandError, Session};
-use crate::cli::ReportArgs;
+use crate::cli::{AccessArgs, ReportArgs};
 use crate::google::{Api, ApiErrorKind};
 use crate::http::{Address, Attempt, Client, Request, RequestLimits, RetryPolicy, Transport, retry_until};
 use crate::outcome::Summary;
@@ -50,7 +50,12 @@ struct Results {
 impl Afterwards {
     /// # Errors
     /// A webhook that is not a reference or leads to no URL, an endpoint that is not an address.
-    pub(super) fn new(session: &Session, args: &ReportArgs, transport: &Transport) -> Result<Self, CommandError> {
+    pub(super) fn new(
+        session: &Session,
+        args: &ReportArgs,
+        access: &AccessArgs,
+        transport: &Transport,
+    ) -> Result<Self, CommandError> {
         let usage = |flag: &str, why: String| CommandError::usage(format!("{flag}: {why}"));
         let webhook = args.notify.as_deref().map(|written| webhook(session, written, transport)).transpose();
         let webhook = webhook.map_err(|why| usage("--notify", why))?;
@@ -60,7 +65,7 @@ impl Afterwards {
             Some(Err(why)) => Some(Err(why)),
             Some(Ok(path)) => {
                 let client = transport.client(endpoint, &[]).map_err(CommandError::usage)?;
-                let (_, access) = session.access(transport)?;
+                let (_, access) = session.access(access, transport)?;
                 Some(Ok(Results { storage: Api::new("Cloud Storage", client, access), path }))
             }
         };

@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Instant, SystemTime};
 
-use super::verify::{Signals, clients, plan};
+use super::signals::Signals;
+use super::verify::{clients, plan};
 use super::{CommandError, Session};
 use crate::cli::Drill as Args;
 use crate::drill::{self, Drill, FAULTS, Fault, Played, Service, Stage};
@@ -34,7 +35,8 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Exit, CommandError> 
         None => Service::Sample,
         Some(url) => {
             // The plan's own headers come with each request of the gate; the credentials are added behind the proxy.
-            let client = clients(&args.credentials, &plan, transport.clone(), identity);
+            let client =
+                clients(args.credentials.audience.clone(), args.credentials.auth, &plan, transport.clone(), identity);
             Service::own(client(url, &ServiceFacts::default()).map_err(CommandError::usage)?)
         }
     };

@@ -39,7 +39,7 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Exit, CommandError> 
 }
 
 /// The Markdown files of a folder, but for its README.md, sorted by name.
-fn entries(folder: &Path) -> Result<Vec<Entry>, CommandError> {
+pub(super) fn entries(folder: &Path) -> Result<Vec<Entry>, CommandError> {
     let usage = |path: &Path, error: &std::io::Error| CommandError::usage(format!("{}: {error}", path.display()));
     let mut entries = Vec::new();
     for found in fs::read_dir(folder).map_err(|error| usage(folder, &error))? {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::process::NoSecrets;
 use super::{CommandError, Session};
-use crate::cli::{Lint, LintCommand, LintFormat, gate_arguments};
+use crate::cli::{GateCommand, Lint, LintCommand, LintFormat, gate_arguments};
 use crate::lint::{self, COORDINATES, File, Finding, GateArgs, Input, MAX_FILE, Report};
 use crate::outcome::{Diagnostic, Exit};
 use crate::plan::{PlanInput, code, read_file};
@@ -52,8 +52,7 @@ pub(crate) fn run(session: &Session, args: &Lint) -> Result<Exit, CommandError> 
         }
         (files, findings) = (after, better);
     }
-    let folder = args.folder.display().to_string();
-    let folder = if folder == "." { String::new() } else { format!("{}/", folder.trim_end_matches('/')) };
+    let folder = prefix(&args.folder);
     let report = Report { findings: &findings, files: files.len(), fixed: &fixed, folder: &folder };
     let shown = report.render(match args.format {
         LintFormat::Text => lint::Format::Text,
@@ -68,6 +67,38 @@ pub(crate) fn run(session: &Session, args: &Lint) -> Result<Exit, CommandError> 
         text::escaped_lines(&shown)
     })?;
     Ok(if open(&findings) == 0 { Exit::Pass } else { Exit::Fail })
+}
+
+/// A folder's pipeline without findings.
+pub(super) struct Checked {
+    pub(super) files: Vec<File>,
+    /// The paths of all files in the folder.
+    pub(super) paths: Vec<String>,
+}
+
+/// Reads a folder's pipeline.
+///
+/// # Errors
+/// What `lint` finds in it: the findings are printed to standard error.
+pub(super) fn checked(session: &Session, folder: &Path) -> Result<Checked, CommandError> {
+    let paths = listed(folder)?;
+    let files = read(folder, &paths)?;
+    let findings = found(folder, &files, &paths)?;
+    let open = open(&findings);
+    if open == 0 {
+        return Ok(Checked { files, paths });
+    }
+    let prefix = prefix(folder);
+    let report = Report { findings: &findings, files: files.len(), fixed: &[], folder: &prefix };
+    session.complain(report.render(lint::Format::Text).trim_end());
+    let count = text::counted(open, "finding");
+    Err(CommandError::usage(format!("the pipeline in {} has {count}: nothing was made", folder.display())))
+}
+
+/// What stands before a file's name, as whoever runs the gate writes it.
+fn prefix(folder: &Path) -> String {
+    let folder = folder.display().to_string();
+    if folder == "." { String::new() } else { format!("{}/", folder.trim_end_matches('/')) }
 }
 
 fn open(findings: &[Finding]) -> usize {
@@ -89,14 +120,25 @@ fn found(folder: &Path, files: &[File], paths: &[String]) -> Result<Vec<Finding>
         })
     };
     let arguments = |words: &[String]| {
-        gate_arguments(words).map(|verify| GateArgs {
-            timeout: verify.plan.timeout,
-            window: verify.plan.window,
-            expect_percent: verify.google.expect_percent,
-            require_identity: verify.google.require_identity,
-            tag: verify.google.tag,
-            checks: verify.plan.checks.map(|path| path.display().to_string()),
-            url: verify.url.is_some(),
+        gate_arguments(words).map(|command| match command {
+            GateCommand::Verify(verify) => GateArgs {
+                audits: false,
+                wait: false,
+                timeout: verify.plan.timeout,
+                window: verify.plan.window,
+                expect_percent: verify.google.expect_percent,
+                require_identity: verify.google.require_identity,
+                tag: verify.google.tag,
+                checks: verify.plan.checks.map(|path| path.display().to_string()),
+                url: verify.url.is_some(),
+            },
+            GateCommand::Audit(audit) => GateArgs {
+                audits: true,
+                wait: audit.wait,
+                timeout: Some(audit.timeout),
+                checks: audit.checks.map(|path| path.display().to_string()),
+                ..GateArgs::default()
+            },
         })
     };
     let default = PlanInput::default().plan(&NoSecrets)?;

@@ -32,14 +32,9 @@ impl Lookup for Process<'_> {
     }
 
     fn file(&self, path: &str) -> Result<String, String> {
-        let bytes = whole_file(Path::new(path), MAX_SECRET)?;
-        let text = String::from_utf8(bytes).map_err(|_| format!("the file {path} is not UTF-8 text"))?;
-        let text = text.trim_end_matches(['\n', '\r']);
-        if text.is_empty() {
-            return Err(format!("the file {path} is empty"));
-        }
-        self.redactor.hide(text);
-        Ok(text.to_owned())
+        let text = secret_file(path)?;
+        self.redactor.hide(&text);
+        Ok(text)
     }
 
     fn text(&self, path: &Path) -> Result<String, Diagnostic> {
@@ -57,6 +52,20 @@ fn unusable(name: &str, error: &VarError) -> String {
         VarError::NotPresent => format!("the environment variable {name} is not set"),
         VarError::NotUnicode(_) => format!("the environment variable {name} is not UTF-8"),
     }
+}
+
+/// The text of a file that holds a secret, without the line ends behind it. Whoever reads it hides what is secret in it.
+///
+/// # Errors
+/// A file that cannot be read, is large, empty, or not text.
+pub(super) fn secret_file(path: &str) -> Result<String, String> {
+    let bytes = whole_file(Path::new(path), MAX_SECRET)?;
+    let text = String::from_utf8(bytes).map_err(|_| format!("the file {path} is not UTF-8 text"))?;
+    let text = text.trim_end_matches(['\n', '\r']);
+    if text.is_empty() {
+        return Err(format!("the file {path} is empty"));
+    }
+    Ok(text.to_owned())
 }
 
 /// Validates without secrets: every reference is taken to lead somewhere.

@@ -1,14 +1,14 @@
 //! What every command works with: what it may not show, how it speaks, and how it reaches the world.
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use terminal_size::{Width, terminal_size_of};
 
-use super::process::{Process, whole_file};
-use crate::cli::{ColorWhen, CredentialArgs, GoogleArgs, OutputArgs};
-use crate::google::{AccessAuth, AccessTokens, Api, IdentityTokens, Metadata};
+use super::process::{Process, secret_file, whole_file};
+use crate::cli::{AccessArgs, ColorWhen, CredentialArgs, EndpointArgs, GoogleArgs, OutputArgs};
+use crate::google::{AccessAuth, AccessTokens, Api, CredentialsFile, IdentityTokens, Metadata, TokenSource};
 use crate::http::{Address, Client, Transport, proxy_secrets};
 use crate::observe::{self, LogFormat};
 use crate::outcome::{Diagnostic, Exit};
@@ -67,6 +67,17 @@ pub(crate) struct Session {
     /// Whether standard error is a log in JSON: then nothing else may be written there.
     pub(crate) logs_json: bool,
     color: ColorWhen,
+}
+
+/// Google's APIs, as the commands around the gate ask them.
+pub(super) struct Cloud {
+    pub(super) deploy: Api,
+    pub(super) run: Api,
+    pub(super) logging: Api,
+    pub(super) monitoring: Api,
+    pub(super) storage: Api,
+    pub(super) identity: Rc<IdentityTokens>,
+    pub(super) access: Rc<AccessTokens>,
 }
 
 /// What Google Cloud is asked with.
@@ -167,7 +178,7 @@ impl Session {
     /// An endpoint that is not an address, or a token's file that cannot be read.
     pub(super) fn google(&self, args: &GoogleArgs, transport: &Transport) -> Result<Google, CommandError> {
         let (identity, access) = self.credentials(&args.credentials, transport)?;
-        let run = endpoint("--run-endpoint", &args.run_endpoint, transport)?;
+        let run = endpoint(transport, "--run-endpoint", &args.run_endpoint)?;
         let run = Api::new("the Cloud Run Admin API", run, access.clone());
         Ok(Google { run, identity, access: Rc::new(AccessAuth::new(access)) })
     }
@@ -181,8 +192,8 @@ impl Session {
         args: &CredentialArgs,
         transport: &Transport,
     ) -> Result<(Rc<IdentityTokens>, Rc<AccessTokens>), CommandError> {
-        let (metadata, access) = self.access(transport)?;
-        let iam = endpoint("--iam-endpoint", &args.iam_endpoint, transport)?;
+        let (metadata, access) = self.access(&args.access, transport)?;
+        let iam = endpoint(transport, "--iam-endpoint", &args.iam_endpoint)?;
         let iam = Api::new("the IAM Credentials API", iam, access.clone());
         let given = match &args.id_token_file {
             Some(path) => {
@@ -197,17 +208,71 @@ impl Session {
         Ok((Rc::new(identity), access))
     }
 
-    /// The metadata server, and the access tokens that it gives.
+    /// The clients of every API that the commands around the gate ask.
     ///
     /// # Errors
-    /// A `GCE_METADATA_HOST` that is not an address.
-    pub(super) fn access(&self, transport: &Transport) -> Result<(Rc<Metadata>, Rc<AccessTokens>), CommandError> {
+    /// An endpoint that is not an address.
+    pub(super) fn cloud(
+        &self,
+        endpoints: &EndpointArgs,
+        access: &AccessArgs,
+        transport: &Transport,
+    ) -> Result<Cloud, CommandError> {
+        let (metadata, access) = self.access(access, transport)?;
+        let api = |name, flag: &str, written: &str| {
+            Ok::<_, CommandError>(Api::new(name, endpoint(transport, flag, written)?, access.clone()))
+        };
+        let iam = api("the IAM Credentials API", "--iam-endpoint", &endpoints.iam_endpoint)?;
+        let given = variable("CANARY_GATE_ID_TOKEN");
+        let identity = IdentityTokens::new(metadata, access.clone(), iam, given.as_deref(), self.redactor.clone())
+            .map_err(|why| CommandError::usage(format!("CANARY_GATE_ID_TOKEN: the token {why}")))?;
+        Ok(Cloud {
+            deploy: api("the Cloud Deploy API", "--deploy-endpoint", &endpoints.deploy_endpoint)?,
+            run: api("the Cloud Run Admin API", "--run-endpoint", &endpoints.run_endpoint)?,
+            logging: api("Cloud Logging", "--logging-endpoint", &endpoints.logging_endpoint)?,
+            monitoring: api("Cloud Monitoring", "--monitoring-endpoint", &endpoints.monitoring_endpoint)?,
+            storage: api("Cloud Storage", "--storage-endpoint", &endpoints.storage_endpoint)?,
+            identity: Rc::new(identity),
+            access: access.clone(),
+        })
+    }
+
+    /// The metadata server, where the tokens are its, and the access tokens: those that were passed, else those of the application
+    /// default credentials, else those of the metadata server.
+    ///
+    /// # Errors
+    /// A `GCE_METADATA_HOST` or an endpoint that is not an address.
+    pub(super) fn access(
+        &self,
+        args: &AccessArgs,
+        transport: &Transport,
+    ) -> Result<(Option<Rc<Metadata>>, Rc<AccessTokens>), CommandError> {
+        let oauth = endpoint(transport, "--oauth-endpoint", &args.oauth_endpoint)?;
         let host = variable("GCE_METADATA_HOST").unwrap_or_else(|| "metadata.google.internal".into());
         let address = Address::parse(&format!("http://{host}"))
             .map_err(|error| CommandError::usage(format!("GCE_METADATA_HOST: {error}")))?;
-        let metadata = Rc::new(Metadata::new(transport, address));
-        let access = Rc::new(AccessTokens::new(metadata.clone(), self.redactor.clone()));
-        Ok((metadata, access))
+        let mut metadata = None;
+        let source = if let Some(path) = args.access_token_file.clone() {
+            let from = format!("the access token in {}", path.display());
+            TokenSource::Given { read: Box::new(move || secret_file(&path.display().to_string())), from, oauth }
+        } else if let Some(token) = variable("CANARY_GATE_ACCESS_TOKEN") {
+            self.redactor.hide(token.trim());
+            TokenSource::Given {
+                read: Box::new(move || Ok(token.clone())),
+                from: "CANARY_GATE_ACCESS_TOKEN".into(),
+                oauth,
+            }
+        } else if let Some(path) = default_credentials() {
+            let file = secret_file(&path).and_then(|text| {
+                CredentialsFile::parse(&text, &path, transport.clone(), oauth, secret_file, self.redactor.clone())
+            });
+            file.map_or_else(TokenSource::Unusable, |file| TokenSource::File(Box::new(file)))
+        } else {
+            let machine = Rc::new(Metadata::new(transport, address));
+            metadata = Some(machine.clone());
+            TokenSource::Metadata(machine)
+        };
+        Ok((metadata, Rc::new(AccessTokens::new(source, self.redactor.clone()))))
     }
 
     /// A runtime for one thread of I/O.
@@ -231,9 +296,21 @@ impl Session {
 }
 
 /// The client of an API at an address that a flag names.
-fn endpoint(flag: &str, written: &str, transport: &Transport) -> Result<Client, CommandError> {
+fn endpoint(transport: &Transport, flag: &str, written: &str) -> Result<Client, CommandError> {
     let address = Address::parse(written).map_err(|error| CommandError::usage(format!("{flag}: {error}")))?;
     transport.client(address, &[]).map_err(CommandError::usage)
+}
+
+/// The application default credentials' file: the one that is named, else the one that gcloud writes, where it is there.
+fn default_credentials() -> Option<String> {
+    const NAME: &str = "application_default_credentials.json";
+    if let Some(named) = variable("GOOGLE_APPLICATION_CREDENTIALS") {
+        return Some(named);
+    }
+    let own = variable("CLOUDSDK_CONFIG").map(PathBuf::from);
+    let folder = own.or_else(|| Some(PathBuf::from(variable("HOME")?).join(".config/gcloud")))?;
+    let path = folder.join(NAME);
+    path.is_file().then(|| path.display().to_string())
 }
 
 /// An environment variable that is set and not empty: a build's substitution that nobody set is an empty variable.

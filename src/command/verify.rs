@@ -7,22 +7,21 @@ use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use futures_util::future::select_all;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
 use super::afterwards::Afterwards;
 use super::process::checks_file;
 use super::session::Google;
+use super::signals::Signals;
 use super::{CommandError, Session};
 use crate::check::{self, Everyone, Ledger, MakeClient, Route};
 use crate::cli::{CredentialArgs, GoogleArgs, PlanArgs, Verify};
 use crate::evidence::{Noting, Recorder, Written, bare};
-use crate::google::{Auth, CloudRun, Deployment, Given, IdentityTokens, ServiceFacts};
+use crate::google::{Auth, AuthMode, CloudRun, Deployment, Given, IdentityTokens, ServiceFacts};
 use crate::http::{Address, Credentials, Transport, Witness};
 use crate::observe::{self, Progress};
-use crate::outcome::{DeploymentFacts, Exit, Observer, Summary, Unfinished};
+use crate::outcome::{DeploymentFacts, Exit, Observer, Purpose, Summary, Unfinished};
 use crate::plan::{Baseline, CheckSpec, Compare, Kind, Plan, PlanInput};
 use crate::report::{self, Format, ReportFile, ReportSpec};
 use crate::text;
@@ -139,11 +138,16 @@ fn open_reports(args: &Verify, started_at: SystemTime) -> Result<Vec<ReportFile>
     ];
     specs.iter().try_for_each(|spec| spec.spares(&inputs)).map_err(CommandError::usage)?;
     let record = record(args, started_at);
-    let open = |spec: ReportSpec| {
-        let bytes = rendered(spec.format(), &summary, None)?;
-        ReportFile::open(spec, bytes, &record)
-    };
-    specs.into_iter().map(open).collect::<Result<_, _>>().map_err(CommandError::usage)
+    specs.into_iter().map(|spec| open_report(spec, &summary, &record)).collect()
+}
+
+/// Opens a report with what stands until there is a verdict.
+///
+/// # Errors
+/// Why it cannot be written.
+pub(super) fn open_report(spec: ReportSpec, unfinished: &Summary, record: &str) -> Result<ReportFile, CommandError> {
+    let bytes = rendered(spec.format(), unfinished, None).map_err(CommandError::usage)?;
+    ReportFile::open(spec, bytes, record).map_err(CommandError::usage)
 }
 
 /// A report; of evidence what was recorded, where anything was.
@@ -209,12 +213,13 @@ impl Prepared {
         }
         let transport = session.transport(args.network.ca_file.as_deref())?;
         // What is told afterwards is no part of the evidence.
-        let afterwards = Afterwards::new(session, &args.reports, &transport)?;
+        let afterwards = Afterwards::new(session, &args.reports, &args.google.credentials.access, &transport)?;
         let transport = transport.witnessed(recorder.clone().map(|recorder| recorder as Rc<dyn Witness>));
         let Google { run, identity, access } = session.google(&args.google, &transport)?;
         let (shown, facts) =
             (url.as_ref().map(|url| url.shown().to_owned()), deployment.as_ref().map(Deployment::facts));
-        let client = clients(&args.google.credentials, &plan, transport, identity);
+        let CredentialArgs { audience, auth, .. } = &args.google.credentials;
+        let client = clients(audience.clone(), *auth, &plan, transport, identity);
         let route = match (url, deployment) {
             (Some(url), None) => Route::Direct(client(url, &ServiceFacts::default()).map_err(usage)?),
             (given, Some(deployment)) => {
@@ -302,12 +307,13 @@ pub(super) fn plan(session: &Session, args: &PlanArgs) -> Result<(Plan, Written)
 
 /// Makes the client of an address, with tokens for the audience: that of the flag, of the service, or the address itself.
 pub(super) fn clients(
-    args: &CredentialArgs,
+    audience: Option<String>,
+    mode: AuthMode,
     plan: &Plan,
     transport: Transport,
     tokens: Rc<IdentityTokens>,
 ) -> MakeClient {
-    let (headers, audience, mode) = (plan.headers.clone(), args.audience.clone(), args.auth);
+    let headers = plan.headers.clone();
     let taken = headers.iter().any(|header| header.is("authorization"));
     Box::new(move |address, service: &ServiceFacts| {
         let own = address.shown().to_owned();
@@ -321,35 +327,6 @@ pub(super) fn clients(
         let auth = Auth::new(mode, tokens.clone(), audiences, taken, service.open);
         Ok(transport.client(address, &headers)?.with_credentials(Rc::new(auth)))
     })
-}
-
-/// The signals that end a run early.
-pub(super) struct Signals(Vec<(&'static str, Signal)>);
-
-impl Signals {
-    pub(super) fn listen() -> Result<Self, CommandError> {
-        let kinds = [
-            ("SIGINT", SignalKind::interrupt()),
-            ("SIGTERM", SignalKind::terminate()),
-            ("SIGHUP", SignalKind::hangup()),
-        ];
-        let listen = |(name, kind)| match signal(kind) {
-            Ok(signal) => Ok((name, signal)),
-            Err(error) => Err(CommandError::no_verdict(format!("{name} cannot be listened for: {error}"))),
-        };
-        kinds.into_iter().map(listen).collect::<Result<_, _>>().map(Self)
-    }
-
-    /// The name of the next one.
-    pub(super) async fn next(&mut self) -> &'static str {
-        let signals = self.0.iter_mut().map(|(name, signal)| {
-            Box::pin(async {
-                signal.recv().await;
-                *name
-            })
-        });
-        select_all(signals).await.0
-    }
 }
 
 /// Runs the checks until they end or a signal comes. The time of the run began with its input.
@@ -383,6 +360,7 @@ async fn summarize(
         never = pulse(progress.as_ref()) => match never {},
     };
     Summary {
+        purpose: Purpose::Verify,
         url: prepared.url.clone().or_else(|| ledger.address()),
         deployment: prepared.deployment.clone().map(|facts| DeploymentFacts { serving: ledger.serving(), ..facts }),
         started_at,
@@ -393,7 +371,7 @@ async fn summarize(
 }
 
 /// Keeps the progress going, where there is one.
-async fn pulse(progress: Option<&Progress>) -> Infallible {
+pub(super) async fn pulse(progress: Option<&Progress>) -> Infallible {
     match progress {
         Some(progress) => progress.pulse().await,
         None => std::future::pending().await,
@@ -427,7 +405,11 @@ pub(super) fn publish(
 }
 
 /// Writes the reports; with what went wrong. Whoever reads one must not take an old one for this run's.
-fn write_reports(summary: &Summary, reports: Vec<ReportFile>, recorder: Option<&Recorder>) -> Vec<CommandError> {
+pub(super) fn write_reports(
+    summary: &Summary,
+    reports: Vec<ReportFile>,
+    recorder: Option<&Recorder>,
+) -> Vec<CommandError> {
     let write = |file: ReportFile| {
         let bytes = rendered(file.format(), summary, recorder)?;
         file.write(bytes)

@@ -14,7 +14,9 @@ use super::thresholds::Scrapes;
 use super::verdict::{Cause, Made};
 use crate::check::{self, Everyone, Ledger, Route};
 use crate::http::{Address, Client, Credentials, Header, Transport, Witness};
-use crate::outcome::{Event, Exchange, Judged, Observer, Outcome, Round, Seen, Severity, Status, Summary, Verdict};
+use crate::outcome::{
+    Event, Exchange, Judged, Observer, Outcome, Purpose, Round, Seen, Severity, Status, Summary, Verdict,
+};
 use crate::plan::{Baseline, Compare, Kind, Metrics, Plan};
 use crate::text;
 
@@ -145,6 +147,7 @@ impl Ran {
     /// What the gate would end with, and why where that is no pass.
     pub(super) fn verdict(&self) -> (Verdict, String) {
         let summary = Summary {
+            purpose: Purpose::Verify,
             url: None,
             deployment: None,
             started_at: SystemTime::UNIX_EPOCH,

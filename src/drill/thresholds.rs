@@ -175,7 +175,9 @@ impl<'s> One<'s> {
                 }
             }
         }
-        let seen = judge_again(&self.metrics, Tape { rounds, ..Tape::default() }, &self.scrapes.judged, &[]).ok()?.thresholds();
+        let seen = judge_again(&self.metrics, Tape { rounds, ..Tape::default() }, &self.scrapes.judged, &[])
+            .ok()?
+            .thresholds();
         let is_it = |(own, _): &(&Threshold, Observation)| {
             own.label() == threshold.label() && own.rule.source() == threshold.rule.source()
         };

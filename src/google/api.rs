@@ -26,7 +26,7 @@ pub(crate) struct Api {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ApiError {
     pub(crate) kind: ApiErrorKind,
-    message: String,
+    pub(super) message: String,
     /// How long the API asks to wait.
     pub(crate) retry_after: Option<Duration>,
 }
@@ -42,12 +42,14 @@ pub(crate) enum ApiErrorKind {
     Forbidden,
     /// There is no such thing.
     Missing,
+    /// It is not as whoever asks believes: something changed meanwhile, is there already, or does not allow this now.
+    Conflict,
     /// It will not answer this, however often it is asked.
     Permanent,
 }
 
 impl ApiError {
-    fn new(kind: ApiErrorKind, message: String) -> Self {
+    pub(super) fn new(kind: ApiErrorKind, message: String) -> Self {
         Self { kind, message, retry_after: None }
     }
 }
@@ -96,6 +98,8 @@ impl ErrorBody {
             }
             401 | 403 => ApiErrorKind::Denied,
             404 if self.status == "NOT_FOUND" => ApiErrorKind::Missing,
+            409 | 412 => ApiErrorKind::Conflict,
+            400 if self.status == "FAILED_PRECONDITION" => ApiErrorKind::Conflict,
             _ if answer.is_transient() => ApiErrorKind::Transient,
             _ => ApiErrorKind::Permanent,
         }
@@ -120,6 +124,11 @@ impl Api {
         Self { name, client, tokens }
     }
 
+    /// As a sentence calls it.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// Reads a resource.
     ///
     /// # Errors
@@ -139,6 +148,41 @@ impl Api {
         deadline: Instant,
     ) -> Result<T, ApiError> {
         self.call(&Request::post(path, "application/json", body.to_string()), deadline).await
+    }
+
+    /// Changes the parts of a resource that the path's `updateMask` names.
+    ///
+    /// # Errors
+    /// Why there is no answer. After one that is [`ApiErrorKind::Transient`], nobody knows whether the change was made.
+    pub(crate) async fn patch<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+        deadline: Instant,
+    ) -> Result<T, ApiError> {
+        self.call(&Request::with_body("PATCH", path, "application/json", body.to_string()), deadline).await
+    }
+
+    /// Deletes a resource.
+    ///
+    /// # Errors
+    /// As of [`Api::patch`].
+    pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &str, deadline: Instant) -> Result<T, ApiError> {
+        self.call(&Request { method: "DELETE".into(), ..Request::get(path) }, deadline).await
+    }
+
+    /// Uploads bytes.
+    ///
+    /// # Errors
+    /// As of [`Api::patch`].
+    pub(crate) async fn upload<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        media_type: &str,
+        body: Vec<u8>,
+        deadline: Instant,
+    ) -> Result<T, ApiError> {
+        self.call(&Request::with_body("POST", path, media_type, body), deadline).await
     }
 
     /// The error for an answer that does not fit the question.
@@ -173,7 +217,10 @@ impl Api {
             .get(deadline)
             .await
             .map_err(|why| ApiError::new(ApiErrorKind::Denied, format!("{} cannot be asked: {why}", self.name)))?;
-        let request = request.clone().with(Header::bearer(&token));
+        let mut request = request.clone().with(Header::bearer(&token));
+        if let Some(project) = self.tokens.quota_project() {
+            request = request.with(Header::plain("X-Goog-User-Project", project));
+        }
         let asked = self.client.ask(&request, LIMITS, deadline).await;
         asked.map(|answer| (answer, token)).map_err(|failure| {
             let kind = if failure.is_transient() { ApiErrorKind::Transient } else { ApiErrorKind::Permanent };

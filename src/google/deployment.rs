@@ -142,6 +142,7 @@ impl Deployment {
             pipeline_region: self.pipeline.region.clone(),
             target: self.pipeline.target.clone(),
             share: self.percent.or_else(|| self.takes_all().then_some(100)),
+            rolled_back: None,
             serving: None,
         }
     }
@@ -217,7 +218,7 @@ fn tag(written: Option<&String>) -> Result<String, String> {
 }
 
 /// A name that stands in the API's paths, as Google Cloud gives names. A project's may hold the domain that it is of.
-fn named(flag: &str, name: String) -> Result<String, String> {
+pub(crate) fn named(flag: &str, name: String) -> Result<String, String> {
     let of_a_domain = |byte| flag == "project" && matches!(byte, b'.' | b':');
     let ends = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
     let bytes = name.as_bytes();
@@ -232,7 +233,7 @@ fn is_of_a_name(byte: u8) -> bool {
 }
 
 /// The last piece of a resource name.
-pub(super) fn short(name: &str) -> String {
+pub(crate) fn short(name: &str) -> String {
     name.trim().trim_end_matches('/').rsplit('/').next().unwrap_or(name).to_owned()
 }
 

@@ -114,7 +114,9 @@ impl CloudRun {
                     Attempt::Done(Err(Unproven::Denied { why: error.to_string(), lacks_role }))
                 }
                 ApiErrorKind::Missing => Attempt::Done(Err(Unproven::Wrong(error.to_string()))),
-                ApiErrorKind::Permanent => Attempt::Done(Err(Unproven::Unreachable(error.to_string()))),
+                ApiErrorKind::Permanent | ApiErrorKind::Conflict => {
+                    Attempt::Done(Err(Unproven::Unreachable(error.to_string())))
+                }
             },
         };
         let Tried { result, attempts } = retry_until(policy, deadline, note, attempt).await;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::deployment::short;
 use crate::http::Address;
-use crate::outcome::Share;
+use crate::outcome::{Share, shares};
 
 /// A service.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -133,11 +133,7 @@ impl Service {
 
     /// What serves, in one line.
     fn serving(&self) -> String {
-        let entry = |status: &TrafficStatus| {
-            let tag = if status.tag.is_empty() { String::new() } else { format!(" (tag {})", status.tag) };
-            format!("{} % {}{tag}", status.percent, self.revision_of(status))
-        };
-        self.traffic_statuses.iter().map(entry).collect::<Vec<_>>().join(", ")
+        shares(&self.shares())
     }
 
     /// Whether it takes traffic from everywhere; nothing where the API does not say.

@@ -1,10 +1,11 @@
-//! Tokens of Google Cloud: access tokens for its APIs, identity tokens for private services. From the metadata server;
-//! identity tokens, where that one has none, from the IAM Credentials API.
+//! Tokens of Google Cloud: access tokens for its APIs, identity tokens for private services. From the metadata server, or by
+//! whatever credentials a person or a CI system has; identity tokens, where that server has none, from the IAM Credentials API.
 //!
 //! Tokens are kept in memory until they expire and are known to the redactor from their first moment on.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fmt;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,20 +16,62 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::api::ApiErrorKind;
+use super::credentials::{CredentialsFile, Issued};
 use super::metadata::{PATIENCE, said};
 use super::{Api, Metadata};
-use crate::http::{Attempt, retry_until};
+use crate::http::{Attempt, Client, Request, RequestLimits, retry_until};
 use crate::text::Redactor;
 
 /// A token that expires sooner than this is asked for anew.
 const MARGIN: Duration = Duration::from_mins(1);
 
-/// Access tokens of the machine's service account.
+/// A token is not kept longer than this, whatever is said of it.
+const LONGEST: Duration = Duration::from_hours(24);
+
+const INFO_LIMITS: RequestLimits = RequestLimits { time: Duration::from_secs(5), body: 64 * 1024 };
+
+/// Where access tokens come from.
+pub(crate) enum TokenSource {
+    /// The machine's service account.
+    Metadata(Rc<Metadata>),
+    /// Application default credentials.
+    File(Box<CredentialsFile>),
+    /// A token that a person passed: read anew when it is refused, for whoever wrote it may have written another.
+    Given { read: Box<dyn Fn() -> Result<String, String>>, from: String, oauth: Client },
+    /// What was named as a source and cannot be used.
+    Unusable(String),
+}
+
+/// Access tokens for Google's APIs.
 pub(crate) struct AccessTokens {
-    metadata: Rc<Metadata>,
+    source: TokenSource,
     redactor: Redactor,
     /// Locked while one is fetched, so that requests side by side share it.
-    kept: Mutex<Option<(String, SystemTime)>>,
+    kept: Mutex<Option<Kept>>,
+}
+
+struct Kept {
+    token: String,
+    expiry: SystemTime,
+    account: Option<String>,
+}
+
+/// Whose access tokens are used, and where they come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Whose {
+    /// By an address, where it is known.
+    pub(crate) account: Option<String>,
+    /// As a sentence says it: `the metadata server`, `a service account's key in FILE`.
+    pub(crate) source: String,
+}
+
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.account {
+            Some(account) => write!(f, "{account}, by {}", self.source),
+            None => write!(f, "an account that is not named, by {}", self.source),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -38,35 +81,35 @@ struct AccessToken {
 }
 
 impl AccessTokens {
-    pub(crate) fn new(metadata: Rc<Metadata>, redactor: Redactor) -> Self {
-        Self { metadata, redactor, kept: Mutex::default() }
+    pub(crate) fn new(source: TokenSource, redactor: Redactor) -> Self {
+        Self { source, redactor, kept: Mutex::default() }
     }
 
-    /// A token that is good for a minute at least.
+    /// A token that is good for a minute at least, as far as its source says when it ends.
     ///
     /// # Errors
     /// Why there is none.
     pub(super) async fn get(&self, deadline: Instant) -> Result<String, String> {
         let mut kept = self.kept.lock().await;
-        if let Some((token, expiry)) = &*kept
+        if let Some(Kept { token, expiry, .. }) = &*kept
             && is_fresh(*expiry)
         {
             return Ok(token.clone());
         }
-        let answer = self.metadata.account("token", deadline).await?;
-        let malformed = |error| format!("the metadata server's token is malformed: {error}");
-        let token: AccessToken = match answer.status {
-            200 => serde_json::from_slice(&answer.body).map_err(malformed)?,
-            status => {
-                return Err(format!("the metadata server answers {status} for an access token{}", said(&answer)));
+        let issued = match &self.source {
+            TokenSource::Metadata(metadata) => of_the_machine(metadata, deadline).await?,
+            TokenSource::File(file) => file.issue(deadline).await?,
+            TokenSource::Given { read, from, .. } => {
+                let token = usable(&read()?).map_err(|why| format!("the access token of {from} {why}"))?;
+                Issued { token, lifetime: LONGEST, account: None }
             }
+            TokenSource::Unusable(why) => return Err(why.clone()),
         };
-        let access_token =
-            usable(&token.access_token).map_err(|why| format!("the metadata server's access token {why}"))?;
-        self.redactor.hide(&access_token);
-        let expiry = SystemTime::now() + Duration::from_secs(token.expires_in.min(86_400));
-        *kept = Some((access_token.clone(), expiry));
-        Ok(access_token)
+        self.redactor.hide(&issued.token);
+        let token = issued.token.clone();
+        let expiry = SystemTime::now() + issued.lifetime.min(LONGEST);
+        *kept = Some(Kept { token: issued.token, expiry, account: issued.account });
+        Ok(token)
     }
 
     /// Drops the token that is kept.
@@ -77,21 +120,74 @@ impl AccessTokens {
     /// Drops a token that was refused, unless another has taken its place.
     pub(super) async fn forget(&self, refused: &str) {
         let mut kept = self.kept.lock().await;
-        if kept.as_ref().is_some_and(|(token, _)| token == refused) {
+        if kept.as_ref().is_some_and(|kept| kept.token == refused) {
             *kept = None;
         }
     }
 
+    /// The project that pays for the calls, where that is not the one of the account.
+    pub(super) fn quota_project(&self) -> Option<&str> {
+        match &self.source {
+            TokenSource::File(file) => file.quota_project(),
+            _ => None,
+        }
+    }
+
+    /// Whose the tokens are. Where their source does not say it, Google is asked.
+    pub(crate) async fn whose(&self, deadline: Instant) -> Whose {
+        let source = match &self.source {
+            TokenSource::Metadata(_) => "the metadata server".into(),
+            TokenSource::File(file) => file.shown(),
+            TokenSource::Given { from, .. } => from.clone(),
+            TokenSource::Unusable(why) => why.clone(),
+        };
+        Whose { account: self.account(deadline).await, source }
+    }
+
     /// The account that the tokens are of, by its address.
     pub(super) async fn account(&self, deadline: Instant) -> Option<String> {
-        let answer = self.metadata.account("email", deadline).await.ok()?;
-        (answer.status == 200).then(|| String::from_utf8_lossy(&answer.body).trim().to_owned())
+        match &self.source {
+            TokenSource::Metadata(metadata) => {
+                let answer = metadata.account("email", deadline).await.ok()?;
+                (answer.status == 200).then(|| String::from_utf8_lossy(&answer.body).trim().to_owned())
+            }
+            TokenSource::File(_) => {
+                self.get(deadline).await.ok()?;
+                self.kept.lock().await.as_ref()?.account.clone()
+            }
+            TokenSource::Given { oauth, .. } => {
+                let token = self.get(deadline).await.ok()?;
+                // In the body: an address is written down on its way.
+                let body = format!("access_token={token}");
+                let request = Request::post("/tokeninfo", "application/x-www-form-urlencoded", body);
+                let answer = oauth.ask(&request, INFO_LIMITS, deadline).await.ok()?;
+                let said: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
+                said["email"].as_str().map(str::to_owned)
+            }
+            TokenSource::Unusable(_) => None,
+        }
     }
+}
+
+/// A token of the machine's service account.
+async fn of_the_machine(metadata: &Metadata, deadline: Instant) -> Result<Issued, String> {
+    let answer = metadata.account("token", deadline).await?;
+    let malformed = |error| format!("the metadata server's token is malformed: {error}");
+    let token: AccessToken = match answer.status {
+        200 => serde_json::from_slice(&answer.body).map_err(malformed)?,
+        status => {
+            return Err(format!("the metadata server answers {status} for an access token{}", said(&answer)));
+        }
+    };
+    let access_token =
+        usable(&token.access_token).map_err(|why| format!("the metadata server's access token {why}"))?;
+    Ok(Issued { token: access_token, lifetime: Duration::from_secs(token.expires_in), account: None })
 }
 
 /// Identity tokens, each for one audience.
 pub(crate) struct IdentityTokens {
-    metadata: Rc<Metadata>,
+    /// Nothing where the account is not the machine's.
+    metadata: Option<Rc<Metadata>>,
     access: Rc<AccessTokens>,
     iam: Api,
     /// What a person passed; it stands for any audience.
@@ -109,7 +205,7 @@ impl IdentityTokens {
     /// # Errors
     /// What is wrong with the token that was given.
     pub(crate) fn new(
-        metadata: Rc<Metadata>,
+        metadata: Option<Rc<Metadata>>,
         access: Rc<AccessTokens>,
         iam: Api,
         given: Option<&str>,
@@ -135,21 +231,26 @@ impl IdentityTokens {
         {
             return Ok(token.clone());
         }
-        let encoded: String = url::form_urlencoded::byte_serialize(audience.as_bytes()).collect();
-        let answer = self.metadata.account(&format!("identity?audience={encoded}&format=full"), deadline).await?;
-        let token = match answer.status {
-            200 => usable(&String::from_utf8_lossy(&answer.body))
-                .map_err(|why| format!("the metadata server's identity token {why}"))?,
-            // Cloud Build's metadata server has access tokens, and no identity ones.
-            404 => self.generate(audience, deadline).await?,
-            status => {
-                return Err(format!("the metadata server answers {status} for an identity token{}", said(&answer)));
-            }
+        let token = match &self.metadata {
+            Some(metadata) => self.of_the_machine(metadata, audience, deadline).await?,
+            None => self.generate(audience, deadline).await?,
         };
         self.redactor.hide(&token);
         let expiry = expiry(&token).unwrap_or_else(|| SystemTime::now() + MARGIN);
         self.kept.borrow_mut().insert(audience.to_owned(), (token.clone(), expiry));
         Ok(token)
+    }
+
+    async fn of_the_machine(&self, metadata: &Metadata, audience: &str, deadline: Instant) -> Result<String, String> {
+        let encoded: String = url::form_urlencoded::byte_serialize(audience.as_bytes()).collect();
+        let answer = metadata.account(&format!("identity?audience={encoded}&format=full"), deadline).await?;
+        match answer.status {
+            200 => usable(&String::from_utf8_lossy(&answer.body))
+                .map_err(|why| format!("the metadata server's identity token {why}")),
+            // Cloud Build's metadata server has access tokens, and no identity ones.
+            404 => self.generate(audience, deadline).await,
+            status => Err(format!("the metadata server answers {status} for an identity token{}", said(&answer))),
+        }
     }
 
     /// Drops a token that was refused.
@@ -165,7 +266,16 @@ impl IdentityTokens {
     /// A token by the IAM Credentials API.
     async fn generate(&self, audience: &str, deadline: Instant) -> Result<String, String> {
         let account = self.access.account(deadline).await;
-        let account = account.ok_or("the metadata server does not name its service account")?;
+        let account = account.ok_or_else(|| match &self.metadata {
+            Some(_) => "the metadata server does not name its service account".to_owned(),
+            None => "the access token does not say whose it is".to_owned(),
+        })?;
+        if !account.ends_with(".gserviceaccount.com") {
+            return Err(format!(
+                "{account} is no service account, and only for such is an identity token made: pass one in CANARY_GATE_ID_TOKEN \
+                 (gcloud auth print-identity-token)"
+            ));
+        }
         let path = format!("/v1/projects/-/serviceAccounts/{account}:generateIdToken");
         let body = serde_json::json!({"audience": audience, "includeEmail": true});
         let attempt = async || match self.iam.post::<IdToken>(&path, &body, deadline).await {
@@ -192,7 +302,7 @@ impl IdentityTokens {
 ///
 /// # Errors
 /// Why it is none: one that HTTP would not carry, or a page that came in its place.
-fn usable(written: &str) -> Result<String, &'static str> {
+pub(super) fn usable(written: &str) -> Result<String, &'static str> {
     let token = written.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
     match token {

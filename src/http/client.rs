@@ -396,7 +396,7 @@ struct Prepared {
     /// Where it really goes.
     sent_to: Url,
     headers: HeaderMap,
-    body: Option<String>,
+    body: Option<Vec<u8>>,
 }
 
 impl Prepared {

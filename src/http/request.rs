@@ -11,7 +11,7 @@ pub(crate) struct Request {
     pub(crate) path: String,
     /// Sent besides those that every request of the client carries.
     pub(crate) headers: Vec<Header>,
-    pub(crate) body: Option<String>,
+    pub(crate) body: Option<Vec<u8>>,
 }
 
 impl Request {
@@ -20,8 +20,12 @@ impl Request {
     }
 
     pub(crate) fn post(path: impl Into<String>, media_type: &str, body: String) -> Self {
+        Self::with_body("POST", path, media_type, body)
+    }
+
+    pub(crate) fn with_body(method: &str, path: impl Into<String>, media_type: &str, body: impl Into<Vec<u8>>) -> Self {
         let headers = vec![Header::plain("Content-Type", media_type)];
-        Self { method: "POST".into(), path: path.into(), headers, body: Some(body) }
+        Self { method: method.into(), path: path.into(), headers, body: Some(body.into()) }
     }
 
     pub(crate) fn with(mut self, header: Header) -> Self {

@@ -64,6 +64,54 @@ pub(crate) fn manifests(files: &[File]) -> Vec<String> {
     paths
 }
 
+/// The images that a pipeline's manifests and Skaffold's configurations name, each with its place.
+pub(crate) fn images(files: &[File]) -> Vec<(String, Source)> {
+    let rendered = manifests(files);
+    let mut images = Vec::new();
+    for file in files.iter().filter(|file| is_yaml(&file.name)) {
+        let Ok(parsed) = parse(file) else { continue };
+        for root in &parsed.roots {
+            let at = At::root(&file.name, root);
+            let containers: Vec<At<'_>> = match Kind::of(at) {
+                Kind::Skaffold => {
+                    let all: Vec<At<'_>> = std::iter::once(at).chain(at.list(&["profiles"])).collect();
+                    let verify =
+                        all.iter().flat_map(|at| at.list(&["verify"])).filter_map(|case| case.get("container"));
+                    let actions = all.iter().flat_map(|at| at.list(&["customActions"]));
+                    verify.chain(actions.flat_map(|action| action.list(&["containers"]))).collect()
+                }
+                _ if rendered.iter().any(|pattern| path_fits(pattern, &file.name)) => {
+                    let spec = ["spec", "template", "spec"];
+                    let template = at.path(&spec).into_iter();
+                    let kinds = ["containers", "initContainers"];
+                    template.flat_map(|spec| kinds.into_iter().flat_map(move |kind| spec.list(&[kind]))).collect()
+                }
+                _ => continue,
+            };
+            let named = containers.into_iter().filter_map(|container| container.get("image"));
+            images.extend(named.filter_map(|image| Some((image.text()?.to_owned(), image.source()))));
+        }
+    }
+    images
+}
+
+/// The keys of Skaffold's configurations by which they take sources besides the manifests that [`manifests`] names.
+pub(crate) fn other_sources(files: &[File]) -> Vec<String> {
+    let mut keys = Vec::new();
+    for file in files {
+        let Ok(parsed) = parse(file) else { continue };
+        for root in &parsed.roots {
+            let at = At::root(&file.name, root);
+            for at in std::iter::once(at).chain(at.list(&["profiles"])) {
+                let own = at.get("manifests").into_iter().flat_map(At::pairs).filter(|pair| pair.key != "rawYaml");
+                keys.extend(own.map(|pair| format!("manifests.{}", pair.key)));
+                keys.extend(at.get("requires").map(|_| "requires".to_owned()));
+            }
+        }
+    }
+    keys
+}
+
 /// Whether a path fits a path or pattern.
 pub(crate) fn path_fits(pattern: &str, path: &str) -> bool {
     let (mut parts, mut names) = (pattern.split('/'), path.split('/'));

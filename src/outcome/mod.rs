@@ -21,7 +21,7 @@ pub(crate) use observation::{
     Cause, Course, CoursePoint, ElementSeen, IntervalSeen, IntervalUnit, Observation, Seen, ThresholdSeen,
     ThresholdVerdict, worst,
 };
-pub(crate) use summary::{DeploymentFacts, Outcome, Retry, Serving, Share, Summary, Unfinished};
+pub(crate) use summary::{DeploymentFacts, Outcome, Purpose, Retry, Serving, Share, Summary, Unfinished, shares};
 pub(crate) use traffic::{Answered, TrafficEnd, TrafficStep};
 
 /// How a check or an observation ended. There is no default: nothing is a pass unless it was seen to be one.

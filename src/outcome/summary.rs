@@ -83,6 +83,9 @@ pub(crate) struct DeploymentFacts {
     /// The share of the traffic that the revision had to have, in percent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) share: Option<u32>,
+    /// Of a rollback: the revision that the traffic was taken back from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rolled_back: Option<String>,
     /// What the Cloud Run Admin API said of the service; left out where it could not be asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) serving: Option<Serving>,
@@ -117,7 +120,36 @@ pub(crate) struct Share {
     pub(crate) tag: Option<String>,
 }
 
+/// Who has what, in one line: `80 % app-41, 20 % app-42 (tag canary)`.
+pub(crate) fn shares(traffic: &[Share]) -> String {
+    let entry = |Share { revision, percent, tag }: &Share| {
+        let tag = tag.as_ref().map_or(String::new(), |tag| format!(" (tag {tag})"));
+        format!("{percent} % {revision}{tag}")
+    };
+    traffic.iter().map(entry).collect::<Vec<_>>().join(", ")
+}
+
+/// The phase of what is no rollout's: the traffic goes back.
+const ROLLBACK: &str = "rollback";
+
 impl DeploymentFacts {
+    /// Those of a rollback of a service.
+    pub(crate) fn of_rollback(project: &str, region: &str, service: &str) -> Self {
+        let text = |text: &str| Some(text.to_owned());
+        Self {
+            project: text(project),
+            region: text(region),
+            service: text(service),
+            phase: text(ROLLBACK),
+            ..Self::default()
+        }
+    }
+
+    /// Whether a rollback is told of, and no canary.
+    pub(crate) fn is_rollback(&self) -> bool {
+        self.phase.as_deref() == Some(ROLLBACK)
+    }
+
     /// What is known, with its name, in the order of the report.
     pub(crate) fn known(&self) -> impl Iterator<Item = (&'static str, &str)> {
         [
@@ -134,9 +166,24 @@ impl DeploymentFacts {
     }
 }
 
+/// What a run is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Purpose {
+    /// Whether a canary may take all the traffic.
+    #[default]
+    Verify,
+    /// Whether a deployment is as it should be, when it has all the traffic.
+    Audit,
+}
+
 /// What a whole run came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Summary {
+    /// What the run is for.
+    #[serde(default)]
+    pub(crate) purpose: Purpose,
     /// The canary's address; nothing where it was not found.
     pub(crate) url: Option<String>,
     /// The deployment that was verified; nothing where only an address was given.
@@ -206,13 +253,17 @@ impl Summary {
 
     /// Edits every text.
     fn texts(&mut self, edit: &mut dyn FnMut(&mut String)) {
-        let Self { url, deployment, started_at: _, duration: _, checks, unfinished } = self;
+        let Self { purpose: _, url, deployment, started_at: _, duration: _, checks, unfinished } = self;
         url.iter_mut().for_each(&mut *edit);
         if let Some(facts) = deployment {
             let DeploymentFacts { project, region, service, revision, phase, release, rollout, .. } = facts;
             [project, region, service, revision, phase, release, rollout].into_iter().flatten().for_each(&mut *edit);
-            let DeploymentFacts { pipeline, pipeline_project, pipeline_region, target, serving, .. } = facts;
-            [pipeline, pipeline_project, pipeline_region, target].into_iter().flatten().for_each(&mut *edit);
+            let DeploymentFacts { pipeline, pipeline_project, pipeline_region, target, rolled_back, serving, .. } =
+                facts;
+            [pipeline, pipeline_project, pipeline_region, target, rolled_back]
+                .into_iter()
+                .flatten()
+                .for_each(&mut *edit);
             if let Some(Serving { image, commit, traffic }) = serving {
                 [image, commit].into_iter().flatten().for_each(&mut *edit);
                 for Share { revision, percent: _, tag } in traffic {
@@ -261,6 +312,7 @@ impl Summary {
     /// A run of which nothing was seen.
     pub(crate) fn unseen(started_at: SystemTime, unfinished: Unfinished) -> Self {
         Self {
+            purpose: Purpose::default(),
             url: None,
             deployment: None,
             started_at,
@@ -305,6 +357,7 @@ mod tests {
             place: None,
         };
         Summary {
+            purpose: Purpose::Verify,
             url: None,
             deployment: None,
             started_at: SystemTime::UNIX_EPOCH,

@@ -65,6 +65,11 @@ impl ReportSpec {
         self.format
     }
 
+    /// Whether it goes to standard output.
+    pub(crate) fn is_standard_output(&self) -> bool {
+        self.path.is_none()
+    }
+
     /// Whether both go to one place.
     fn is_of(&self, other: &Self) -> bool {
         match (&self.path, &other.path) {

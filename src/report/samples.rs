@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use super::Format;
 use crate::outcome::{
     Course, CoursePoint, DeploymentFacts, ElementSeen, Exit, IntervalSeen, IntervalUnit, Observation, Outcome, Place,
-    Retry, Seen, Serving, Severity, Share, Source, Status, Summary, ThresholdSeen, ThresholdVerdict, Unfinished,
+    Purpose, Retry, Seen, Serving, Severity, Share, Source, Status, Summary, ThresholdSeen, ThresholdVerdict,
+    Unfinished,
 };
 
 /// Control characters, the ends of CDATA and comments, markup, Markdown, directives of TAP and of workflows, YAML.
@@ -75,6 +76,7 @@ fn facts() -> DeploymentFacts {
         pipeline_region: text("europe-west1"),
         target: text("run"),
         share: Some(20),
+        rolled_back: None,
         serving: Some(Serving {
             image: text("europe-west1-docker.pkg.dev/shop-1234/images/shop:1.4.2@sha256:0123456789abcdef"),
             commit: text("0e5c1a2"),
@@ -85,6 +87,7 @@ fn facts() -> DeploymentFacts {
 
 fn summary(checks: Vec<Outcome>) -> Summary {
     Summary {
+        purpose: Purpose::Verify,
         url: Some("https://canary---shop-abc123-ew.a.run.app".into()),
         deployment: None,
         // 2026-11-26 20:49:14 UTC

@@ -147,3 +147,43 @@ fn uses_are_read_in_every_form() {
     let text = "use crate::text;\nuse crate::{http::{Address, Client}, plan,\n  outcome::Status};\nlet x: crate::judge::Decision; my_crate::no::x";
     assert_eq!(named(text), ["text", "http", "plan", "outcome", "judge"]);
 }
+
+/// The calls that change something in the cloud, and where they may stand besides the room `operate`: where they are made.
+const CHANGES: [(&str, &[&str]); 11] = [
+    (".patch(", &["google/run_traffic.rs"]),
+    (".patch::<", &[]),
+    (".delete(", &["google/run_inventory.rs"]),
+    (".delete::<", &[]),
+    (".delete_revision(", &[]),
+    ("set_traffic(", &["google/run_traffic.rs"]),
+    (".rollback_target(", &[]),
+    (".cancel(", &[]),
+    (".terminate(", &[]),
+    (".create_release(", &[]),
+    (".create_rollout(", &[]),
+];
+
+#[test]
+fn only_the_commands_that_operate_change_the_cloud() {
+    let src = root().join("src");
+    let mut all = Vec::new();
+    files(&src, &mut all);
+    let (mut wrong, mut seen) = (String::new(), 0);
+    for path in all {
+        let inside = path.strip_prefix(&src).unwrap().display().to_string();
+        let text = std::fs::read_to_string(&path).unwrap();
+        for (call, allowed) in CHANGES.iter().filter(|(call, _)| text.contains(call)) {
+            seen += 1;
+            if !inside.starts_with("operate/") && !allowed.contains(&&*inside) {
+                wrong += &format!("{inside}: {call}\n");
+            }
+        }
+        // Whoever looks has no part of what operates but the eyes.
+        let looks = ["command/verify.rs", "command/query/", "command/replay.rs", "command/lint.rs"];
+        if looks.iter().any(|looks| inside.starts_with(looks)) && named(&text).iter().any(|room| room == "operate") {
+            wrong += &format!("{inside} uses operate\n");
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+    assert!(seen > 4, "only {seen} calls were found");
+}

@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep_until};
 
 pub(super) use again::conclusion;
 pub(crate) use again::judge_again;
-pub(crate) use api::ask_prometheus;
+pub(crate) use api::{ask_prometheus, prometheus_value};
 pub(super) use rules::is_made_by_a_rule;
 pub(super) use scrape::{Scraped, Scraper};
 pub(crate) use scrape::{now, scrape_once};

@@ -63,7 +63,7 @@ impl Input {
             };
             let mut client = transport.client(address.clone(), header.as_slice()).map_err(CommandError::usage)?;
             if matches!(token, ApiToken::Google) {
-                let (_, access) = session.access(&transport)?;
+                let (_, access) = session.access(&args.access, &transport)?;
                 client = client.with_credentials(Rc::new(AccessAuth::new(access)));
             }
             let time = time.unwrap_or_else(now);

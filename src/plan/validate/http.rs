@@ -27,7 +27,7 @@ pub(super) fn check(
         method: keys.method.get()?.meant.0,
         path: keys.path.get()?.meant.0,
         headers: headers?,
-        body: keys.body.or_absent()?,
+        body: keys.body.or_absent()?.map(String::into_bytes),
     };
     // An application that starts may say anything before it is well.
     let retry_everything = stage == Stage::Healthy;

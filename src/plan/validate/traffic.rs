@@ -148,7 +148,8 @@ fn request(
         return None;
     }
     let method = stated.map_or_else(|| "GET".to_owned(), |(method, _)| method);
-    let request = Request { method, path: keys.path.0?.value.meant.0, headers: headers?, body };
+    let request =
+        Request { method, path: keys.path.0?.value.meant.0, headers: headers?, body: body.map(String::into_bytes) };
     Some(TrafficRequest { request, weight: weight?, expect: expect? })
 }
 
