@@ -2,8 +2,8 @@
 
 use crate::cli::{Cli, Command};
 use crate::command::{
-    CommandError, Session, checks, documents, history, init, lint, query, release, replay, rollback, schema, verify,
-    watch,
+    CommandError, Session, audit, checks, documents, history, init, lint, query, release, replay, rollback, schema,
+    verify, watch,
 };
 use crate::outcome::Exit;
 
@@ -13,6 +13,7 @@ pub fn run(cli: Cli) -> Exit {
     let mut session = Session::new(&cli.output);
     let ended = session.start_log(&cli.output).and_then(|()| match cli.command {
         Command::Verify(args) => verify::run(&session, &args),
+        Command::Audit(args) => audit::run(&session, &args),
         Command::Query(args) => query::run(&session, &args),
         Command::Checks(args) => checks::run(&session, &args),
         Command::Release(args) => release::run(&session, &args),

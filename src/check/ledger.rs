@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::outcome::{CheckId, Event, Observer, Outcome, Retry, Serving, Status};
-use crate::plan::{CheckSpec, Plan};
+use crate::outcome::{CheckId, Event, Observer, Outcome, Retry, Serving, Severity, Source, Status};
+use crate::plan::{Audit, AuditRow, CheckSpec, Plan};
 
 /// The state of every check, folded from what is heard while they run.
 pub(crate) struct Ledger {
@@ -34,8 +34,18 @@ enum State {
 impl Ledger {
     /// Every check of the plan, waiting.
     pub(crate) fn new(plan: &Plan) -> Self {
+        Self::of(plan.checks.iter().map(Entry::new).collect())
+    }
+
+    /// Every row of an audit's checklist, waiting. All of them have the time of the whole audit.
+    pub(crate) fn of_audit(audit: &Audit, limit: Duration) -> Self {
+        let entry = |row: &AuditRow| Entry::waiting(row.name, row.severity, limit, row.place.clone());
+        Self::of(audit.rows().into_iter().map(entry).collect())
+    }
+
+    fn of(entries: Vec<Entry>) -> Self {
         Self {
-            entries: RefCell::new(plan.checks.iter().map(Entry::new).collect()),
+            entries: RefCell::new(entries),
             address: RefCell::default(),
             serving: RefCell::default(),
             began: Instant::now(),
@@ -43,7 +53,7 @@ impl Ledger {
     }
 
     /// The ids of the checks, in the plan's order.
-    pub(super) fn ids(&self) -> impl Iterator<Item = CheckId> + use<> {
+    pub(crate) fn ids(&self) -> impl Iterator<Item = CheckId> + use<> {
         CheckId::all(self.entries.borrow().len())
     }
 
@@ -130,18 +140,22 @@ impl Observer for Ledger {
 
 impl Entry {
     fn new(spec: &CheckSpec) -> Self {
+        Self::waiting(&spec.name, spec.policy.severity, spec.policy.limit, spec.place.clone())
+    }
+
+    fn waiting(name: &str, severity: Severity, limit: Duration, place: Option<Source>) -> Self {
         let outcome = Outcome {
-            name: spec.name.clone(),
+            name: name.to_owned(),
             status: Status::Error,
-            severity: spec.policy.severity,
+            severity,
             attempts: 0,
             started: None,
             retries: Vec::new(),
             duration: Duration::ZERO,
-            limit: spec.policy.limit,
+            limit,
             detail: String::new(),
             observations: Vec::new(),
-            place: spec.place.clone(),
+            place,
         };
         Self { outcome, state: State::Waiting }
     }

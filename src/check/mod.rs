@@ -1,6 +1,7 @@
 //! The checks: a list in stages, run under one deadline. Each is a function of its context, the canary and its part of the
 //! plan, and comes to a finding.
 
+mod alone;
 mod context;
 mod expect;
 mod http;
@@ -16,8 +17,9 @@ mod runner;
 mod smoke;
 mod traffic;
 
+pub(crate) use alone::{Alone, ScrapeAlone};
 pub(crate) use ledger::Ledger;
 pub(crate) use locate::{MakeClient, Route};
-pub(crate) use metrics::{ask_prometheus, now, scrape_once};
+pub(crate) use metrics::{ask_prometheus, now, prometheus_value, scrape_once};
 pub(crate) use replay::{Replayed, replay, replay_by};
 pub(crate) use runner::{Everyone, run};

@@ -153,6 +153,7 @@ pub(super) fn split_lines(command: &mut Command, matches: &ArgMatches) {
             ("threshold", &mut verify.plan.threshold),
             ("warn", &mut verify.plan.warn),
         ],
+        Command::Audit(audit) => vec![("report", &mut audit.report)],
         Command::Replay(replay) => vec![("report", &mut replay.report)],
         Command::Release(release) => vec![("image", &mut release.image)],
         Command::Rollback(rollback) => vec![("report", &mut rollback.report)],

@@ -1,5 +1,6 @@
 //! The command line, as types: one file a command. Every flag has an environment twin; a flag beats its twin.
 
+mod audit;
 mod checks;
 mod documents;
 mod environment;
@@ -20,6 +21,7 @@ use std::ffi::OsString;
 
 use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub use audit::Audit;
 pub use checks::{Checks, Schema, SchemaOf};
 pub use documents::{Completions, Man};
 pub use groups::{
@@ -84,6 +86,8 @@ pub struct Cli {
 pub enum Command {
     /// Verify a canary: readiness, health, metrics and front end; the gate itself
     Verify(Box<Verify>),
+    /// Go through the checklist after a deploy: traffic, revisions, health, metrics, logs, errors, latency
+    Audit(Box<Audit>),
     /// Evaluate one PromQL expression over a live scrape or a saved exposition
     Query(Query),
     /// Print the embedded default plan as a checks file to start from, or validate one
@@ -110,11 +114,17 @@ pub enum Command {
     Man(Man),
 }
 
+/// A command of the gate that a pipeline runs.
+pub(crate) enum GateCommand {
+    Verify(Box<Verify>),
+    Audit(Box<Audit>),
+}
+
 /// The arguments of a run of the gate that is written down somewhere, read whatever this process's environment is.
 ///
 /// # Errors
 /// What is wrong with them.
-pub(crate) fn gate_arguments(words: &[String]) -> Result<Verify, String> {
+pub(crate) fn gate_arguments(words: &[String]) -> Result<GateCommand, String> {
     let command = environment::without_twins(Cli::command());
     let words = std::iter::once("canary-gate").chain(words.iter().map(|word| &**word));
     let first = |error: clap::Error| {
@@ -124,8 +134,9 @@ pub(crate) fn gate_arguments(words: &[String]) -> Result<Verify, String> {
     };
     let cli = command.try_get_matches_from(words).and_then(|matches| Cli::from_arg_matches(&matches)).map_err(first)?;
     match cli.command {
-        Command::Verify(verify) => Ok(*verify),
-        _ => Err("this is not the command verify".into()),
+        Command::Verify(verify) => Ok(GateCommand::Verify(verify)),
+        Command::Audit(audit) => Ok(GateCommand::Audit(audit)),
+        _ => Err("this is neither the command verify nor the command audit".into()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::process::NoSecrets;
 use super::{CommandError, Session};
-use crate::cli::{Lint, LintCommand, LintFormat, gate_arguments};
+use crate::cli::{GateCommand, Lint, LintCommand, LintFormat, gate_arguments};
 use crate::lint::{self, COORDINATES, File, Finding, GateArgs, Input, MAX_FILE, Report};
 use crate::outcome::{Diagnostic, Exit};
 use crate::plan::{PlanInput, code, read_file};
@@ -120,14 +120,25 @@ fn found(folder: &Path, files: &[File], paths: &[String]) -> Result<Vec<Finding>
         })
     };
     let arguments = |words: &[String]| {
-        gate_arguments(words).map(|verify| GateArgs {
-            timeout: verify.plan.timeout,
-            window: verify.plan.window,
-            expect_percent: verify.google.expect_percent,
-            require_identity: verify.google.require_identity,
-            tag: verify.google.tag,
-            checks: verify.plan.checks.map(|path| path.display().to_string()),
-            url: verify.url.is_some(),
+        gate_arguments(words).map(|command| match command {
+            GateCommand::Verify(verify) => GateArgs {
+                audits: false,
+                wait: false,
+                timeout: verify.plan.timeout,
+                window: verify.plan.window,
+                expect_percent: verify.google.expect_percent,
+                require_identity: verify.google.require_identity,
+                tag: verify.google.tag,
+                checks: verify.plan.checks.map(|path| path.display().to_string()),
+                url: verify.url.is_some(),
+            },
+            GateCommand::Audit(audit) => GateArgs {
+                audits: true,
+                wait: audit.wait,
+                timeout: Some(audit.timeout),
+                checks: audit.checks.map(|path| path.display().to_string()),
+                ..GateArgs::default()
+            },
         })
     };
     let default = PlanInput::default().plan(&NoSecrets)?;

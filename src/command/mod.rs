@@ -1,6 +1,7 @@
 //! The commands: one file each, over one [`Session`].
 
 mod afterwards;
+pub(crate) mod audit;
 pub(crate) mod checks;
 mod coordinates;
 pub(crate) mod documents;

@@ -51,7 +51,7 @@ pub(crate) fn run(session: &Session, args: &Release) -> Result<Exit, CommandErro
             let trouble = |happened| teller.tell(&happened);
             let releaser = Releaser { apis: &apis, asked: &asked, plan: &plan, tell: &tell, trouble: &trouble };
             match releaser.make().await {
-                Ok(rollout) => follow(session, &apis, &asked, &rollout, &teller).await,
+                Ok(rollout) => Box::pin(follow(session, &apis, &asked, &rollout, &teller)).await,
                 Err(stop) => {
                     let error = stopped(&stop);
                     Err(CommandError { message: format!("{}; {}", error.message, made.stands()), ..error })

@@ -18,10 +18,10 @@ use super::{CommandError, Session};
 use crate::check::{self, Everyone, Ledger, MakeClient, Route};
 use crate::cli::{GoogleArgs, PlanArgs, Verify};
 use crate::evidence::{Noting, Recorder, Written, bare};
-use crate::google::{Auth, CloudRun, Deployment, Given, IdentityTokens, ServiceFacts};
+use crate::google::{Auth, AuthMode, CloudRun, Deployment, Given, IdentityTokens, ServiceFacts};
 use crate::http::{Address, Credentials, Transport, Witness};
 use crate::observe::{self, Progress};
-use crate::outcome::{DeploymentFacts, Exit, Observer, Summary, Unfinished};
+use crate::outcome::{DeploymentFacts, Exit, Observer, Purpose, Summary, Unfinished};
 use crate::plan::{Baseline, CheckSpec, Compare, Kind, Plan, PlanInput};
 use crate::report::{self, Format, ReportFile, ReportSpec};
 use crate::text;
@@ -218,7 +218,7 @@ impl Prepared {
         let Google { run, identity, access } = session.google(&args.google, &transport)?;
         let (shown, facts) =
             (url.as_ref().map(|url| url.shown().to_owned()), deployment.as_ref().map(Deployment::facts));
-        let client = clients(&args.google, &plan, transport, identity);
+        let client = clients(args.google.audience.clone(), args.google.auth, &plan, transport, identity);
         let route = match (url, deployment) {
             (Some(url), None) => Route::Direct(client(url, &ServiceFacts::default()).map_err(usage)?),
             (given, Some(deployment)) => {
@@ -305,8 +305,14 @@ fn plan(session: &Session, args: &PlanArgs) -> Result<(Plan, Written), CommandEr
 }
 
 /// Makes the client of an address, with tokens for the audience: that of the flag, of the service, or the address itself.
-fn clients(args: &GoogleArgs, plan: &Plan, transport: Transport, tokens: Rc<IdentityTokens>) -> MakeClient {
-    let (headers, audience, mode) = (plan.headers.clone(), args.audience.clone(), args.auth);
+pub(super) fn clients(
+    audience: Option<String>,
+    mode: AuthMode,
+    plan: &Plan,
+    transport: Transport,
+    tokens: Rc<IdentityTokens>,
+) -> MakeClient {
+    let headers = plan.headers.clone();
     let taken = headers.iter().any(|header| header.is("authorization"));
     Box::new(move |address, service: &ServiceFacts| {
         let own = address.shown().to_owned();
@@ -353,6 +359,7 @@ async fn summarize(
         never = pulse(progress.as_ref()) => match never {},
     };
     Summary {
+        purpose: Purpose::Verify,
         url: prepared.url.clone().or_else(|| ledger.address()),
         deployment: prepared.deployment.clone().map(|facts| DeploymentFacts { serving: ledger.serving(), ..facts }),
         started_at,
@@ -363,7 +370,7 @@ async fn summarize(
 }
 
 /// Keeps the progress going, where there is one.
-async fn pulse(progress: Option<&Progress>) -> Infallible {
+pub(super) async fn pulse(progress: Option<&Progress>) -> Infallible {
     match progress {
         Some(progress) => progress.pulse().await,
         None => std::future::pending().await,

@@ -185,11 +185,6 @@ impl Api {
         self.call(&Request::with_body("POST", path, media_type, body), deadline).await
     }
 
-    /// Whose tokens it is asked with.
-    pub(crate) fn tokens(&self) -> &AccessTokens {
-        &self.tokens
-    }
-
     /// The error for an answer that does not fit the question.
     pub(super) fn unusable(&self, path: &str) -> ApiError {
         ApiError::new(

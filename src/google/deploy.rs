@@ -61,24 +61,6 @@ fn percent(value: &Value) -> Option<u32> {
     if value.is_null() { Some(0) } else { value.as_u64().and_then(|percent| u32::try_from(percent).ok()) }
 }
 
-/// A target, as far as it is asked about.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(crate) struct Target {
-    pub(crate) name: String,
-    pub(crate) require_approval: bool,
-    /// The accounts that render, deploy and verify.
-    pub(crate) execution_configs: Vec<ExecutionConfig>,
-}
-
-/// Who does what for a target.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(crate) struct ExecutionConfig {
-    pub(crate) usages: Vec<String>,
-    pub(crate) service_account: String,
-}
-
 /// A release: images and manifests, rendered once for every target.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -535,19 +517,6 @@ impl Deploy {
         deadline: Instant,
     ) -> Result<Vec<Rollout>, ApiError> {
         self.list(&format!("{release}/rollouts"), "rollouts", filter, order, deadline).await
-    }
-
-    /// What a pipeline's automations did in the last 14 days.
-    ///
-    /// # Errors
-    /// Why there is no whole list.
-    pub(crate) async fn automation_runs(
-        &self,
-        pipeline: &str,
-        filter: &str,
-        deadline: Instant,
-    ) -> Result<Vec<AutomationRun>, ApiError> {
-        self.list(&format!("{pipeline}/automationRuns"), "automationRuns", filter, "", deadline).await
     }
 
     /// The runs of a rollout's jobs.

@@ -42,33 +42,6 @@ impl Api {
         Err(self.not_whole(path, &format!("it has over {MOST_PAGES} pages")))
     }
 
-    /// As [`Api::list`], of a method that takes the page's token in its body.
-    ///
-    /// # Errors
-    /// As there.
-    pub(crate) async fn list_by_post(
-        &self,
-        path: &str,
-        body: &Value,
-        key: &str,
-        deadline: Instant,
-    ) -> Result<Vec<Value>, ApiError> {
-        let mut items = Vec::new();
-        let mut token = String::new();
-        for _ in 0..MOST_PAGES {
-            let mut body = body.clone();
-            if !token.is_empty() {
-                body["pageToken"] = token.clone().into();
-            }
-            let page: Page = self.post(path, &body, deadline).await?;
-            take(page, key, &mut items, &mut token).map_err(|why| self.not_whole(path, &why))?;
-            if token.is_empty() {
-                return Ok(items);
-            }
-        }
-        Err(self.not_whole(path, &format!("it has over {MOST_PAGES} pages")))
-    }
-
     fn not_whole(&self, path: &str, why: &str) -> ApiError {
         ApiError::new(
             ApiErrorKind::Permanent,

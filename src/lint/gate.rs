@@ -5,9 +5,13 @@ use std::time::Duration;
 use super::at::At;
 use super::file::base;
 
-/// What the arguments of `canary-gate verify` say, as far as rules ask for it.
+/// What the arguments of `canary-gate verify` or `canary-gate audit` say, as far as rules ask for it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct GateArgs {
+    /// Whether they are those of an audit, which verifies no canary.
+    pub(crate) audits: bool,
+    /// Whether an audit waits for what cannot be seen at once.
+    pub(crate) wait: bool,
     pub(crate) timeout: Option<String>,
     pub(crate) window: Option<String>,
     pub(crate) expect_percent: Option<u32>,
@@ -31,7 +35,7 @@ impl<'a> Gate<'a> {
     /// The gate, where an image or its arguments say that it is one.
     pub(crate) fn of(image: Option<&str>, args: Option<At<'a>>, whole: At<'a>, read: &ReadArgs<'_>) -> Option<Self> {
         let words: Vec<String> = args.into_iter().flat_map(At::items).filter_map(At::text).map(str::to_owned).collect();
-        let verifies = words.first().is_some_and(|word| word == "verify");
+        let verifies = words.first().is_some_and(|word| word == "verify" || word == "audit");
         let parsed = read(&words);
         let flags = words.len() > 1 && (parsed.is_ok() || words.iter().any(|word| is_flag(word)));
         if !(image.is_some_and(is_gate) || verifies && flags) {
@@ -68,5 +72,7 @@ pub(crate) fn is_gate(image: &str) -> bool {
 }
 
 fn is_flag(word: &str) -> bool {
-    ["--expect-percent", "--require-identity", "--checks", "--window"].iter().any(|flag| word.starts_with(flag))
+    ["--expect-percent", "--require-identity", "--checks", "--window", "--wait"]
+        .iter()
+        .any(|flag| word.starts_with(flag))
 }

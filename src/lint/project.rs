@@ -44,6 +44,8 @@ pub(crate) struct Phase<'a> {
     pub(crate) percentage: Option<At<'a>>,
     pub(crate) percent: Option<u64>,
     pub(crate) profiles: Vec<At<'a>>,
+    /// The actions before and after the deploy, by their names, each with the usage of its execution config.
+    pub(crate) actions: Vec<(&'static str, At<'a>)>,
     /// What says that it is verified.
     pub(crate) verify: Option<At<'a>>,
     pub(crate) verified: Verified,
@@ -81,6 +83,7 @@ pub(crate) struct AutomationRule<'a> {
 pub(crate) struct Skaffold<'a> {
     pub(crate) at: At<'a>,
     pub(crate) base: Vec<Case<'a>>,
+    pub(crate) actions: Vec<Action<'a>>,
     pub(crate) profiles: Vec<Profile<'a>>,
     /// The manifests that it renders, by path or pattern.
     pub(crate) manifests: Vec<At<'a>>,
@@ -91,7 +94,20 @@ pub(crate) struct Profile<'a> {
     pub(crate) name: Option<At<'a>>,
     /// Its own verify list, which replaces that of the whole.
     pub(crate) cases: Option<Vec<Case<'a>>>,
+    /// Its own custom actions, which replace those of the whole.
+    pub(crate) actions: Option<Vec<Action<'a>>>,
     pub(crate) verify: Option<At<'a>>,
+}
+
+/// A custom action, which a phase runs before or after its deploy.
+pub(crate) struct Action<'a> {
+    pub(crate) at: At<'a>,
+    pub(crate) name: Option<At<'a>>,
+    pub(crate) timeout: Option<At<'a>>,
+    /// Its containers that run the gate.
+    pub(crate) gates: Vec<Gate<'a>>,
+    /// The images of its containers.
+    pub(crate) images: Vec<At<'a>>,
 }
 
 /// One container that verifies.
@@ -184,6 +200,32 @@ impl<'a> Project<'a> {
         self.skaffolds.iter().flat_map(|skaffold| &skaffold.base).chain(own)
     }
 
+    /// The custom actions that a phase can run.
+    pub(crate) fn actions(&self, phase: &Phase<'a>) -> Vec<&Action<'a>> {
+        let mut names = phase.profiles.iter().rev().filter_map(|name| name.text());
+        match names.find_map(|name| self.profile(name)?.actions.as_ref()) {
+            Some(actions) => actions.iter().collect(),
+            None => self.skaffolds.iter().flat_map(|skaffold| &skaffold.actions).collect(),
+        }
+    }
+
+    /// Every custom action.
+    pub(crate) fn all_actions(&self) -> impl Iterator<Item = &Action<'a>> {
+        let own = self.profiles().flat_map(|profile| profile.actions.iter().flatten());
+        self.skaffolds.iter().flat_map(|skaffold| &skaffold.actions).chain(own)
+    }
+
+    /// Every action with the phases that run it, and the usage of the execution config that it runs by.
+    pub(crate) fn acts(&self) -> impl Iterator<Item = (&Stage<'a>, &Phase<'a>, &Action<'a>, &'static str)> {
+        self.phases().flat_map(move |(stage, phase)| {
+            self.actions(phase).into_iter().flat_map(move |action| {
+                let name = action.name.and_then(At::text);
+                let uses = phase.actions.iter().filter(move |(_, other)| name.is_some() && other.text() == name);
+                uses.map(move |(usage, _)| (stage, phase, action, *usage))
+            })
+        })
+    }
+
     /// Every run of the gate with the phases that it verifies.
     pub(crate) fn gates(&self) -> impl Iterator<Item = (&Stage<'a>, &Phase<'a>, &Case<'a>, &Gate<'a>)> {
         self.phases().filter(|(_, phase)| phase.verified == Verified::Stanza).flat_map(move |(stage, phase)| {
@@ -258,6 +300,7 @@ fn stage(at: At<'_>) -> Stage<'_> {
                 percentage,
                 percent: percentage.and_then(At::whole),
                 profiles: profiles.iter().copied().chain(phase.list(&["profiles"])).collect(),
+                actions: actions(phase),
                 verify: phase.get("verify").or(phase.get("verifyConfig")),
                 verified: verified(phase),
             });
@@ -272,6 +315,7 @@ fn stage(at: At<'_>) -> Stage<'_> {
                     percentage: Some(percentage),
                     percent: percentage.whole(),
                     profiles: profiles.clone(),
+                    actions: actions(simple),
                     verify,
                     verified,
                 });
@@ -285,6 +329,12 @@ fn stage(at: At<'_>) -> Stage<'_> {
     Stage { at, target: at.get("targetId"), canary, phases }
 }
 
+/// The actions that a phase names.
+fn actions(at: At<'_>) -> Vec<(&'static str, At<'_>)> {
+    let before = at.list(&["predeploy", "actions"]).map(|at| ("PREDEPLOY", at));
+    before.chain(at.list(&["postdeploy", "actions"]).map(|at| ("POSTDEPLOY", at))).collect()
+}
+
 /// The last phase, which nobody writes.
 fn stable<'a>(at: At<'a>, profiles: &[At<'a>], verified: Verified) -> Phase<'a> {
     Phase {
@@ -293,6 +343,7 @@ fn stable<'a>(at: At<'a>, profiles: &[At<'a>], verified: Verified) -> Phase<'a> 
         percentage: None,
         percent: Some(100),
         profiles: profiles.to_vec(),
+        actions: actions(at),
         verify: at.get("verify").or(at.get("verifyConfig")),
         verified,
     }
@@ -304,18 +355,34 @@ fn rules(at: At<'_>) -> impl Iterator<Item = AutomationRule<'_>> {
 
 fn skaffold<'a>(at: At<'a>, read: &ReadArgs<'_>) -> Skaffold<'a> {
     let cases = |at: At<'a>| at.list(&["verify"]).map(|at| case(at, read)).collect::<Vec<_>>();
+    let acts = |at: At<'a>| at.list(&["customActions"]).map(|at| action(at, read)).collect::<Vec<_>>();
     let profiles = at.list(&["profiles"]);
     let profiles: Vec<Profile<'_>> = profiles
         .map(|profile| Profile {
             at: profile,
             name: profile.get("name"),
             cases: profile.get("verify").map(|_| cases(profile)),
+            actions: profile.get("customActions").map(|_| acts(profile)),
             verify: profile.get("verify"),
         })
         .collect();
     let own = profiles.iter().flat_map(|profile| profile.at.list(&["manifests", "rawYaml"]));
     let manifests = at.list(&["manifests", "rawYaml"]).chain(own).collect();
-    Skaffold { at, base: cases(at), profiles, manifests }
+    Skaffold { at, base: cases(at), actions: acts(at), profiles, manifests }
+}
+
+fn action<'a>(at: At<'a>, read: &ReadArgs<'_>) -> Action<'a> {
+    let containers: Vec<At<'a>> = at.list(&["containers"]).collect();
+    let gate = |container: &At<'a>| {
+        Gate::of(container.get("image").and_then(At::text), container.get("args"), *container, read)
+    };
+    Action {
+        at,
+        name: at.get("name"),
+        timeout: at.get("timeout"),
+        gates: containers.iter().filter_map(gate).collect(),
+        images: containers.iter().filter_map(|container| container.get("image")).collect(),
+    }
 }
 
 fn case<'a>(at: At<'a>, read: &ReadArgs<'_>) -> Case<'a> {

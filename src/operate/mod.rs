@@ -1,5 +1,6 @@
 //! What operates the cloud: the commands around the gate, as data and events; they never print.
 
+pub(crate) mod audit;
 mod patience;
 mod pin;
 pub(crate) mod release;
@@ -7,7 +8,7 @@ pub(crate) mod rollback;
 pub(crate) mod watch;
 
 pub(crate) use patience::{is_late, patiently, persistently};
-pub(crate) use pin::pin;
+pub(crate) use pin::{Pin, pin};
 
 use std::fmt;
 

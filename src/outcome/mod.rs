@@ -19,7 +19,7 @@ pub(crate) use links::Link;
 pub(crate) use observation::{
     Cause, Course, CoursePoint, ElementSeen, Observation, Seen, ThresholdSeen, ThresholdVerdict, worst,
 };
-pub(crate) use summary::{DeploymentFacts, Outcome, Retry, Serving, Share, Summary, Unfinished, shares};
+pub(crate) use summary::{DeploymentFacts, Outcome, Purpose, Retry, Serving, Share, Summary, Unfinished, shares};
 
 /// How a check or an observation ended. There is no default: nothing is a pass unless it was seen to be one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -166,9 +166,24 @@ impl DeploymentFacts {
     }
 }
 
+/// What a run is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Purpose {
+    /// Whether a canary may take all the traffic.
+    #[default]
+    Verify,
+    /// Whether a deployment is as it should be, when it has all the traffic.
+    Audit,
+}
+
 /// What a whole run came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Summary {
+    /// What the run is for.
+    #[serde(default)]
+    pub(crate) purpose: Purpose,
     /// The canary's address; nothing where it was not found.
     pub(crate) url: Option<String>,
     /// The deployment that was verified; nothing where only an address was given.
@@ -238,7 +253,7 @@ impl Summary {
 
     /// Edits every text.
     fn texts(&mut self, edit: &mut dyn FnMut(&mut String)) {
-        let Self { url, deployment, started_at: _, duration: _, checks, unfinished } = self;
+        let Self { purpose: _, url, deployment, started_at: _, duration: _, checks, unfinished } = self;
         url.iter_mut().for_each(&mut *edit);
         if let Some(facts) = deployment {
             let DeploymentFacts { project, region, service, revision, phase, release, rollout, .. } = facts;
@@ -287,6 +302,7 @@ impl Summary {
     /// A run of which nothing was seen.
     pub(crate) fn unseen(started_at: SystemTime, unfinished: Unfinished) -> Self {
         Self {
+            purpose: Purpose::default(),
             url: None,
             deployment: None,
             started_at,
@@ -331,6 +347,7 @@ mod tests {
             place: None,
         };
         Summary {
+            purpose: Purpose::Verify,
             url: None,
             deployment: None,
             started_at: SystemTime::UNIX_EPOCH,

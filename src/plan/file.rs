@@ -1,11 +1,13 @@
 //! The checks file as it is written: every key optional, every value with its place. The JSON Schema is made of it.
 
+mod audit;
 mod traffic;
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
+pub(super) use audit::{Audit, Exposed, Ratio, Revisions, Row, Tags, Time};
 pub(super) use traffic::{Compare, Counters, Limits, Traffic, TrafficRequest};
 
 use super::meaning::{Method, Name, Path, RulesPath, Size, Whole, Within};
@@ -39,6 +41,8 @@ pub(super) struct File {
     pub(super) traffic: Key<Traffic>,
     /// More HTTP checks, run beside readiness, metrics and smoke.
     pub(super) http: Key<List<NamedHttp>>,
+    /// What `canary-gate audit` holds a deployment to, after it has all the traffic.
+    pub(super) audit: Key<Audit>,
 }
 
 /// What tells in an answer which revision gave it: the value of a header or of a path into JSON, as Cloud Run gives it to the

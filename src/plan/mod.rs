@@ -3,6 +3,7 @@
 //! A [`Plan`] comes out of [`PlanInput::plan`] only, which overlays the embedded default with a checks file and the command
 //! line and validates the result; nothing checks it again.
 
+mod audit;
 pub(crate) mod code;
 mod file;
 mod glob;
@@ -25,6 +26,7 @@ mod yaml;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use audit::{Audit, AuditRow, OnNothing};
 pub(crate) use glob::fits;
 pub(crate) use json_path::{JsonPath, Step as JsonStep};
 pub(crate) use load::{MAX_FILE, MAX_RULES, PlanInput, STANDARD_INPUT, front_matter, read_file, text_of};
@@ -57,6 +59,8 @@ pub(crate) struct Plan {
     pub(crate) headers: Vec<Header>,
     /// In the order of the report; no name twice.
     pub(crate) checks: Vec<CheckSpec>,
+    /// What an audit after the deploy holds the service to.
+    pub(crate) audit: Audit,
 }
 
 /// What is kept back of the limit of a whole run, for the summary and the reports.

@@ -1,6 +1,9 @@
 //! One checks file over another: what the upper one leaves out keeps the lower one's value.
 
-use super::file::{Backoff, Expect, File, Http, Limits, Metrics, Ready, Smoke, Traffic};
+use super::file::{
+    Audit, Backoff, Expect, Exposed, File, Http, Limits, Metrics, Ratio, Ready, Revisions, Row, Smoke, Tags, Time,
+    Traffic,
+};
 use super::written::{At, Key};
 
 /// Field by field, the value of `self` where there is one, else that of `base`.
@@ -41,7 +44,7 @@ macro_rules! overlay {
     };
 }
 
-overlay!(File { timeout, headers, identity, http } { ready, health, readiness, metrics, smoke, traffic });
+overlay!(File { timeout, headers, identity, http } { ready, health, readiness, metrics, smoke, traffic, audit });
 overlay!(Backoff { initial, max } {});
 overlay!(Expect { status, json, headers, body } {});
 overlay!(Ready { enabled, path, timeout, request_timeout, max_body } { backoff });
@@ -60,6 +63,16 @@ overlay!(Traffic {
     enabled, severity, requests, rate, duration, warm_up, max_in_flight, max_lag, max_bytes, compare, baseline, min_difference, counters, thresholds, on_unproven,
     seed, request_timeout, max_body
 } { limits });
+overlay!(Audit { span, lag, min_requests } {
+    traffic, pin, tags, services, revisions, health, metrics, logs, new_errors, errors, latency, memory, cold_start,
+    startup_probe, record
+});
+overlay!(Row { enabled, severity, on_no_data } {});
+overlay!(Tags { enabled, severity, on_no_data, keep } {});
+overlay!(Revisions { enabled, severity, on_no_data, max } {});
+overlay!(Exposed { enabled, severity, on_no_data, families, moving, interval } {});
+overlay!(Ratio { enabled, severity, on_no_data, limit } {});
+overlay!(Time { enabled, severity, on_no_data, limit } {});
 overlay!(Limits { errors, p95, first_answer } {});
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::outcome::{DeploymentFacts, Observation, Outcome, Seen, Status, Summary, Verdict};
+use crate::outcome::{DeploymentFacts, Observation, Outcome, Purpose, Seen, Status, Summary, Verdict};
 use crate::text;
 
 /// Whether the text is coloured.
@@ -42,7 +42,11 @@ impl Style {
 /// The summary as text, for a terminal of so many columns, where it is for one.
 pub(crate) fn render(summary: &Summary, style: Style, columns: Option<usize>) -> String {
     let hanging = |text: &str, used: usize| text::hanging(text, used, columns);
-    let url = summary.url.as_deref().map_or("(the canary was not located)".into(), field);
+    let nowhere = match summary.purpose {
+        Purpose::Verify => "(the canary was not located)",
+        Purpose::Audit => "(the service's address is not known)",
+    };
+    let url = summary.url.as_deref().map_or(nowhere.into(), field);
     let facts = summary.deployment.iter().flat_map(DeploymentFacts::known);
     let facts: Vec<String> = facts.map(|(name, value)| format!("{name} {}", field(value))).collect();
     let facts = if facts.is_empty() { String::new() } else { format!("{}\n", hanging(&facts.join(", "), 0)) };
@@ -166,6 +170,9 @@ pub(super) fn next(summary: &Summary, place: &str) -> String {
             Verdict::Error => "remove the cause and run it again: what is done already is not done twice".into(),
         };
     }
+    if summary.purpose == Purpose::Audit {
+        return after_audit(summary, place);
+    }
     match summary.verdict() {
         Verdict::Pass if summary.warnings().is_empty() => "promote the canary".into(),
         Verdict::Pass => "promote the canary; look at the warnings".into(),
@@ -174,6 +181,19 @@ pub(super) fn next(summary: &Summary, place: &str) -> String {
             format!("do not promote; roll back, and look at {failed} {place} for the cause")
         }
         Verdict::Error => "do not promote on this run; remove the cause and run it again".into(),
+    }
+}
+
+/// What to do after an audit: the traffic is where it is, and not every row is a reason to take it back.
+fn after_audit(summary: &Summary, place: &str) -> String {
+    match summary.verdict() {
+        Verdict::Pass if summary.warnings().is_empty() => "nothing; the deployment is as it should be".into(),
+        Verdict::Pass => "look at the warnings".into(),
+        Verdict::Fail => {
+            let failed = names(summary, Status::Fail);
+            format!("look at {failed} {place} for the cause, mend it or roll back, and audit again")
+        }
+        Verdict::Error => "grant or mend what kept rows from being seen, and audit again".into(),
     }
 }
 
@@ -227,6 +247,7 @@ mod tests {
         let command = "canary-gate query '(sum(f) or vector(0))' --url https://canary.example.com/metrics";
         metrics.observations.push(Observation { reproduce: Some(command.into()), ..failed });
         let summary = Summary {
+            purpose: Purpose::Verify,
             url: Some("https://canary.example.com".into()),
             deployment: None,
             started_at: SystemTime::UNIX_EPOCH,
@@ -274,6 +295,7 @@ Next: do not promote; roll back, and look at metrics above for the cause
     fn unfinished(cause: Option<&str>) -> Summary {
         let unfinished = cause.map(|cause| Unfinished { cause: cause.into(), exit: Exit::NoVerdict });
         Summary {
+            purpose: Purpose::Verify,
             url: None,
             deployment: None,
             started_at: SystemTime::UNIX_EPOCH,

@@ -81,6 +81,41 @@ pub(crate) struct History {
     pub(crate) unreadable: Vec<Unreadable>,
 }
 
+/// The newest record of a deployment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Newest {
+    /// Its file: it tells of a good end, or a person wrote it.
+    Good(String),
+    /// The same of another end, with what it tells.
+    Bad(String, String),
+    /// There is none: so many records were read, and these files could not be.
+    Missing { records: usize, unreadable: Vec<String> },
+}
+
+/// The newest record of a release or of a revision, by what the records say of themselves.
+pub(crate) fn newest_record(entries: &[Entry], release: Option<&str>, revision: &str) -> Newest {
+    let (mut records, mut unreadable) = (Vec::new(), Vec::new());
+    for entry in entries {
+        match Record::read(entry) {
+            Ok(record) => records.extend(record),
+            Err(_) => unreadable.push(entry.file.clone()),
+        }
+    }
+    let own = |record: &&Record| record.is(revision) || release.is_some_and(|release| record.is(release));
+    let newest = records
+        .iter()
+        .filter(own)
+        .max_by(|a, b| a.date.cmp(&b.date).then_with(|| natural(&a.file).cmp(&natural(&b.file))));
+    match newest {
+        None => Newest::Missing { records: records.len(), unreadable },
+        Some(record) => match record.verdict {
+            Some(Verdict::Fail) => Newest::Bad(record.file.clone(), "tells of a failure".into()),
+            Some(Verdict::Error) => Newest::Bad(record.file.clone(), "tells of no verdict".into()),
+            Some(Verdict::Pass) | None => Newest::Good(record.file.clone()),
+        },
+    }
+}
+
 /// A deployment.
 #[derive(Default)]
 struct Record {
@@ -203,7 +238,8 @@ fn natural(name: &str) -> Vec<(u64, String)> {
 }
 
 impl Record {
-    /// Reads a file; nothing where it is not a record: it has neither front matter nor a date in its name.
+    /// Reads a file; nothing where it is not a record: it has neither front matter nor a date in its name, or it is the report of an
+    /// audit, which is of a deployment that has a record of its own.
     fn read(entry: &Entry) -> Result<Option<Self>, String> {
         let by_name = entry.file.get(..10).filter(|day| is_day(day));
         let mut record = Self { file: entry.file.clone(), ..Self::default() };
@@ -225,6 +261,7 @@ impl Record {
                 "rolled_back" => record.rolled_back = value.into(),
                 "verdict" => record.verdict = Some(verdict(value)?),
                 "share" => record.share = Some(share(value)?),
+                "purpose" if value == "audit" => return Ok(None),
                 _ => {}
             }
         }
@@ -420,6 +457,27 @@ mod tests {
             (cells[2].replace('\\', ""), cells[5].to_owned())
         })
         .collect()
+    }
+
+    #[test]
+    fn the_newest_record_of_a_deployment_tells() {
+        let entries = [
+            record("2026-11-20T10:00:00Z", "app-1", "pass", 20),
+            record("2026-11-20T12:00:00Z", "app-1", "fail", 100),
+            record("2026-11-19T10:00:00Z", "app-2", "fail", 20),
+            record("2026-11-21T10:00:00Z", "app-2", "pass", 100),
+            entry("2026-11-22-by-hand.md", "---\nrelease: rel-3\n---\n# by hand\n"),
+            entry("broken.md", "---\ndate: x\n---\n"),
+            entry("audit.md", "---\ndate: 2026-11-30\nverdict: fail\npurpose: audit\nrevision: app-2\n---\n# x\n"),
+        ];
+        let of = |release: Option<&str>, revision: &str| newest_record(&entries, release, revision);
+        assert!(
+            matches!(of(None, "app-1"), Newest::Bad(file, why) if file.ends_with("-100-12.md") && why.contains("failure"))
+        );
+        assert!(matches!(of(None, "app-2"), Newest::Good(file) if file.starts_with("2026-11-21")));
+        assert!(matches!(of(Some("rel-3"), "app-3"), Newest::Good(file) if file.contains("by-hand")));
+        let none = Newest::Missing { records: 5, unreadable: vec!["broken.md".into()] };
+        assert_eq!((of(None, "app-3"), of(Some("rel-4"), "")), (none.clone(), none));
     }
 
     #[test]

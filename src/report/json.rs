@@ -7,7 +7,7 @@ use promeval::number::format_value;
 use serde::Serialize;
 
 use crate::outcome::{
-    DeploymentFacts, ElementSeen, Link, Observation, Outcome, Retry, Seen, Severity, Source, Status, Summary,
+    DeploymentFacts, ElementSeen, Link, Observation, Outcome, Purpose, Retry, Seen, Severity, Source, Status, Summary,
     ThresholdVerdict, Verdict,
 };
 
@@ -23,6 +23,9 @@ const SCHEMA_VERSION: u32 = 1;
 struct Report<'r> {
     /// The version of this schema.
     schema: u32,
+    /// What the run is for; left out of a run of the gate itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purpose: Option<Purpose>,
     verdict: Verdict,
     /// The exit code of the process: 0 pass, 1 fail, 2 an error of usage, 3 no verdict reached.
     #[cfg_attr(test, schemars(extend("enum" = [0, 1, 2, 3])))]
@@ -210,6 +213,7 @@ pub(super) fn render(summary: &Summary) -> Result<String, String> {
     let verdict = summary.verdict();
     let report = Report {
         schema: SCHEMA_VERSION,
+        purpose: Some(summary.purpose).filter(|purpose| *purpose != Purpose::Verify),
         verdict,
         exit_code: summary.exit().code(),
         cause: summary.unfinished.as_ref().map(|unfinished| &*unfinished.cause),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use super::{headline, next};
-use crate::outcome::{DeploymentFacts, Observation, Outcome, Serving, Share, Status, Summary, Verdict};
+use crate::outcome::{DeploymentFacts, Observation, Outcome, Purpose, Serving, Share, Status, Summary, Verdict};
 use crate::text;
 
 /// What a record is called in a folder of records, without its ending: the day and the release, or whatever else is known.
@@ -42,6 +42,10 @@ fn front_matter(summary: &Summary) -> String {
     let mut text = String::from("---\n");
     let _ = writeln!(text, "date: {}", humantime::format_rfc3339_seconds(summary.started_at));
     let _ = writeln!(text, "verdict: {}", summary.verdict().word());
+    if summary.purpose == Purpose::Audit {
+        // It tells of a deployment that another record is of.
+        text.push_str("purpose: audit\n");
+    }
     // A reader that knows no front matter takes it for text.
     let quoted = |said: &str| serde_json::Value::from(&*text::escaped(said)).to_string().replace('<', "\\u003c");
     let _ = writeln!(text, "description: {}", quoted(&description(summary)));

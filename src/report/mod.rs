@@ -20,7 +20,7 @@ use console::next;
 pub(crate) use console::{Style, headline, render as console};
 pub(crate) use file::{ReportFile, ReportSpec, replace};
 pub(crate) use format::Format;
-pub(crate) use history::{Entry, History, Told, Unreadable, told};
+pub(crate) use history::{Entry, History, Newest, Told, Unreadable, newest_record, told};
 pub(crate) use markdown::record_name;
 pub(crate) use message::render as message;
 

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use super::Format;
 use crate::outcome::{
-    Course, CoursePoint, DeploymentFacts, ElementSeen, Exit, Observation, Outcome, Place, Retry, Seen, Serving,
-    Severity, Share, Source, Status, Summary, ThresholdSeen, ThresholdVerdict, Unfinished,
+    Course, CoursePoint, DeploymentFacts, ElementSeen, Exit, Observation, Outcome, Place, Purpose, Retry, Seen,
+    Serving, Severity, Share, Source, Status, Summary, ThresholdSeen, ThresholdVerdict, Unfinished,
 };
 
 /// Control characters, the ends of CDATA and comments, markup, Markdown, directives of TAP and of workflows, YAML.
@@ -86,6 +86,7 @@ fn facts() -> DeploymentFacts {
 
 fn summary(checks: Vec<Outcome>) -> Summary {
     Summary {
+        purpose: Purpose::Verify,
         url: Some("https://canary---shop-abc123-ew.a.run.app".into()),
         deployment: None,
         // 2026-11-26 20:49:14 UTC

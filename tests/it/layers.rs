@@ -149,11 +149,12 @@ fn uses_are_read_in_every_form() {
 }
 
 /// The calls that change something in the cloud, and where they may stand besides the room `operate`: where they are made.
-const CHANGES: [(&str, &[&str]); 10] = [
+const CHANGES: [(&str, &[&str]); 11] = [
     (".patch(", &["google/run_traffic.rs"]),
     (".patch::<", &[]),
-    (".delete(", &[]),
+    (".delete(", &["google/run_inventory.rs"]),
     (".delete::<", &[]),
+    (".delete_revision(", &[]),
     ("set_traffic(", &["google/run_traffic.rs"]),
     (".rollback_target(", &[]),
     (".cancel(", &[]),

@@ -13,6 +13,7 @@ mod raw;
 
 mod afterwards;
 mod alerts;
+mod audit;
 mod bad_input;
 mod bounded;
 mod bounds;

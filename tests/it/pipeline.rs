@@ -116,11 +116,34 @@ fn the_limits_nest() {
 }
 
 #[test]
+fn the_stable_phase_is_audited_when_it_is_verified() {
+    let (pipeline, skaffold) = (pipeline(), skaffold());
+    let phases = &pipeline.body.stages[0].strategy.canary.custom_canary_deployment.phase_configs;
+    let after: Vec<_> =
+        phases.iter().filter_map(|phase| Some((&*phase.id, &*phase.postdeploy.as_ref()?.actions))).collect();
+    assert_eq!(after, [("stable", &["audit".to_owned()][..])]);
+    let stable = skaffold.profiles.iter().find(|profile| profile.name == "stable").unwrap();
+    let [action] = stable.actions.as_slice() else { panic!("one action") };
+    let [container] = action.containers.as_slice() else { panic!("one container") };
+    assert_eq!((&*action.name, &container.image), ("audit", &stable.verify[0].container.image));
+    let words = std::iter::once("canary-gate".to_owned()).chain(container.args.iter().cloned());
+    let audit = match canary_gate::cli::Cli::try_parse_from(words).unwrap().command {
+        canary_gate::cli::Command::Audit(audit) => audit,
+        other => panic!("{other:?} is no audit"),
+    };
+    let own = humantime::parse_duration(&audit.timeout).unwrap().as_secs();
+    let job = target().body.into_iter().find(|config| config.usages.contains(&"POSTDEPLOY".to_owned())).unwrap();
+    assert!(own < action.timeout && action.timeout < seconds(&job.execution_timeout));
+    // It waits for the span and the lag of the default plan, and for the scrapes.
+    assert!(own > 8 * 60 && container.args.iter().any(|word| word == "--wait"));
+}
+
+#[test]
 fn every_use_has_an_execution_config_and_the_gate_an_account_of_its_own() {
     let target = target();
     let mut usages: Vec<&str> = target.body.iter().flat_map(|config| &config.usages).map(String::as_str).collect();
     usages.sort_unstable();
-    assert_eq!(usages, ["DEPLOY", "RENDER", "VERIFY"]);
+    assert_eq!(usages, ["DEPLOY", "POSTDEPLOY", "RENDER", "VERIFY"]);
     let account = |usage: &str| {
         &target.body.iter().find(|config| config.usages.iter().any(|other| other == usage)).unwrap().service_account
     };
@@ -129,6 +152,7 @@ fn every_use_has_an_execution_config_and_the_gate_an_account_of_its_own() {
         account("DEPLOY"),
         "the gate changes nothing, so that its account may change nothing"
     );
+    assert_eq!(account("POSTDEPLOY"), account("VERIFY"), "the audit changes nothing either");
 }
 
 #[test]
@@ -257,11 +281,21 @@ fn no_account_has_a_role_that_is_wider_than_its_task() {
     };
     let own = format!("projects/{}/roles/canaryGateRetry", coordinates()["PROJECT"]);
     assert_eq!(roles("cloud-deploy-automation"), [own.as_str(), "roles/clouddeploy.releaser"]);
-    assert_eq!(roles("canary-gate"), ["roles/clouddeploy.jobRunner", "roles/run.invoker", "roles/run.viewer"]);
+    assert_eq!(
+        roles("canary-gate"),
+        [
+            "roles/clouddeploy.jobRunner",
+            "roles/clouddeploy.viewer",
+            "roles/logging.viewer",
+            "roles/monitoring.viewer",
+            "roles/run.invoker",
+            "roles/run.viewer"
+        ]
+    );
     assert_eq!(roles("cloud-deploy-runner"), ["roles/clouddeploy.jobRunner", "roles/run.developer"]);
     let rollback = format!("projects/{}/roles/canaryGateRollback", coordinates()["PROJECT"]);
     assert_eq!(roles("cloud-deploy-rollback"), [rollback.as_str()]);
-    assert_eq!(granted().len(), 8);
+    assert_eq!(granted().len(), 11);
     // What is granted on one resource only, each by a command of the documents.
     let text = text("docs/pipeline.md");
     assert!(text.contains("--permissions=clouddeploy.rollouts.retryJob\n"), "the role has one permission");

@@ -6,10 +6,14 @@
 
 pub mod deploy;
 pub mod faults;
+pub mod logging;
+pub mod monitoring;
 pub mod names;
 pub mod oauth;
+pub mod record;
 pub mod resources;
 pub mod run;
+pub mod run_v1;
 pub mod storage;
 
 use std::collections::BTreeMap;
@@ -33,6 +37,11 @@ pub struct State {
     pub deploy: deploy::World,
     /// What Cloud Storage holds.
     pub storage: storage::Stored,
+    /// What Cloud Logging and Cloud Monitoring know.
+    pub logging: logging::Logged,
+    pub monitoring: monitoring::Values,
+    /// The regions that the Cloud Run Admin API cannot reach.
+    pub unreachable: Vec<&'static str>,
     /// How it misbehaves.
     pub faults: Vec<Fault>,
     /// Requests that changed something, in their order: `PATCH /v2/…`.
@@ -149,14 +158,20 @@ fn route(state: &mut State, request: &Request) -> Reply {
     }
     let found = run::answer(state, request)
         .or_else(|| deploy::answer(state, request))
-        .or_else(|| storage::answer(state, request));
-    found.unwrap_or_else(|| error(404, "NOT_FOUND", "Requested entity was not found."))
+        .or_else(|| storage::answer(state, request))
+        .or_else(|| run_v1::answer(state, request))
+        .or_else(|| logging::answer(state, request))
+        .or_else(|| monitoring::answer(state, request));
+    let reply = found.unwrap_or_else(|| error(404, "NOT_FOUND", "Requested entity was not found."));
+    record::add(request, &reply);
+    reply
 }
 
 /// Whether a request is to change something: reading by POST and what is only validated are not.
 fn is_change(request: &Request) -> bool {
     let validated = request.query.contains("validateOnly=true") || body(request)["validateOnly"] == true;
-    request.method != "GET" && !validated
+    let reads = request.path == "/v2/entries:list" || request.path.ends_with("/prometheus/api/v1/query");
+    request.method != "GET" && !validated && !reads
 }
 
 /// The metadata server.

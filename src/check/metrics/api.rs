@@ -358,6 +358,18 @@ pub(crate) async fn ask_prometheus(client: &Client, expr: &str, time: i64) -> Re
     Ok((value(response, time).map_err(|error| format!("{what}: {error}"))?, warnings))
 }
 
+/// The value in a Prometheus server's answer to an expression at a time, in milliseconds since the Unix epoch; with what the
+/// server warned of.
+///
+/// # Errors
+/// Why there is no value.
+pub(crate) fn prometheus_value(answer: serde_json::Value, time: i64) -> Result<(Value, Vec<String>), String> {
+    let read = serde_json::from_value::<Response>(answer);
+    let mut response = read.map_err(|error| format!("the answer is not that of a Prometheus HTTP API ({error})"))?;
+    let warnings = response.warnings.take().unwrap_or_default();
+    Ok((value(response, time)?, warnings))
+}
+
 fn request(expr: &str, time: i64) -> Request {
     let body = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("query", expr)

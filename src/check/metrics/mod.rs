@@ -21,7 +21,7 @@ use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
 
 pub(super) use again::{conclusion, judge_again};
-pub(crate) use api::ask_prometheus;
+pub(crate) use api::{ask_prometheus, prometheus_value};
 pub(super) use rules::is_made_by_a_rule;
 pub(super) use scrape::{Scraped, Scraper};
 pub(crate) use scrape::{now, scrape_once};

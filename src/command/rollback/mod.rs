@@ -21,7 +21,7 @@ use crate::google::{named, short};
 use crate::operate::Stop;
 use crate::operate::rollback::{Asked, Done, How, Plan, Recorded, Step, To};
 use crate::operate::watch::Apis;
-use crate::outcome::{DeploymentFacts, Exit, Outcome, Summary, Unfinished};
+use crate::outcome::{DeploymentFacts, Exit, Outcome, Purpose, Summary, Unfinished};
 use crate::plan::duration;
 use crate::report::{self, Format, ReportFile, ReportSpec};
 use service::Checking;
@@ -301,6 +301,7 @@ impl<'r> Rollback<'r> {
         let outcome = shown::outcome(&self.asked, plan, done, &self.steps.borrow(), self.began.1.elapsed());
         let unfinished = checks.is_empty() && done.is_ok();
         let summary = Summary {
+            purpose: Purpose::Verify,
             url,
             deployment: Some(facts),
             started_at: self.began.0,

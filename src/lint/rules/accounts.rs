@@ -4,6 +4,7 @@ use super::rule;
 use super::targets::location_of;
 use crate::lint::at::At;
 use crate::lint::finding::{Found, Rule};
+use crate::lint::gate::Gate;
 use crate::lint::project::Project;
 use crate::text::cut;
 
@@ -62,27 +63,34 @@ const ROLLBACK: &str = "clouddeploy.rollouts.rollback";
 const RUN: &str = "storage.objects.create";
 const LOG: &str = "logging.logEntries.create";
 const LOOK: &str = "run.services.get";
+/// What an audit reads besides: rollouts, logs, values.
+const ROLLOUTS: &str = "clouddeploy.rollouts.get";
+const LOGS: &str = "logging.logEntries.list";
+const VALUES: &str = "monitoring.timeSeries.list";
 const INVOKE: &str = "run.routes.invoke";
 const DEPLOY: &str = "run.services.update";
 
 /// Roles, and which of the permissions above each has. Source: the vendor's pages "IAM roles and permissions" of Cloud Deploy
 /// and "Cloud Run IAM roles", 2026.
-pub(super) const ROLES: [(&str, &[&str]); 18] = [
-    ("roles/owner", &[ADVANCE, CREATE, RETRY, ROLLBACK, RUN, LOG, LOOK, INVOKE, DEPLOY]),
-    ("roles/editor", &[ADVANCE, CREATE, RETRY, ROLLBACK, RUN, LOG, LOOK, INVOKE, DEPLOY]),
-    ("roles/viewer", &[LOOK]),
-    ("roles/clouddeploy.admin", &[ADVANCE, CREATE, RETRY, ROLLBACK]),
-    ("roles/clouddeploy.editor", &[ADVANCE, CREATE, RETRY, ROLLBACK]),
-    ("roles/clouddeploy.operator", &[ADVANCE, CREATE, RETRY, ROLLBACK]),
-    ("roles/clouddeploy.releaser", &[ADVANCE, CREATE, ROLLBACK]),
-    ("roles/clouddeploy.developer", &[]),
-    ("roles/clouddeploy.approver", &[]),
-    ("roles/clouddeploy.viewer", &[]),
+pub(super) const ROLES: [(&str, &[&str]); 21] = [
+    ("roles/owner", &[ADVANCE, CREATE, RETRY, ROLLBACK, RUN, LOG, LOOK, INVOKE, DEPLOY, ROLLOUTS, LOGS, VALUES]),
+    ("roles/editor", &[ADVANCE, CREATE, RETRY, ROLLBACK, RUN, LOG, LOOK, INVOKE, DEPLOY, ROLLOUTS, LOGS, VALUES]),
+    ("roles/viewer", &[LOOK, ROLLOUTS, LOGS, VALUES]),
+    ("roles/clouddeploy.admin", &[ADVANCE, CREATE, RETRY, ROLLBACK, ROLLOUTS]),
+    ("roles/clouddeploy.editor", &[ADVANCE, CREATE, RETRY, ROLLBACK, ROLLOUTS]),
+    ("roles/clouddeploy.operator", &[ADVANCE, CREATE, RETRY, ROLLBACK, ROLLOUTS]),
+    ("roles/clouddeploy.releaser", &[ADVANCE, CREATE, ROLLBACK, ROLLOUTS]),
+    ("roles/clouddeploy.developer", &[ROLLOUTS]),
+    ("roles/clouddeploy.approver", &[ROLLOUTS]),
+    ("roles/clouddeploy.viewer", &[ROLLOUTS]),
     ("roles/clouddeploy.jobRunner", &[RUN, LOG]),
     ("roles/run.admin", &[LOOK, INVOKE, DEPLOY]),
     ("roles/run.developer", &[LOOK, INVOKE, DEPLOY]),
     ("roles/run.invoker", &[INVOKE]),
     ("roles/run.viewer", &[LOOK]),
+    ("roles/logging.viewer", &[LOGS]),
+    ("roles/monitoring.viewer", &[VALUES]),
+    ("roles/logging.logWriter", &[LOG]),
     ("roles/artifactregistry.reader", &[]),
     ("roles/iam.serviceAccountUser", &[]),
     ("roles/iam.serviceAccountOpenIdTokenCreator", &[]),
@@ -192,6 +200,18 @@ fn jobs(project: &Project<'_>, target: At<'_>, found: &mut Found) {
     let configs =
         || target.list(&["executionConfigs"]).filter_map(|config| Some((config, config.get("serviceAccount")?)));
     let uses = |config: At<'_>, name: &str| config.list(&["usages"]).any(|usage| usage.text() == Some(name));
+    let name = target.text_at(&["metadata", "name"]);
+    let is_audited = project.acts().any(|(stage, _, action, usage)| {
+        let audits = |gate: &Gate<'_>| usage == "POSTDEPLOY" && gate.known().is_some_and(|args| args.audits);
+        stage.target.and_then(At::text) == name && action.gates.iter().any(audits)
+    });
+    // What is done after a deploy and has no execution config of its own is done in that of the deploy.
+    let has_own = target.list(&["executionConfigs"]).any(|config| uses(config, "POSTDEPLOY"));
+    let audits = |config: &At<'_>| uses(*config, if has_own { "POSTDEPLOY" } else { "DEPLOY" });
+    if is_audited && !has_own {
+        let at = target.get("executionConfigs").unwrap_or(target).key_source();
+        found.add(&GATE_ACCOUNT, at, "no account is named for POSTDEPLOY: the audit runs as the account that deploys");
+    }
     for (config, at) in configs() {
         let Some(account) = at.text() else { continue };
         let mut needed = vec![RUN, LOG];
@@ -200,6 +220,9 @@ fn jobs(project: &Project<'_>, target: At<'_>, found: &mut Found) {
         }
         if uses(config, "VERIFY") {
             needed.extend([LOOK]);
+        }
+        if is_audited && audits(&config) {
+            needed.extend([LOOK, ROLLOUTS, LOGS, VALUES]);
         }
         for permission in needed {
             lacks(

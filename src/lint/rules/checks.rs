@@ -56,6 +56,7 @@ pub(in crate::lint) fn plan(input: &Input<'_>, project: &Project<'_>, found: &mu
         project
             .all_cases()
             .filter_map(|case| case.gate.as_ref())
+            .chain(project.all_actions().flat_map(|action| &action.gates))
             .chain(project.builds.iter().flat_map(|build| &build.gates))
     };
     let named = || gates().filter_map(|gate| Some((gate, gate.known()?.checks.as_deref()?)));

@@ -54,11 +54,23 @@ rule!(
     "Write `options: {logging: CLOUD_LOGGING_ONLY}`, or a `logsBucket`."
 );
 
-pub(super) const RULES: &[&Rule] = &[&BUILD_ACCOUNT, &BUILD_LOGS, &GATE_ARGUMENTS, &NO_IDENTITY, &GATE_URL];
+rule!(
+    AUDIT_AT_ONCE,
+    "audit-at-once",
+    Warning,
+    High,
+    "an audit runs right after a deploy and does not wait",
+    "What a revision logged and served in its first minutes cannot be seen before they are over: rows are without data, and the job fails.",
+    "Add `--wait`, and limits that leave time for it."
+);
+
+pub(super) const RULES: &[&Rule] =
+    &[&BUILD_ACCOUNT, &BUILD_LOGS, &GATE_ARGUMENTS, &NO_IDENTITY, &GATE_URL, &AUDIT_AT_ONCE];
 
 pub(super) fn check(project: &Project<'_>, found: &mut Found) {
     let cases = project.all_cases().filter_map(|case| case.gate.as_ref());
-    for gate in cases.chain(project.builds.iter().flat_map(|build| &build.gates)) {
+    let actions = project.all_actions().flat_map(|action| &action.gates);
+    for gate in cases.chain(actions).chain(project.builds.iter().flat_map(|build| &build.gates)) {
         if let Err(message) = &gate.read {
             found.add(&GATE_ARGUMENTS, at(gate, message), format!("the gate says: {}", one_line(message)));
         }
@@ -82,12 +94,25 @@ pub(super) fn check(project: &Project<'_>, found: &mut Found) {
         }
     }
     for (_, _, _, gate) in project.gates() {
-        let Some(args) = gate.known() else { continue };
+        let Some(args) = gate.known().filter(|args| !args.audits) else { continue };
         if !args.require_identity {
             found.add(&NO_IDENTITY, gate.args.key_source(), "a revision that cannot be proven passes with a warning");
         }
         if args.url {
             found.add(&GATE_URL, gate.flag("--url").source(), "the address is that of no particular revision");
+        }
+    }
+    audits(project, found);
+}
+
+fn audits(project: &Project<'_>, found: &mut Found) {
+    for (_, phase, action, _) in project.acts() {
+        for gate in &action.gates {
+            if gate.known().is_some_and(|args| args.audits && !args.wait) {
+                let message =
+                    format!("the audit of the phase {:?} looks before there is anything to be seen", phase.id);
+                found.add(&AUDIT_AT_ONCE, gate.args.key_source(), message);
+            }
         }
     }
 }

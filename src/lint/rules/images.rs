@@ -52,7 +52,8 @@ pub(super) fn check(project: &Project<'_>, found: &mut Found) {
     let services =
         project.services.iter().flat_map(|service| service.list(&["spec", "template", "spec", "containers"]));
     let deployed = services.filter_map(|container| image(container.get("image")));
-    let verifying = project.all_cases().filter_map(|case| image(case.image));
+    let acting = project.all_actions().flat_map(|action| action.images.iter().filter_map(|at| image(Some(*at))));
+    let verifying = project.all_cases().filter_map(|case| image(case.image)).chain(acting);
     let provided = provided(project);
     for (name, at) in deployed.chain(verifying) {
         let last = name.rsplit('/').next().unwrap_or(name);
@@ -66,7 +67,10 @@ pub(super) fn check(project: &Project<'_>, found: &mut Found) {
             found.add(&IMAGE_NOT_PROVIDED, at.source(), message).beside(place.clone(), "what is provided");
         }
     }
-    let mut gates = project.all_cases().filter(|case| case.gate.is_some()).filter_map(|case| image(case.image));
+    let audits = project.all_actions().filter(|action| !action.gates.is_empty()).flat_map(|action| &action.images);
+    let audits = audits.filter(|at| at.text().is_some_and(is_gate)).filter_map(|at| image(Some(*at)));
+    let verifying = project.all_cases().filter(|case| case.gate.is_some()).filter_map(|case| image(case.image));
+    let mut gates = verifying.chain(audits);
     if let Some((first, place)) = gates.next() {
         for (name, at) in gates.filter(|(name, _)| *name != first) {
             let message = format!("the gate is {:?} here and {:?} in another stanza", cut(name, 60), cut(first, 60));

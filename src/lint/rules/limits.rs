@@ -70,7 +70,7 @@ pub(super) fn check(project: &Project<'_>, found: &mut Found) {
             if let Some(around) = case.timeout.and_then(At::whole) {
                 nest(found, (*own, *at), (around, case.timeout.unwrap_or(case.at)), "the gate", "Skaffold");
             }
-            let (around, place) = execution(project, stage);
+            let (around, place) = execution(project, stage, "VERIFY");
             if case.timeout.is_none() {
                 nest(found, (*own, *at), (around, place), "the gate", "the job");
             }
@@ -85,9 +85,10 @@ pub(super) fn check(project: &Project<'_>, found: &mut Found) {
                 }
                 continue;
             };
-            nest(found, (Duration::from_secs(inside), at), execution(project, stage), "Skaffold", "the job");
+            nest(found, (Duration::from_secs(inside), at), execution(project, stage, "VERIFY"), "Skaffold", "the job");
         }
     }
+    actions(project, found);
     for build in &project.builds {
         let around = build.at.get("timeout");
         let seconds = around.map_or(Some(BUILD), |at| seconds(at.text()?));
@@ -100,6 +101,26 @@ pub(super) fn check(project: &Project<'_>, found: &mut Found) {
     }
     for target in &project.targets {
         configs(project, target.at, found);
+    }
+}
+
+/// The limits of custom actions, around those of the gates in them.
+fn actions(project: &Project<'_>, found: &mut Found) {
+    for (stage, _, action, usage) in project.acts() {
+        let around = action.timeout.and_then(|at| Some((at.whole()?, at)));
+        let job = execution(project, stage, usage);
+        if action.timeout.is_none() {
+            found.add(&NO_SKAFFOLD_LIMIT, action.at.source(), "the action has no timeout");
+        }
+        for gate in &action.gates {
+            if let Some(own) = limit(project, gate) {
+                let (around, name) = around.map_or((job, "the job"), |around| (around, "Skaffold"));
+                nest(found, own, around, "the gate", name);
+            }
+        }
+        if let Some((seconds, at)) = around {
+            nest(found, (Duration::from_secs(seconds), at), job, "Skaffold", "the job");
+        }
     }
 }
 
@@ -137,12 +158,15 @@ fn seconds(written: &str) -> Option<u64> {
     written.strip_suffix('s')?.split('.').next()?.parse().ok()
 }
 
-/// How long a verify job of a stage may take, and where that is written.
-fn execution<'a>(project: &Project<'a>, stage: &Stage<'a>) -> (u64, At<'a>) {
+/// How long a job of a stage may take, and where that is written. What is done around a deploy and has no execution config of its
+/// own is done in that of the deploy.
+fn execution<'a>(project: &Project<'a>, stage: &Stage<'a>, usage: &str) -> (u64, At<'a>) {
     let target = stage.target.and_then(At::text).and_then(|name| project.target(name));
-    let configs = target.into_iter().flat_map(|target| target.at.list(&["executionConfigs"]));
-    let verifies = |at: &At<'a>| at.list(&["usages"]).any(|usage| usage.text() == Some("VERIFY"));
-    match configs.into_iter().find(verifies) {
+    let configs: Vec<At<'a>> = target.into_iter().flat_map(|target| target.at.list(&["executionConfigs"])).collect();
+    let of = |wanted: &str| {
+        configs.iter().copied().find(|at| at.list(&["usages"]).any(|usage| usage.text() == Some(wanted)))
+    };
+    match of(usage).or_else(|| of("DEPLOY").filter(|_| usage != "VERIFY")) {
         Some(config) => {
             let written = config.get("executionTimeout");
             (written.and_then(|at| seconds(at.text()?)).unwrap_or(EXECUTION), written.unwrap_or(config))

@@ -43,6 +43,24 @@ rule!(
     "Set `verify: true` in the phase."
 );
 rule!(
+    UNKNOWN_ACTION,
+    "unknown-action",
+    Error,
+    High,
+    "a phase runs an action that Skaffold does not have for it",
+    "The job before or after the deploy has nothing to run, and the rollout fails when the deploy is done.",
+    "Name an action of `customActions` in the phase's profile, or in the whole of skaffold.yaml."
+);
+rule!(
+    UNUSED_ACTION,
+    "unused-action",
+    Warning,
+    Medium,
+    "a custom action that no phase runs",
+    "It is there and never run: an audit, for one, looks at nothing.",
+    "Name it in `postdeploy: {actions: […]}` of a phase, or take it away."
+);
+rule!(
     MANIFEST_MISSING,
     "manifest-missing",
     Error,
@@ -75,6 +93,8 @@ pub(super) const RULES: &[&Rule] = &[
     &UNUSED_PROFILE,
     &VERIFY_WITHOUT_STANZA,
     &STANZA_WITHOUT_VERIFY,
+    &UNKNOWN_ACTION,
+    &UNUSED_ACTION,
     &MANIFEST_MISSING,
     &SERVICE_COUNT,
     &NO_SKAFFOLD_DEPLOYER,
@@ -83,7 +103,33 @@ pub(super) const RULES: &[&Rule] = &[
 pub(super) fn check(project: &Project<'_>, found: &mut Found) {
     used(project, found);
     stanzas(project, found);
+    actions(project, found);
     manifests(project, found);
+}
+
+fn actions(project: &Project<'_>, found: &mut Found) {
+    for (_, phase) in project.phases() {
+        let known: Vec<&str> =
+            project.actions(phase).iter().filter_map(|action| action.name.and_then(At::text)).collect();
+        for (_, at) in &phase.actions {
+            let Some(name) = at.text().filter(|name| !known.contains(name)) else { continue };
+            let hint = similar(name, known.iter().copied());
+            let hint = hint.first().map_or(String::new(), |near| format!("; did you mean {near:?}?"));
+            let message = format!("Skaffold has no action {:?} for the phase {:?}{hint}", cut(name, 40), phase.id);
+            found.add(&UNKNOWN_ACTION, at.source(), message);
+        }
+    }
+    if project.pipelines.is_empty() {
+        return;
+    }
+    for action in project.all_actions() {
+        let Some((at, name)) = action.name.and_then(|at| Some((at, at.text()?))) else { continue };
+        let is_run =
+            project.phases().any(|(_, phase)| phase.actions.iter().any(|(_, other)| other.text() == Some(name)));
+        if !is_run {
+            found.add(&UNUSED_ACTION, at.source(), format!("no phase runs the action {:?}", cut(name, 40)));
+        }
+    }
 }
 
 fn used(project: &Project<'_>, found: &mut Found) {

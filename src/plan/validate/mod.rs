@@ -1,6 +1,7 @@
 //! From the keys of a checks file to a plan that needs no more checking. Every mistake is collected; a part that has one
 //! is nothing, and what depends on it is not complained about.
 
+mod audit;
 mod http;
 mod metrics;
 mod policy;
@@ -17,6 +18,9 @@ use super::mistakes::Mistakes;
 use super::written::{At, Key};
 use super::{CheckSpec, Identity, Kind, Lookup, Plan, PlanInput, Ready, STANDARD_INPUT, Stage, ToldBy, code, reserve};
 use crate::outcome::{Place, Severity};
+
+/// The position of the metrics among the built-in checks.
+const METRICS: usize = 3;
 
 /// What validation works with.
 pub(super) struct Context<'a, 't> {
@@ -35,6 +39,10 @@ pub(super) fn plan(file: File, spare: file::Http, context: &mut Context<'_, '_>)
         None => file.timeout.get().map(|timeout| timeout.meant),
     };
     let headers = http::headers(file.headers, context);
+    let own_metrics = file
+        .metrics
+        .at()
+        .is_some_and(|metrics| metrics.value.require.place().is_some() || metrics.value.thresholds.place().is_some());
     let baseline = file.metrics.at().map_or(Key::Absent, |metrics| metrics.value.baseline.clone());
     let defaults = http::defaults(file.readiness.at().map_or(spare, |at| at.value.clone()));
     let mut checks = vec![
@@ -45,6 +53,7 @@ pub(super) fn plan(file: File, spare: file::Http, context: &mut Context<'_, '_>)
         smoke::check(file.smoke, context),
         traffic::check(file.traffic, baseline, context),
     ];
+    let audit = audit::audit(file.audit, checks[METRICS].as_ref(), own_metrics, context);
     checks.extend(http::added(file.http, &defaults, context));
     let mut checks: Vec<CheckSpec> = checks.into_iter().collect::<Option<_>>()?;
     // It is off unless somebody asks for it: nobody misses it then.
@@ -56,7 +65,7 @@ pub(super) fn plan(file: File, spare: file::Http, context: &mut Context<'_, '_>)
     let timeout = timeout?;
     windows_fit(timeout, &checks, context);
     let file = context.input.file.as_ref().map(|(name, _)| name.clone()).filter(|name| name != STANDARD_INPUT);
-    Some(Plan { timeout, file, headers: headers?, checks })
+    Some(Plan { timeout, file, headers: headers?, checks, audit: audit? })
 }
 
 /// What the limit of the whole run would cut cannot pass: that is said before any request.

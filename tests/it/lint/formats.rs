@@ -14,7 +14,7 @@ fn every_format_tells_both_places_and_what_is_ignored() {
     assert_eq!(ran.code, 1);
     for piece in [
         "skaffold.yaml:24:15: error: the gate expects 25 %, and the phase \"canary\" has 20 % [expected-percent]\n  clouddeploy.yaml:22:29: the phase\n  why: ",
-        "clouddeploy.yaml:46:13: ignored [automation-wait]: another client reads it\n",
+        "clouddeploy.yaml:49:13: ignored [automation-wait]: another client reads it\n",
         "7 files, 1 finding, 1 ignored\n",
     ] {
         assert!(ran.stdout.contains(piece), "{piece}\n{}", ran.stdout);
@@ -47,7 +47,7 @@ fn every_format_tells_both_places_and_what_is_ignored() {
         "{github}"
     );
     assert!(github.contains("%0Aclouddeploy.yaml:22:29: the phase%0Awhy: "), "{github}");
-    assert!(github.contains("::notice file=clouddeploy.yaml,line=46,col=13,title=canary-gate automation-wait::ignored: another client reads it\n"));
+    assert!(github.contains("::notice file=clouddeploy.yaml,line=49,col=13,title=canary-gate automation-wait::ignored: another client reads it\n"));
 }
 
 #[test]

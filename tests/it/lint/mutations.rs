@@ -14,6 +14,7 @@ const SEED: u64 = 20_261_126;
 const NOT_FOUND: &[(&str, &str, &str, &str)] = &[
     ("targets.yaml", "description:", "dropped", "it is for people"),
     ("targets.yaml", "executionTimeout:", "dropped", "the default, an hour, is also longer than what is inside"),
+    ("iam.yaml", "canary-gate@", "becomes", "whether the service is private, and needs an invoker, no file says"),
     ("verify.yaml", "timeout:", "dropped", "the default is also longer than what is inside"),
     ("verify.yaml", "_REVISION:", "changes places", "by hand either may be given or left empty"),
     ("clouddeploy.yaml", "priorRevisionTags:", "dropped", "the gate does without"),

@@ -89,6 +89,13 @@ pub(super) struct Phase {
     pub(super) percentage: u32,
     pub(super) profiles: Vec<String>,
     pub(super) verify: bool,
+    pub(super) postdeploy: Option<Postdeploy>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Postdeploy {
+    pub(super) actions: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -185,6 +192,16 @@ pub(super) struct Manifests {
 pub(super) struct Profile {
     pub(super) name: String,
     pub(super) verify: Vec<VerifyCase>,
+    #[serde(default, rename = "customActions")]
+    pub(super) actions: Vec<CustomAction>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CustomAction {
+    pub(super) name: String,
+    pub(super) timeout: u64,
+    pub(super) containers: Vec<VerifyContainer>,
 }
 
 #[derive(Deserialize)]
