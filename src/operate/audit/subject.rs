@@ -137,7 +137,6 @@ impl Subject {
             share: None,
             rolled_back: None,
             serving,
-            rolled_back: None,
         };
         let url = self.service.as_ref().ok().map(|service| service.uri.clone()).filter(|uri| !uri.is_empty());
         Known { url, facts }
