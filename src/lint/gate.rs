@@ -7,6 +7,7 @@ use super::file::base;
 
 /// What the arguments of `canary-gate verify` or `canary-gate audit` say, as far as rules ask for it.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct GateArgs {
     /// Whether they are those of an audit, which verifies no canary.
     pub(crate) audits: bool,

@@ -284,7 +284,7 @@ impl Buckets {
         if bound != f64::INFINITY {
             return Err("the bucket le=\"+Inf\" is missing".into());
         }
-        if self.buckets.iter().any(|(_, count)| !(*count >= 0.0)) {
+        if self.buckets.iter().any(|(_, count)| count.is_nan() || *count < 0.0) {
             return Err("a bucket counts less than nothing, or is NaN".into());
         }
         if let Some(pair) = self.buckets.windows(2).find(|pair| pair[1].1 < pair[0].1) {
