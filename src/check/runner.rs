@@ -52,7 +52,7 @@ pub(crate) async fn run(
     courses: bool,
 ) {
     let deadline = began + plan.timeout.saturating_sub(reserve(plan.timeout));
-    Runner { plan, access, ledger, observer, courses, deadline }.run(route).await;
+    Box::pin(Runner { plan, access, ledger, observer, courses, deadline }.run(route)).await;
 }
 
 struct Runner<'r> {
@@ -75,7 +75,7 @@ struct Running<'r> {
 impl<'r> Runner<'r> {
     async fn run(&self, route: &Route) {
         let Some((id, spec)) = self.checks(Stage::Serves).next() else { return };
-        let Some(canary) = self.reach(id, spec, route).await else { return self.skip_waiting(&spec.name) };
+        let Some(canary) = Box::pin(self.reach(id, spec, route)).await else { return self.skip_waiting(&spec.name) };
         for stage in [Stage::Healthy, Stage::SideBySide, Stage::Measured] {
             let checks = self.checks(stage).map(|(id, spec)| self.check(id, spec, &canary));
             let ended = join_all(checks).await;

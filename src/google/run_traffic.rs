@@ -227,7 +227,6 @@ pub(crate) struct RevisionFacts {
     name: String,
     conditions: Vec<Condition>,
     delete_time: String,
-    pub(crate) create_time: String,
     containers: Value,
 }
 
@@ -286,20 +285,6 @@ pub(crate) async fn revision(
         return Err(api.unusable(&path));
     }
     Ok(found)
-}
-
-/// Every revision of a service.
-///
-/// # Errors
-/// Why there is no whole list.
-pub(crate) async fn revisions(
-    api: &Api,
-    name: &ServiceName,
-    deadline: Instant,
-) -> Result<Vec<RevisionFacts>, ApiError> {
-    let path = format!("/v2/{}/revisions?pageSize=100", name.full());
-    let found = api.list(&path, "revisions", deadline).await?;
-    found.into_iter().map(|item| serde_json::from_value(item).map_err(|_| api.unusable(&path))).collect()
 }
 
 /// Asks for a traffic list in place of the one that was read; with `validate_only`, whether that would be taken.

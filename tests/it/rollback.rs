@@ -325,7 +325,7 @@ fn cloud_deploy_rolls_back_what_it_owns() {
             state.resources.insert(name, newer);
         }))), DEPLOY, 1, "the target changed meanwhile", AS_IT_WAS, 0),
         ("its verify job fails", |state| state.deploy.script.jobs.push(("rollback/stable/verify", vec![End::Failed { cause: "EXECUTION_FAILED", message: "", results: &[] }])), DEPLOY, 1, "the rollback's rollout release-41-to-emergence-run-0002 failed: the verify job of the phase stable failed", BACK, 0),
-        ("its job never ends", |state| state.deploy.script.jobs.push(("rollback/stable/deploy", vec![End::Never])), "--pipeline emergence-pipeline --target emergence-run --timeout 1s", 3, "the time is up, and the rollout", AS_IT_WAS, 0),
+        ("its job never ends", |state| state.deploy.script.jobs.push(("rollback/stable/deploy", vec![End::Never])), "--pipeline emergence-pipeline --target emergence-run --timeout 1s", 3, "the time is up", AS_IT_WAS, 0),
         ("automation rolls back already", |state| {
             let name = rollout_of(STABLE_RELEASE).replace("-0001", "-0002");
             let mut back = state.resources[&rollout_of(STABLE_RELEASE)].clone();

@@ -162,7 +162,7 @@ impl<'r> Rollback<'r> {
         };
         let plan = match plan {
             Ok(plan) => plan,
-            Err(stop) => return self.ended(None, Err(stop), Vec::new()),
+            Err(stop) => return self.ended(None, &Err(stop), Vec::new()),
         };
         self.show(&shown::plan(&self.asked, &plan));
         if self.args.dry_run {
@@ -193,13 +193,13 @@ impl<'r> Rollback<'r> {
         tokio::select! {
             biased;
             signal = signals.next() => self.interrupted(signal),
-            (done, checks) = self.carried_out(&plan) => self.ended(Some(&plan), done, checks),
+            (done, checks) = self.carried_out(&plan) => self.ended(Some(&plan), &done, checks),
         }
     }
 
     /// The plan; of a dry run, validated by the APIs.
     async fn planned(&self) -> Result<Plan, Stop> {
-        let plan = self.asked.plan(&self.apis).await?;
+        let plan = Box::pin(self.asked.plan(&self.apis)).await?;
         if self.args.dry_run {
             self.asked.validate(&self.apis, &plan).await?;
         }
@@ -222,7 +222,8 @@ impl<'r> Rollback<'r> {
                 }
                 tokio::time::sleep(self.checking.settle.min(left(self.asked.deadline))).await;
             }
-            checks.extend(self.checking.run(self.session, &done.service, self.asked.deadline, round).await);
+            let round = self.checking.run(self.session, &done.service, self.asked.deadline, round);
+            checks.extend(Box::pin(round).await);
             if let Err(stop) = self.asked.still(&self.apis, &done.revision, Some(&tags)).await {
                 return (Err(stop), checks);
             }
@@ -281,13 +282,13 @@ impl<'r> Rollback<'r> {
         facts
     }
 
-    fn ended(&self, plan: Option<&Plan>, done: Result<Done, Stop>, checks: Vec<Outcome>) -> Ran {
+    fn ended(&self, plan: Option<&Plan>, done: &Result<Done, Stop>, checks: Vec<Outcome>) -> Ran {
         let mut facts = self.facts();
         let mut url = None;
-        if let (Some(plan), Ok(done)) = (plan, &done) {
+        if let (Some(plan), Ok(done)) = (plan, done) {
             facts.revision = Some(done.revision.clone());
             facts.release = plan.choice.as_ref().and_then(|choice| choice.release.clone());
-            facts.rollout = done.rollout.clone();
+            facts.rollout.clone_from(&done.rollout);
             facts.share = Some(100);
             facts.rolled_back = shown::left(&plan.service, &done.revision);
             facts.serving = Some(crate::outcome::Serving {
@@ -297,7 +298,7 @@ impl<'r> Rollback<'r> {
             });
             url = Some(done.service.uri.clone()).filter(|uri| !uri.is_empty());
         }
-        let outcome = shown::outcome(&self.asked, plan, &done, &self.steps.borrow(), self.began.1.elapsed());
+        let outcome = shown::outcome(&self.asked, plan, done, &self.steps.borrow(), self.began.1.elapsed());
         let unfinished = checks.is_empty() && done.is_ok();
         let summary = Summary {
             purpose: Purpose::Verify,
