@@ -337,7 +337,7 @@ impl CredentialsFile {
     }
 
     fn key(&self, key: &Key) -> Result<RsaKeyPair, String> {
-        let unusable = |_| self.wrong("its private_key is not an RSA key in PEM (PKCS #8)");
+        let unusable = |()| self.wrong("its private_key is not an RSA key in PEM (PKCS #8)");
         let der = PrivatePkcs8KeyDer::from_pem_slice(key.private_key.as_bytes()).map_err(|_| unusable(()))?;
         RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).map_err(|_| unusable(()))
     }

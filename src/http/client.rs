@@ -161,7 +161,7 @@ impl Client {
         limits: RequestLimits,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
-        self.authorized(url, request, limits, deadline).await
+        Box::pin(self.authorized(url, request, limits, deadline)).await
     }
 
     /// One exchange, within its limits.
