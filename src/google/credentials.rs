@@ -46,6 +46,7 @@ struct User {
 
 /// A service account, by its private key.
 #[derive(Clone, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names are the format's")]
 struct Key {
     client_email: String,
     private_key: String,
@@ -337,7 +338,7 @@ impl CredentialsFile {
     }
 
     fn key(&self, key: &Key) -> Result<RsaKeyPair, String> {
-        let unusable = |_| self.wrong("its private_key is not an RSA key in PEM (PKCS #8)");
+        let unusable = |()| self.wrong("its private_key is not an RSA key in PEM (PKCS #8)");
         let der = PrivatePkcs8KeyDer::from_pem_slice(key.private_key.as_bytes()).map_err(|_| unusable(()))?;
         RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).map_err(|_| unusable(()))
     }
