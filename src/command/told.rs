@@ -119,8 +119,8 @@ pub(super) fn said(happened: &Happened) -> String {
 
 /// What is known of a job's failure: first what the job said itself.
 fn because(cause: &Cause) -> String {
-    let Cause { cause, message, told, source, build } = cause;
-    let own: Vec<&str> = [&**cause, &**message].into_iter().filter(|part| !part.is_empty()).collect();
+    let Cause { kind, message, told, source, build } = cause;
+    let own: Vec<&str> = [&**kind, &**message].into_iter().filter(|part| !part.is_empty()).collect();
     let own = if own.is_empty() { String::new() } else { format!(" ({})", own.join(": ")) };
     let build = if build.is_empty() { String::new() } else { format!("; its build is {build}") };
     match &told[..] {
@@ -190,7 +190,7 @@ mod tests {
             })
         };
         let known = Cause {
-            cause: "EXECUTION_FAILED".into(),
+            kind: "EXECUTION_FAILED".into(),
             message: "skaffold failed".into(),
             told: vec!["FAIL in 9s: metrics".into()],
             source: "the job's results".into(),

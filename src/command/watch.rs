@@ -41,7 +41,7 @@ pub(crate) fn run(session: &Session, args: &Watch) -> Result<Exit, CommandError>
                 Ok(rollout) => rollout,
                 Err(stop) => return Err(stopped(&stop)),
             };
-            follow(session, &apis, &asked, &rollout, &teller).await
+            Box::pin(follow(session, &apis, &asked, &rollout, &teller)).await
         };
         tokio::select! {
             ended = followed => ended,
@@ -173,7 +173,7 @@ pub(super) async fn follow(
 ) -> Result<Exit, CommandError> {
     teller.say(&format!("following {rollout}"));
     let tell = |happened| teller.tell(&happened);
-    let ended = Follower { apis, asked, tell: &tell }.follow(rollout).await;
+    let ended = Box::pin(Follower { apis, asked, tell: &tell }.follow(rollout)).await;
     let (name, took) = (short(rollout), teller.took());
     let (exit, said) = match ended {
         Ended::Proven { revision, percent, passed_over } => {

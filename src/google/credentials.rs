@@ -46,6 +46,7 @@ struct User {
 
 /// A service account, by its private key.
 #[derive(Clone, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names are the format's")]
 struct Key {
     client_email: String,
     private_key: String,

@@ -3,6 +3,8 @@
 //! Reference: <https://cloud.google.com/deploy/docs/api/reference/rest>. A state that is not known is one of its own: it is none of
 //! those that prove anything.
 
+#![expect(clippy::struct_field_names, reason = "the names are the API's")]
+
 use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;

@@ -31,6 +31,7 @@ const LONGEST: Duration = Duration::from_hours(24);
 const INFO_LIMITS: RequestLimits = RequestLimits { time: Duration::from_secs(5), body: 64 * 1024 };
 
 /// Where access tokens come from.
+#[expect(clippy::large_enum_variant, reason = "there is one of it")]
 pub(crate) enum TokenSource {
     /// The machine's service account.
     Metadata(Rc<Metadata>),

@@ -39,7 +39,7 @@ impl Sources<'_> {
             return Cause { source: format!("{} says nothing of it", short(run)), ..Cause::default() };
         };
         let mut cause = Cause {
-            cause: work.failure_cause.clone(),
+            kind: work.failure_cause.clone(),
             message: work.failure_message.clone(),
             build: work.build.clone(),
             ..Cause::default()

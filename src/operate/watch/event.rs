@@ -79,7 +79,7 @@ pub(crate) enum Happened {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cause {
     /// Cloud Deploy's word and sentence for it.
-    pub(crate) cause: String,
+    pub(crate) kind: String,
     pub(crate) message: String,
     /// What the job said itself, line by line.
     pub(crate) told: Vec<String>,

@@ -86,7 +86,7 @@ impl Asked {
 impl Follower<'_> {
     /// Follows a rollout, by its full name, until the phase is proven, or seen not to be, or the time is up.
     pub(crate) async fn follow(&self, name: &str) -> Ended {
-        match self.to_its_end(name).await {
+        match Box::pin(self.to_its_end(name)).await {
             Ok(ended) => ended,
             Err(Stop::NotDone(why)) => Ended::Not { why, rollbacks: Vec::new() },
             Err(Stop::Unseen(why)) => Ended::Unseen(why),
@@ -109,7 +109,6 @@ impl Follower<'_> {
             };
             failed = if matches!(stand, Stand::Failed(_)) { failed + 1 } else { 0 };
             match stand {
-                Stand::Going => {}
                 Stand::Verified => {
                     if let Some(ended) = self.proven(name, &release, &rollout).await? {
                         return Ok(ended);
@@ -118,7 +117,7 @@ impl Follower<'_> {
                 Stand::Failed(why) if rollout.active_repair_automation_run.is_empty() && failed > GRACE => {
                     return Ok(Ended::Not { why: why.to_string(), rollbacks: Vec::new() });
                 }
-                Stand::Failed(_) => {}
+                Stand::Going | Stand::Failed(_) => {}
                 Stand::Not(why) => return self.not(&rollout, why).await,
             }
             self.wait(&rollout).await?;

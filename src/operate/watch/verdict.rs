@@ -35,6 +35,7 @@ pub(crate) enum Why {
 }
 
 /// How a rollout stands to a phase. For the last phase, the rollout has to have succeeded as a whole.
+#[expect(clippy::match_same_arms, reason = "one arm a case, in the order in which they are told apart")]
 pub(crate) fn stand(rollout: &Rollout, until: &str) -> Stand {
     use RolloutState::{
         ApprovalRejected, Cancelled, Cancelling, Failed, Halted, InProgress, Pending, PendingApproval, PendingRelease,
@@ -207,12 +208,17 @@ mod tests {
         stand(&serde_json::from_value(value).unwrap(), until)
     }
 
+    /// A phase's state and its verify job's.
+    type States = (&'static str, &'static str);
+    /// The rollout's state, both phases, what is asked for, how it stands.
+    type Case = (&'static str, States, States, &'static str, &'static str);
+
     #[test]
     fn only_a_verified_phase_of_a_rollout_that_goes_well_is_one() {
         const GOOD: (&str, &str) = ("SUCCEEDED", "SUCCEEDED");
         const NOT_YET: (&str, &str) = ("PENDING", "PENDING");
         #[rustfmt::skip]
-        let cases: &[(&str, (&str, &str), (&str, &str), &str, &str)] = &[
+        let cases: &[Case] = &[
             ("SUCCEEDED", GOOD, GOOD, "stable", "verified"),
             ("SUCCEEDED", GOOD, GOOD, "canary", "verified"),
             ("IN_PROGRESS", GOOD, NOT_YET, "canary", "verified"),
