@@ -96,7 +96,6 @@ pub struct AccessArgs {
 /// Google's APIs, each at its public address unless told otherwise.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Google's APIs")]
-
 pub struct EndpointArgs {
     /// The Cloud Deploy API, for private access
     #[arg(

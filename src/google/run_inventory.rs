@@ -234,7 +234,7 @@ mod tests {
 
     use super::*;
 
-    fn service(entries: Value) -> ServiceNow {
+    fn service(entries: &Value) -> ServiceNow {
         serde_json::from_value(json!({
             "name": "projects/p/locations/r/services/app", "generation": "7", "observedGeneration": "7",
             "latestReadyRevision": "projects/p/locations/r/services/app/revisions/app-2", "trafficStatuses": entries,
@@ -255,7 +255,7 @@ mod tests {
                 vec![("app-1", 80), ("app-2", 20)],
             ),
         ] {
-            let shares = service(entries.clone()).shares();
+            let shares = service(&entries).shares();
             let shares: Vec<(&str, u64)> = shares.iter().map(|(name, share)| (&**name, *share)).collect();
             assert_eq!(shares, wanted, "{entries}");
         }
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn what_is_not_settled_proves_nothing() {
-        let whole = || service(json!([{"revision": "app-2", "percent": 100}]));
+        let whole = || service(&json!([{"revision": "app-2", "percent": 100}]));
         assert_eq!(whole().unsettled(), None);
         let why = |edit: fn(&mut ServiceNow)| {
             let mut service = whole();

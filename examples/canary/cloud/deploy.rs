@@ -843,16 +843,15 @@ fn roll_back(
     id: Option<String>,
 ) -> Result<String, String> {
     let target = state.resources[of]["targetId"].as_str().unwrap_or_default().to_owned();
-    let release = match to {
-        Some(short) => format!("{}/releases/{}", pipeline(), short.rsplit('/').next().unwrap_or_default()),
-        None => {
-            let own = release_of(of).to_owned();
-            let previous = newest(state, &target, |rollout| {
-                rollout["state"] == "SUCCEEDED" && release_of(rollout["name"].as_str().unwrap_or_default()) != own
-            });
-            let previous = previous.ok_or("there is no previous successful rollout to roll back to")?;
-            release_of(&previous).to_owned()
-        }
+    let release = if let Some(short) = to {
+        format!("{}/releases/{}", pipeline(), short.rsplit('/').next().unwrap_or_default())
+    } else {
+        let own = release_of(of).to_owned();
+        let previous = newest(state, &target, |rollout| {
+            rollout["state"] == "SUCCEEDED" && release_of(rollout["name"].as_str().unwrap_or_default()) != own
+        });
+        let previous = previous.ok_or("there is no previous successful rollout to roll back to")?;
+        release_of(&previous).to_owned()
     };
     let resource = state.resources.get(&release).ok_or(format!("the release {release} was not found"))?;
     if resource["abandoned"] == true {

@@ -29,6 +29,9 @@ use crate::plan::{AuditRow, Plan};
 use row::{Rows, Seen};
 use subject::Subject;
 
+/// Finds what the records of deployments say of a release, where it is named, or of a revision.
+pub(crate) type ReadRecords<'a> = dyn Fn(Option<&str>, &str) -> Recorded + 'a;
+
 /// What is audited, by whom, and for how long.
 pub(crate) struct Audit<'a> {
     pub(crate) plan: &'a Plan,
@@ -38,7 +41,7 @@ pub(crate) struct Audit<'a> {
     pub(crate) client: MakeClient,
     pub(crate) access: Rc<dyn Credentials>,
     /// What the records of deployments say of a release or a revision; nothing where no folder is named.
-    pub(crate) records: Option<&'a dyn Fn(Option<&str>, &str) -> Recorded>,
+    pub(crate) records: Option<&'a ReadRecords<'a>>,
     /// Whether to wait for what cannot be seen yet.
     pub(crate) wait: bool,
     /// How long an API that has trouble is asked again.
@@ -111,7 +114,7 @@ impl Audit<'_> {
     /// Fills all rows; `ids` are those of [`crate::plan::Audit::rows`], in their order. What was found stands with the observer
     /// also if this future is dropped before its end.
     pub(crate) async fn run(&self, ids: &[CheckId], observer: &dyn Observer) {
-        let subject = Subject::gather(self).await;
+        let subject = Box::pin(Subject::gather(self)).await;
         self.known.replace(subject.known(self));
         let checklist = &self.plan.audit;
         let rows = Rows::new(checklist, ids, observer, self.deadline);

@@ -48,7 +48,7 @@ impl Subject {
                 None => None,
             }
         };
-        let (service, deployed) = join(service(audit, &service_name), deployed).await;
+        let (service, deployed) = Box::pin(join(service(audit, &service_name), deployed)).await;
         let revision = match (&names.revision, deployed.as_ref().map(|deployed| &deployed.rollout)) {
             (Some(revision), _) => Ok(revision.clone()),
             (None, Some(Ok(rollout))) => revision_of(rollout),

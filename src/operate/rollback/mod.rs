@@ -130,7 +130,7 @@ impl Asked {
         }
         settled(&service)?;
         let known = Known { service: &service, rollouts: &rollouts, records: &self.records };
-        let choice = known.choose(&self.to).map_err(|undecided| self.refusal(&undecided))?;
+        let choice = known.choose(&self.to).map_err(|undecided| Self::refusal(&undecided))?;
         let revision = self.fit(cloud, &choice).await?;
         let how = match service.has_all(&choice.revision, &service.tags()) {
             Shifted::Done => How::Already,
@@ -167,7 +167,7 @@ impl Asked {
         let ours =
             found.iter().filter(|rollout| rollout.target_id == *target && is_ours(&rollout.metadata.cloud_run.service));
         let mut rollouts: Vec<Past> = ours.map(Past::of).collect();
-        rollouts.sort_by(|one, other| other.began.cmp(&one.began));
+        rollouts.sort_by_key(|past| std::cmp::Reverse(past.began));
         Ok(rollouts)
     }
 
@@ -213,7 +213,7 @@ impl Asked {
     }
 
     /// Why nothing is chosen, with the candidates and how to choose one.
-    fn refusal(&self, undecided: &Undecided) -> Stop {
+    fn refusal(undecided: &Undecided) -> Stop {
         let mut text = format!("{}; nothing was changed", undecided.why);
         if undecided.candidates.is_empty() {
             text.push_str("; name one by --to-revision");

@@ -77,28 +77,133 @@ fn chosen(traffic: &str, newest: &str, rollouts: &[Past], records: &[Recorded], 
 fn rollouts_tell_what_was_stable_before() {
     use Fate::Unfinished;
     #[rustfmt::skip]
-    let cases: &[(&str, &str, Vec<Past>, Result<&str, &str>)] = &[
-        ("a canary failed", "app-2:20:canary app-1:80", vec![bad(2, "app-2", "app-1"), good(1, "app-1", "app-0")], Ok("app-1")),
+    type Case = (&'static str, &'static str, Vec<Past>, Result<&'static str, &'static str>);
+    let cases: &[Case] = &[
+        (
+            "a canary failed",
+            "app-2:20:canary app-1:80",
+            vec![bad(2, "app-2", "app-1"), good(1, "app-1", "app-0")],
+            Ok("app-1"),
+        ),
         ("without what it found", "app-2:20 app-1:80", vec![bad(2, "app-2", ""), good(1, "app-1", "")], Ok("app-1")),
-        ("a success found bad later", "app-2:100", vec![good(2, "app-2", "app-1"), good(1, "app-1", "app-0")], Ok("app-1")),
+        (
+            "a success found bad later",
+            "app-2:100",
+            vec![good(2, "app-2", "app-1"), good(1, "app-1", "app-0")],
+            Ok("app-1"),
+        ),
         ("the same, without what it found", "app-2:100", vec![good(2, "app-2", ""), good(1, "app-1", "")], Ok("app-1")),
-        ("one under way", "app-2:20 app-1:80", vec![past(2, Unfinished, "app-2", "app-1"), good(1, "app-1", "")], Ok("app-1")),
-        ("rolled back already", "app-1:100", vec![back(2, good(1, "app-1", "app-2")), undone(bad(2, "app-2", "app-1")), good(1, "app-1", "app-0")], Ok("app-1")),
-        ("and moved by hand since", "app-2:100", vec![back(2, good(1, "app-1", "app-2")), undone(bad(2, "app-2", "app-1")), good(1, "app-1", "app-0")], Err("somebody moved it by hand")),
-        ("a rollback that failed is tried again", "app-2:100", vec![back(2, bad(1, "app-1", "app-2")), undone(good(2, "app-2", "app-1")), good(1, "app-1", "app-0"), good(0, "app-0", "")], Ok("app-1")),
-        ("a rollback of what is not known", "app-2:100", vec![back(9, bad(1, "app-1", "app-2")), good(1, "app-1", "app-0")], Err("nothing says")),
-        ("after a rollback, the next canary failed", "app-3:20 app-1:80", vec![bad(3, "app-3", "app-1"), back(2, good(1, "app-1", "app-2")), undone(good(2, "app-2", "app-1")), good(1, "app-1", "app-0")], Ok("app-1")),
-        ("what was undone is no success", "app-3:20 app-1:80", vec![bad(3, "app-3", ""), back(2, good(1, "app-1", "app-2")), undone(good(2, "app-2", "app-1")), good(1, "app-1", "app-0")], Ok("app-1")),
-        ("a failed canary that is ready", "app-3:20 app-1:80", vec![bad(3, "app-3", "app-1"), bad(2, "app-2", "app-1"), good(1, "app-1", "")], Ok("app-1")),
-        ("what it found is a failed canary", "app-3:20 app-2:80", vec![bad(3, "app-3", "app-2"), bad(2, "app-2", "app-1"), good(1, "app-1", "")], Err("r-2-to-run-0001 failed or was rolled back")),
-        ("what it found was deployed by hand", "app-3:20 app-h:80", vec![bad(3, "app-3", "app-h"), good(1, "app-1", "")], Ok("app-h")),
-        ("deployed by hand since", "app-h:100", vec![good(2, "app-2", "app-1"), good(1, "app-1", "")], Err("somebody deployed it by hand")),
-        ("moved further back by hand", "app-0:100", vec![good(2, "app-2", "app-1"), good(1, "app-1", "app-0"), good(0, "app-0", "")], Err("somebody moved it by hand")),
+        (
+            "one under way",
+            "app-2:20 app-1:80",
+            vec![past(2, Unfinished, "app-2", "app-1"), good(1, "app-1", "")],
+            Ok("app-1"),
+        ),
+        (
+            "rolled back already",
+            "app-1:100",
+            vec![back(2, good(1, "app-1", "app-2")), undone(bad(2, "app-2", "app-1")), good(1, "app-1", "app-0")],
+            Ok("app-1"),
+        ),
+        (
+            "and moved by hand since",
+            "app-2:100",
+            vec![back(2, good(1, "app-1", "app-2")), undone(bad(2, "app-2", "app-1")), good(1, "app-1", "app-0")],
+            Err("somebody moved it by hand"),
+        ),
+        (
+            "a rollback that failed is tried again",
+            "app-2:100",
+            vec![
+                back(2, bad(1, "app-1", "app-2")),
+                undone(good(2, "app-2", "app-1")),
+                good(1, "app-1", "app-0"),
+                good(0, "app-0", ""),
+            ],
+            Ok("app-1"),
+        ),
+        (
+            "a rollback of what is not known",
+            "app-2:100",
+            vec![back(9, bad(1, "app-1", "app-2")), good(1, "app-1", "app-0")],
+            Err("nothing says"),
+        ),
+        (
+            "after a rollback, the next canary failed",
+            "app-3:20 app-1:80",
+            vec![
+                bad(3, "app-3", "app-1"),
+                back(2, good(1, "app-1", "app-2")),
+                undone(good(2, "app-2", "app-1")),
+                good(1, "app-1", "app-0"),
+            ],
+            Ok("app-1"),
+        ),
+        (
+            "what was undone is no success",
+            "app-3:20 app-1:80",
+            vec![
+                bad(3, "app-3", ""),
+                back(2, good(1, "app-1", "app-2")),
+                undone(good(2, "app-2", "app-1")),
+                good(1, "app-1", "app-0"),
+            ],
+            Ok("app-1"),
+        ),
+        (
+            "a failed canary that is ready",
+            "app-3:20 app-1:80",
+            vec![bad(3, "app-3", "app-1"), bad(2, "app-2", "app-1"), good(1, "app-1", "")],
+            Ok("app-1"),
+        ),
+        (
+            "what it found is a failed canary",
+            "app-3:20 app-2:80",
+            vec![bad(3, "app-3", "app-2"), bad(2, "app-2", "app-1"), good(1, "app-1", "")],
+            Err("r-2-to-run-0001 failed or was rolled back"),
+        ),
+        (
+            "what it found was deployed by hand",
+            "app-3:20 app-h:80",
+            vec![bad(3, "app-3", "app-h"), good(1, "app-1", "")],
+            Ok("app-h"),
+        ),
+        (
+            "deployed by hand since",
+            "app-h:100",
+            vec![good(2, "app-2", "app-1"), good(1, "app-1", "")],
+            Err("somebody deployed it by hand"),
+        ),
+        (
+            "moved further back by hand",
+            "app-0:100",
+            vec![good(2, "app-2", "app-1"), good(1, "app-1", "app-0"), good(0, "app-0", "")],
+            Err("somebody moved it by hand"),
+        ),
         ("moved back by hand", "app-1:100", vec![good(2, "app-2", "app-1"), good(1, "app-1", "app-0")], Ok("app-1")),
-        ("no earlier success", "app-2:100", vec![good(2, "app-2", "")], Err("nothing says which revision was stable before")),
+        (
+            "no earlier success",
+            "app-2:100",
+            vec![good(2, "app-2", "")],
+            Err("nothing says which revision was stable before"),
+        ),
         ("none at all", "app-2:100", vec![bad(2, "app-2", ""), bad(1, "app-1", "")], Err("nothing says")),
-        ("a success that does not say its revision", "app-2:100", vec![good(2, "app-2", ""), good(1, "", "")], Err("does not say which revision")),
-        ("one that never deployed", "app-2:20 app-1:80", vec![Past { deployed: false, ..past(3, Unfinished, "", "") }, bad(2, "app-2", "app-1"), good(1, "app-1", "")], Ok("app-1")),
+        (
+            "a success that does not say its revision",
+            "app-2:100",
+            vec![good(2, "app-2", ""), good(1, "", "")],
+            Err("does not say which revision"),
+        ),
+        (
+            "one that never deployed",
+            "app-2:20 app-1:80",
+            vec![
+                Past { deployed: false, ..past(3, Unfinished, "", "") },
+                bad(2, "app-2", "app-1"),
+                good(1, "app-1", ""),
+            ],
+            Ok("app-1"),
+        ),
         ("nothing reached the traffic", "app-1:100", vec![bad(2, "app-2", "app-1"), good(1, "app-1", "")], Ok("app-1")),
         ("nothing was made", "app-1:100", vec![bad(2, "", ""), good(1, "app-1", "")], Ok("app-1")),
         ("LATEST", "LATEST:100", vec![bad(2, "app-2", "app-1"), good(1, "app-1", "")], Ok("app-1")),
@@ -122,7 +227,8 @@ fn without_rollouts_records_and_the_traffic_tell() {
     let none: &[Recorded] = &[];
     let passed = |revision: &str| record(revision, true, 100, "");
     #[rustfmt::skip]
-    let cases: &[(&str, &str, &str, &[Recorded], Result<&str, &str>)] = &[
+    type Case<'c> = (&'c str, &'c str, &'c str, &'c [Recorded], Result<&'c str, &'c str>);
+    let cases: &[Case<'_>] = &[
         ("the one other with traffic", "app-2:20 app-1:80", "app-2", none, Ok("app-1")),
         ("by the tag of the canary", "app-1:20:canary app-2:80", "app-3", none, Ok("app-2")),
         ("two say which is the newest", "app-1:20:canary app-2:80", "app-2", none, Err("two revisions")),
@@ -134,10 +240,34 @@ fn without_rollouts_records_and_the_traffic_tell() {
         ("the tag prior is an old one", "app-3:20 app-2:80 app-1:0:prior", "app-3", none, Err("two revisions")),
         ("everything is on an old one, and nobody says why", "app-1:100", "app-2", none, Err("nothing says")),
         ("a record", "app-2:100", "app-2", &[passed("app-2"), passed("app-1")], Ok("app-1")),
-        ("a record of a canary alone", "app-2:100", "app-2", &[passed("app-2"), record("app-1", true, 20, "")], Err("nothing says")),
-        ("a record that is against the traffic", "app-3:20 app-2:80", "app-3", &[passed("app-1")], Err("two revisions")),
-        ("a rollback is written down", "app-1:100", "app-2", &[record("app-1", true, 100, "app-2"), passed("app-2"), passed("app-1"), passed("app-0")], Ok("app-1")),
-        ("a record says that it is bad", "app-2:20 app-1:80", "app-2", &[record("app-1", false, 100, "")], Err("it is bad itself")),
+        (
+            "a record of a canary alone",
+            "app-2:100",
+            "app-2",
+            &[passed("app-2"), record("app-1", true, 20, "")],
+            Err("nothing says"),
+        ),
+        (
+            "a record that is against the traffic",
+            "app-3:20 app-2:80",
+            "app-3",
+            &[passed("app-1")],
+            Err("two revisions"),
+        ),
+        (
+            "a rollback is written down",
+            "app-1:100",
+            "app-2",
+            &[record("app-1", true, 100, "app-2"), passed("app-2"), passed("app-1"), passed("app-0")],
+            Ok("app-1"),
+        ),
+        (
+            "a record says that it is bad",
+            "app-2:20 app-1:80",
+            "app-2",
+            &[record("app-1", false, 100, "")],
+            Err("it is bad itself"),
+        ),
     ];
     for (name, traffic, newest, records, wanted) in cases {
         match (chosen(traffic, newest, &[], records, &To::Previous), wanted) {
