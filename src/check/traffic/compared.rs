@@ -108,8 +108,8 @@ impl Compared {
         // What a server in trouble answers has no shape of its own.
         let in_trouble = |status| matches!(status, 408 | 425 | 429 | 500..);
         let shape = shape.filter(|shape| !failed || !in_trouble(shape.status));
-        let side = PairSide { latency: seen.latency.as_secs_f64(), failed };
-        let answered = Answer { side, was_cut_off: seen.was_cut_off, shape };
+        let own = PairSide { latency: seen.latency.as_secs_f64(), failed };
+        let answered = Answer { side: own, was_cut_off: seen.was_cut_off, shape };
         let half = self.open.entry(pair).or_default();
         match side {
             Side::Canary => half.canary = Some(answered),
