@@ -120,12 +120,13 @@ impl Compared {
         }
         let Some(Half { canary: Some(canary), stable: Some(stable) }) = self.open.remove(&pair) else { return false };
         self.pairs += 1;
+        // Whoever does not ask once more sees an error there.
+        let as_sent = |answer: &Answer| PairSide { failed: answer.side.failed || answer.was_cut_off, ..answer.side };
+        let as_sent = Pair { canary: as_sent(&canary), stable: as_sent(&stable) };
         // What stable answers wrongly is no model.
         let model = stable.shape.filter(|_| !stable.side.failed);
         self.shapes.entry(request).or_default().add(canary.shape, model);
-        // Whoever does not ask once more sees an error there.
-        let as_sent = |answer: &Answer| PairSide { failed: answer.side.failed || answer.was_cut_off, ..answer.side };
-        if self.errors.take(Pair { canary: as_sent(&canary), stable: as_sent(&stable) }, false) == Some(Stop::Errors) {
+        if self.errors.take(as_sent, false) == Some(Stop::Errors) {
             return true;
         }
         if canary.side.failed || stable.side.failed {
