@@ -155,9 +155,9 @@ impl ServiceTraffic {
         self.asked().iter().find(|entry| entry.tag == tag).map(|entry| self.revision_of(entry))
     }
 
-    /// Whether any traffic goes to whatever is newest, so that the next deploy takes it.
+    /// Whether all traffic goes to whatever is newest, so that the next deploy takes it.
     pub(crate) fn follows_latest(&self) -> bool {
-        self.asked().iter().any(|entry| entry.is_latest() && entry.percent > 0)
+        self.asked().iter().filter(|entry| entry.percent > 0).all(TrafficEntry::is_latest)
     }
 
     /// The list that gives a revision everything: one entry for that, and every tag's entry at nothing, as it is otherwise.

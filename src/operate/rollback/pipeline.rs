@@ -103,7 +103,7 @@ impl Rollback {
             return Ok(());
         }
         Err(Stop::NotDone(format!(
-            "the target changed meanwhile: Cloud Deploy answers with the rollout {:?}, which undoes {:?}; {:?} was to be undone by {:?}.              Look, and run it again",
+            "the target changed meanwhile: Cloud Deploy answers with the rollout {:?}, which undoes {:?}; {:?} was to be undone by {:?}. Look, and run it again",
             short(&rollout.name),
             short(&undone),
             self.undone(),
@@ -183,6 +183,7 @@ pub(super) async fn follow(asked: &Asked, apis: &Apis, name: &str, tell: Tell<'_
     };
     let following = watch::Asked {
         project: asked.service.project.clone(),
+        service: None,
         until: STABLE.into(),
         poll: asked.poll,
         deadline: asked.deadline,

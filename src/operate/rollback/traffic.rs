@@ -153,7 +153,8 @@ impl Reading<'_> {
                         format!("the change failed: {failed}; the traffic is {}, and {why}", shares(&service.shares()))
                     }
                     (None, _) => format!(
-                        "the answer to the change was lost ({why}), and the service is still as it was ({}): nothing was changed. Run it again",
+                        "the answer to the change was lost ({why}), and the service is still as it was ({}): if it was taken, it may still happen. \
+                         Run it again: it looks first, and changes what is as it was read",
                         text::counted(LOOKS as usize, "look")
                     ),
                 }));

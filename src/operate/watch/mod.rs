@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::{Stop, is_late, persistently};
-use crate::google::Api;
+use crate::google::{Api, short};
 use crate::google::deploy::{Deploy, JobState, Release, RenderState, Rollout, RolloutState, TargetRender};
 use crate::http::RetryPolicy;
 use automation::Runs;
@@ -46,6 +46,8 @@ pub(crate) struct Apis {
 pub(crate) struct Asked {
     /// The project whose logs are asked.
     pub(crate) project: String,
+    /// The full name of the service that has to be the one that was deployed, where somebody names it.
+    pub(crate) service: Option<String>,
     /// The phase that has to be verified.
     pub(crate) until: String,
     /// From one look to the next.
@@ -132,6 +134,12 @@ impl Follower<'_> {
         let again = self.rollout(name).await?;
         if stand(&again, &self.asked.until) != Stand::Verified {
             return Ok(None);
+        }
+        let deployed = &again.metadata.cloud_run.service;
+        if let Some(asked) = self.asked.service.as_ref().filter(|asked| !deployed.is_empty() && !same(asked, deployed)) {
+            let (asked, deployed) = (short(asked), short(deployed));
+            let why = format!("the rollout deployed the service {deployed}, and {asked} was asked for, or it is elsewhere");
+            return Ok(Some(Ended::Not { why, rollbacks: Vec::new() }));
         }
         Ok(Some(match found {
             Serves::Yes { revision, percent } => {
