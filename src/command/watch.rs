@@ -147,6 +147,10 @@ pub(super) fn apis(cloud: Cloud) -> Apis {
 
 /// Says by whose account the APIs are asked.
 pub(super) async fn tell_whose(teller: &Teller<'_>, access: &AccessTokens, deadline: Instant) {
+    // The first request says why there is none.
+    if access.unusable().is_some() {
+        return;
+    }
     let whose = access.whose(deadline.min(Instant::now() + WHOSE)).await;
     teller.say(&format!("asking as {whose}"));
 }

@@ -473,7 +473,12 @@ mod tests {
         assert!(matches!(of(Some("rel-3"), "app-3"), Newest::Good(file) if file.contains("by-hand")));
         let none = Newest::Missing { records: 5, unreadable: vec!["broken.md".into()] };
         assert_eq!((of(None, "app-3"), of(Some("rel-4"), "")), (none.clone(), none));
-        let back = |day: &str| entry(&format!("2026-12-{day}-back.md"), "---\nrolled_back: app-2\nrevision: app-1\nverdict: pass\n---\n# x\n");
+        let back = |day: &str| {
+            entry(
+                &format!("2026-12-{day}-back.md"),
+                "---\nrolled_back: app-2\nrevision: app-1\nverdict: pass\n---\n# x\n",
+            )
+        };
         let after = [record("2026-12-01T10:00:00Z", "app-2", "pass", 100), back("02")];
         assert!(matches!(newest_record(&after, None, "app-2"), Newest::Bad(_, why) if why.contains("taken back")));
         assert!(matches!(newest_record(&after, None, "app-1"), Newest::Good(file) if file.contains("back")));

@@ -101,7 +101,11 @@ impl Subject {
         let is_bad = rollout.state.is_final() && rollout.state != RolloutState::Succeeded;
         is_bad.then(|| {
             let why = [&rollout.failure_reason, &rollout.deploy_failure_cause].into_iter().find(|why| !why.is_empty());
-            format!("the rollout {name} {}{}", rollout_is(rollout.state), why.map_or(String::new(), |why| format!(": {why}")))
+            format!(
+                "the rollout {name} {}{}",
+                rollout_is(rollout.state),
+                why.map_or(String::new(), |why| format!(": {why}"))
+            )
         })
     }
 

@@ -169,9 +169,10 @@ impl Audit<'_> {
             Ok(Some(value)) if value.is_nan() => {
                 (ThresholdVerdict::NoData, "the value is NaN: there is nothing that it could be computed of".to_owned())
             }
-            Ok(Some(value)) if *value < 0.0 => {
-                (ThresholdVerdict::NoData, format!("the value is {}, and nothing that is counted is below 0", text::number(*value)))
-            }
+            Ok(Some(value)) if *value < 0.0 => (
+                ThresholdVerdict::NoData,
+                format!("the value is {}, and nothing that is counted is below 0", text::number(*value)),
+            ),
             Ok(Some(value)) => {
                 let verdict = if *value <= limit { ThresholdVerdict::Pass } else { ThresholdVerdict::Fail };
                 (verdict, format!("{}, want <= {wanted}{of}", shown(*value)))

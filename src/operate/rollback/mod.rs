@@ -169,8 +169,9 @@ impl Asked {
         let found = async || cloud.deploy.rollouts(&releases, &filter, "", self.deadline).await;
         let found = patiently(self.deadline, found).await?;
         let is_ours = |service: &str| service.is_empty() || short(service) == self.service.service;
-        let ours =
-            found.iter().filter(|rollout| short(&rollout.target_id) == *target && is_ours(&rollout.metadata.cloud_run.service));
+        let ours = found
+            .iter()
+            .filter(|rollout| short(&rollout.target_id) == *target && is_ours(&rollout.metadata.cloud_run.service));
         let mut rollouts: Vec<Past> = ours.map(Past::of).collect();
         rollouts.sort_by_key(|past| std::cmp::Reverse(past.began));
         Ok(rollouts)
@@ -183,7 +184,9 @@ impl Asked {
         let read = async || cloud.deploy.get::<Pipeline>(name, self.deadline).await;
         let pipeline = match patiently(self.deadline, read).await {
             Ok(pipeline) => pipeline,
-            Err(error) if self.traffic_only && error.kind != ApiErrorKind::Missing => return Ok(Some(error.to_string())),
+            Err(error) if self.traffic_only && error.kind != ApiErrorKind::Missing => {
+                return Ok(Some(error.to_string()));
+            }
             Err(error) => return Err(unusable_pipeline(error)),
         };
         let targets = pipeline.targets();

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::{Stop, is_late, persistently};
-use crate::google::{Api, short};
+use crate::google::Api;
 use crate::google::deploy::{Deploy, JobState, Release, RenderState, Rollout, RolloutState, TargetRender};
 use crate::http::RetryPolicy;
 use automation::Runs;
@@ -99,8 +99,9 @@ impl Follower<'_> {
         let mut look = Look::default();
         let mut failed = 0;
         loop {
-            let rollout = self.rollout(name).await?;
-            let release = self.release(name, &mut look).await?;
+            let rollout = self.rollout(name).await.map_err(|stop| self.late(stop, &look))?;
+            look.state = Some(rollout.state);
+            let release = self.release(name, &mut look).await.map_err(|stop| self.late(stop, &look))?;
             self.tell_of(&rollout, &mut look).await;
             let stand = match unrendered(&release, &rollout.target_id) {
                 Some(why) => return Ok(Ended::Not { why, rollbacks: Vec::new() }),
@@ -131,14 +132,19 @@ impl Follower<'_> {
     async fn proven(&self, name: &str, release: &Release, rollout: &Rollout) -> Result<Option<Ended>, Stop> {
         let soon = self.asked.deadline.min(Instant::now() + LONGEST);
         let found = serves(&self.apis.run, release, rollout, &self.asked.until, self.asked.policy(), soon).await;
-        let again = self.rollout(name).await?;
+        let again = match (self.rollout(name).await, &found) {
+            (Ok(again), _) => again,
+            // What keeps it from being proven is seen already, and says more.
+            (Err(_), Serves::No(_) | Serves::Unseen(_)) => rollout.clone(),
+            (Err(stop), Serves::Yes { .. }) => return Err(stop),
+        };
         if stand(&again, &self.asked.until) != Stand::Verified {
             return Ok(None);
         }
         let deployed = &again.metadata.cloud_run.service;
-        if let Some(asked) = self.asked.service.as_ref().filter(|asked| !deployed.is_empty() && !same(asked, deployed)) {
-            let (asked, deployed) = (short(asked), short(deployed));
-            let why = format!("the rollout deployed the service {deployed}, and {asked} was asked for, or it is elsewhere");
+        if let Some(asked) = self.asked.service.as_ref().filter(|asked| !deployed.is_empty() && !same(asked, deployed))
+        {
+            let why = format!("the rollout deployed {deployed}, and {asked} was asked for");
             return Ok(Some(Ended::Not { why, rollbacks: Vec::new() }));
         }
         Ok(Some(match found {
@@ -174,6 +180,16 @@ impl Follower<'_> {
             }
         }
         Ok(Ended::Not { why: because, rollbacks })
+    }
+
+    /// Why nothing more is seen: at the end of the time, with what was seen last.
+    fn late(&self, stop: Stop, look: &Look) -> Stop {
+        match (stop, look.state) {
+            (Stop::Unseen(why), Some(state)) if is_late(self.asked.deadline) => {
+                Stop::Unseen(format!("{why}; when it was seen last, the rollout {}", rollout_is(state)))
+            }
+            (stop, _) => stop,
+        }
     }
 
     /// Follows a rollback to its end, whatever its jobs prove.
@@ -275,6 +291,8 @@ impl Follower<'_> {
 #[derive(Default)]
 struct Look {
     release: Option<Release>,
+    /// The rollout's state.
+    state: Option<RolloutState>,
     seen: Seen,
     runs: Runs,
     /// How many looks the next phase has waited for.
