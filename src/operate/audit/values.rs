@@ -67,7 +67,7 @@ impl Audit<'_> {
         let requests = self.value(&expression, time).await?;
         let requests =
             requests.ok_or_else(|| NoValue::Nothing("Cloud Monitoring counts no request of the span".into()))?;
-        if requests.is_nan() || requests < f64::from(checklist.min_requests) {
+        if !requests.is_finite() || requests < f64::from(checklist.min_requests) {
             return Err(NoValue::Nothing(format!(
                 "{} requests in {}, want at least {}: so few say nothing",
                 text::number(requests),

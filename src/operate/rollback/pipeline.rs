@@ -12,6 +12,7 @@ use crate::google::deploy::{Deploy, Rollout, RolloutState};
 use crate::google::{ApiErrorKind, short};
 use crate::operate::watch::{self, Apis, Follower, Happened, rollout_is};
 use crate::operate::{Stop, patiently};
+use crate::text;
 
 /// The phase that a rollback begins in: the one with all of the traffic.
 const STABLE: &str = "stable";
@@ -126,15 +127,15 @@ impl Rollback {
         tell(Step::Asking);
         match deploy.rollback_target(&self.pipeline, &self.body(Some(&guard)), deadline).await {
             Ok(made) => self.is_meant(&made.rollback_config.rollout).map(|()| self.name()),
-            Err(error) => match error.kind {
-                ApiErrorKind::Transient | ApiErrorKind::Conflict => {
-                    tell(Step::Lost(error.to_string()));
-                    self.found(deploy, poll, deadline, &error.to_string()).await
-                }
-                ApiErrorKind::Denied | ApiErrorKind::Forbidden | ApiErrorKind::Missing | ApiErrorKind::Permanent => {
-                    Err(Stop::Unseen(format!("{error}; no rollback was made")))
-                }
-            },
+            Err(error)
+                if error.is_refusal && !matches!(error.kind, ApiErrorKind::Transient | ApiErrorKind::Conflict) =>
+            {
+                Err(Stop::Unseen(format!("{error}; no rollback was made")))
+            }
+            Err(error) => {
+                tell(Step::Lost(error.to_string()));
+                self.found(deploy, poll, deadline, &error.to_string()).await
+            }
         }
     }
 
@@ -155,7 +156,11 @@ impl Rollback {
                 sleep(poll).await;
             }
         }
-        Err(Stop::NotDone(format!("no rollback was made: {why}. Run it again")))
+        Err(Stop::NotDone(format!(
+            "the rollback was asked for ({why}), and it is not there ({}): as far as that can be seen, no rollback was made. Run it again: \
+             it looks first",
+            text::counted(LOOKS as usize, "look")
+        )))
     }
 }
 

@@ -29,16 +29,14 @@ pub(super) async fn shift(
     let answer = run_traffic::set_traffic(&cloud.run, &plan.service, entries, false, asked.deadline).await;
     let under_way = match answer {
         Ok(operation) => Asking::Taken(operation),
-        Err(error) => match error.kind {
-            ApiErrorKind::Transient => {
-                tell(Step::Lost(error.to_string()));
-                Asking::Lost(error.to_string())
-            }
-            ApiErrorKind::Conflict => Asking::Refused(error.to_string()),
-            ApiErrorKind::Denied | ApiErrorKind::Forbidden | ApiErrorKind::Missing | ApiErrorKind::Permanent => {
-                return Err(Stop::Unseen(format!("{error}; nothing was changed")));
-            }
-        },
+        Err(error) if error.kind == ApiErrorKind::Conflict => Asking::Refused(error.to_string()),
+        Err(error) if error.is_refusal && error.kind != ApiErrorKind::Transient => {
+            return Err(Stop::Unseen(format!("{error}; nothing was changed")));
+        }
+        Err(error) => {
+            tell(Step::Lost(error.to_string()));
+            Asking::Lost(error.to_string())
+        }
     };
     Reading { asked, cloud, revision, tell }.until_it_serves(plan, under_way).await
 }
@@ -135,6 +133,9 @@ impl Reading<'_> {
             let (why, is_final) = match (service.has_all(self.revision, &tags), &asking) {
                 (Shifted::Done, _) => return Ok(service),
                 (Shifted::NotYet(why), _) => (why, false),
+                (Shifted::Otherwise, Asking::Refused(why)) if is_unchanged => {
+                    return Err(Stop::NotDone(format!("{why}; the service is as it was: nothing was changed")));
+                }
                 (Shifted::Otherwise, Asking::Refused(why)) => {
                     return Err(Stop::NotDone(format!("{}: {why}", changed(&service))));
                 }

@@ -199,7 +199,8 @@ impl Follower<'_> {
     pub(crate) async fn rollback(&self, name: &str) -> Result<RolloutState, Stop> {
         let mut look = Look::default();
         loop {
-            let rollout = self.rollout(name).await?;
+            let rollout = self.rollout(name).await.map_err(|stop| self.late(stop, &look))?;
+            look.state = Some(rollout.state);
             self.tell_of(&rollout, &mut look).await;
             if rollout.state.is_final() {
                 return Ok(rollout.state);
