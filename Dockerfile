@@ -7,9 +7,9 @@ ARG COMMIT= SOURCE_DATE_EPOCH=0 SOURCE=/src
 # .dockerignore lets in what the binary is made of.
 COPY . ${SOURCE}/
 # cargo-auditable writes the list of dependencies into the binary, for scanners; it is taken as it is where the builder has it.
-RUN PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin" \
+RUN export PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin:/usr/local/bin" \
     && { command -v cargo-auditable || cargo install --quiet --locked --version 0.7.7 --root /usr/local cargo-auditable; } \
-    && BUILD_COMMIT="$COMMIT" "${SOURCE}/scripts/static.sh" /canary-gate
+    && BUILD_COMMIT="$COMMIT" "${SOURCE}/scripts/static.sh" --auditable /canary-gate
 
 FROM scratch
 # scripts/docker_build.sh gives the source's time.

@@ -2,7 +2,7 @@
 # Packs the archive of a release out of the commit that is checked out: the static binary, manual pages and documents; the bill of
 # materials beside it; checksums of all. The same commit, toolchain and libc give the same bytes.
 #
-# Usage: scripts/release.sh FOLDER [IMAGE]      IMAGE: an image that was built of this commit, to be published as well
+# Needs cargo-auditable. Usage: scripts/release.sh FOLDER [IMAGE]      IMAGE: an image that was built of this commit, to be published as well
 set -euo pipefail
 mkdir -p "$1"
 out=$(realpath "$1")
@@ -10,6 +10,7 @@ image=${2:-}
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -1)
 target=$(rustc -vV | sed -n 's/^host: //p')
 name=canary-gate-$version-$target
@@ -19,7 +20,7 @@ export BUILD_COMMIT SOURCE_DATE_EPOCH
 
 folder=$work/$name
 mkdir -p "$folder/man"
-scripts/static.sh "$folder/canary-gate"
+scripts/static.sh --auditable "$folder/canary-gate"
 "$folder/canary-gate" man >"$folder/man/canary-gate.1"
 "$folder/canary-gate" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' | grep -vx help | while read -r command; do
   "$folder/canary-gate" man "$command" >"$folder/man/canary-gate-$command.1"
@@ -30,7 +31,6 @@ tar --create --directory "$work" --format=ustar --sort=name --mtime="@$SOURCE_DA
   gzip --best --no-name >"$out/$name.tar.gz"
 files=("$name.tar.gz")
 
-PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
 if command -v cargo-cyclonedx >/dev/null; then
   cargo cyclonedx --quiet --format json --spec-version 1.5 --no-build-deps --target "$target" --override-filename bill
   # The folder of the build is nobody's business, and would be the only thing that differs.

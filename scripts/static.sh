@@ -2,10 +2,13 @@
 # Builds the static binary that the image and the release archives hold: the same bytes of the same source, toolchain and
 # libc, whatever the folder. The image is built by this script, too.
 #
-# Usage: scripts/static.sh OUT      needs Rust, gcc and libc's static archive (Debian: libc6-dev)
+# Usage: scripts/static.sh [--auditable] OUT      needs Rust, gcc and libc's static archive (Debian: libc6-dev)
+#        --auditable: with the list of dependencies inside, by cargo-auditable
 #        BUILD_COMMIT: what --version says of the source where there is no git
 #        SOURCE_DATE_EPOCH: the time that the file gets
 set -euo pipefail
+build=(cargo build)
+[ "$1" != --auditable ] || { build=(cargo auditable build); shift; }
 out=$(realpath "$1")
 cd "$(dirname "$0")/.."
 target=$(rustc -vV | sed -n 's/^host: //p')
@@ -18,10 +21,6 @@ x86_64-unknown-linux-gnu)
   flags="$flags -C link-arg=-Wl,--no-eh-frame-hdr -C link-arg=-Wl,-T,$PWD/scripts/static.ld"
   ;;
 esac
-# The list of dependencies goes into the binary where cargo-auditable is installed, as it is in the image's build.
-PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
-build=(cargo build)
-if command -v cargo-auditable >/dev/null; then build=(cargo auditable build); else echo "static: no cargo-auditable: the binary does not list its dependencies" >&2; fi
 # A target is named so that the flags are for the binary only, not for build scripts and macros.
 RUSTFLAGS=$flags "${build[@]}" --release --locked --bin canary-gate --target "$target"
 cp "${CARGO_TARGET_DIR:-target}/$target/release/canary-gate" "$out"

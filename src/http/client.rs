@@ -314,7 +314,7 @@ impl Client {
     }
 
     /// The answer to a request. Where a connection that was there already is closed as the request goes out, it is asked once
-    /// more on a new one, if asking twice is as good as asking once: the server may have closed it before it saw the request
+    /// more on a new one, if it changes nothing: the server may have closed it before it saw the request
     /// (<https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2>). Where HTTP/2 will not do for it, it goes over HTTP/1.1.
     async fn sent(&self, request: Prepared, max_body: u64) -> Result<Answer, Failure> {
         let kind = request.kind;
@@ -324,7 +324,7 @@ impl Client {
         };
         let again = if failure.wants_http1 && !kind.only_http1 {
             Kind { only_http1: true, ..kind }
-        } else if failure.was_unanswered() && !has_connected && request.is_idempotent() {
+        } else if failure.was_unanswered() && !has_connected && request.is_safe() {
             Kind { is_new: true, ..kind }
         } else {
             return Err(failure);
@@ -400,9 +400,10 @@ struct Prepared {
 }
 
 impl Prepared {
-    /// Whether sending it twice does what sending it once does: <https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2>.
-    fn is_idempotent(&self) -> bool {
-        [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE, Method::PUT, Method::DELETE].contains(&self.method)
+    /// Whether it asks and changes nothing, so that it may be sent twice: <https://www.rfc-editor.org/rfc/rfc9110#section-9.2.1>. What
+    /// changes something is for whoever asked for it to look at.
+    fn is_safe(&self) -> bool {
+        [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE].contains(&self.method)
     }
 }
 

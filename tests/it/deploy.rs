@@ -114,10 +114,11 @@ fn it_goes_from_the_checks_to_a_proven_release() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
 }
 
+type Break = fn(&Script<'_>);
+
 #[test]
 fn what_fails_on_the_way_ends_it_before_anything_is_released() {
     let cloud = settled().serve();
-    type Break = fn(&Script<'_>);
     #[rustfmt::skip]
     let cases: &[(&[&str], Break, &str)] = &[
         (&["--image-tag", "a b"], |_| {}, "is not a tag"),

@@ -155,6 +155,7 @@ fn own(state: &mut State) -> &mut Value {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn every_fault_gets_its_exit_code_and_its_cause() {
     const ROLLOUT: &str = "/rollouts/release-43-to-emergence-run-0001";
     #[rustfmt::skip]

@@ -504,7 +504,7 @@ fn what_looks_changes_nothing() {
         edit(state, &service(), |service| service["trafficStatuses"][0]["uri"] = url);
         // Its own address answers from the stable revision too; here the tag's is another.
         edit(state, &service(), |service| {
-            (service["uri"], service["urls"]) = (json!("https://app.example.com"), json!([]))
+            (service["uri"], service["urls"]) = (json!("https://app.example.com"), json!([]));
         });
     });
     let before = scene.cloud.state().resources.clone();

@@ -57,17 +57,37 @@ fn each_fault_beside_a_steady_revision_gets_its_verdict() {
     ];
     assert_eq!(cases.map(|case| case.0), FAULTS);
     each(&cases, |(fault, exit, status, name, piece)| {
-        let ran = beside(fault, LIMITS);
-        let problem = |what: &str| Err(format!("{fault}: {what}\n{}{}", ran.stdout, ran.stderr));
-        if ran.code != *exit || ran.status("traffic") != *status {
-            return problem(&format!("exit {}, want {exit}", ran.code));
+        let told = |ran: &Ran| {
+            if ran.code != *exit || ran.status("traffic") != *status {
+                return Err(format!("exit {}, want {exit}", ran.code));
+            }
+            let seen = observation(ran, name).ok_or("it is not among the observations")?;
+            let is_told = seen["status"] == *status && seen["detail"].as_str().unwrap().contains(piece);
+            if is_told { Ok(()) } else { Err(seen.to_string()) }
+        };
+        let mut ran = beside(fault, LIMITS);
+        // What a busy machine measured is not what the samples were told to be: it is measured again.
+        for _ in 0..BUSY_RUNS {
+            if told(&ran).is_ok() || !was_busy(&ran) {
+                break;
+            }
+            ran = beside(fault, LIMITS);
         }
-        let Some(seen) = observation(&ran, name) else { return problem("it is not among the observations") };
-        if seen["status"] != *status || !seen["detail"].as_str().unwrap().contains(piece) {
-            return problem(&format!("{seen}"));
-        }
-        Ok(())
+        told(&ran).map_err(|what| format!("{fault}: {what}\n{}{}", ran.stdout, ran.stderr))
     });
+}
+
+/// How often a busy machine's measurement is made again.
+const BUSY_RUNS: usize = 6;
+
+/// Whether the steady revision answered more slowly than it was told to: half of its answers take 25 ms.
+fn was_busy(ran: &Ran) -> bool {
+    let told = observation(ran, "requests to stable").and_then(|seen| seen["detail"].as_str()).unwrap_or_default();
+    let sent = told.split_once("from the moment sent p50 ").map_or("", |(_, rest)| rest);
+    let mut words = sent.split([' ', ',']);
+    let (value, unit) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let milliseconds = value.parse::<f64>().map(|value| if unit == "ms" { value } else { f64::INFINITY });
+    milliseconds.is_ok_and(|milliseconds| milliseconds > 32.0)
 }
 
 #[test]

@@ -111,12 +111,12 @@ fn upload(state: &mut State, request: &Request, bucket: &str) -> Reply {
     match parameter(request, "uploadType").as_deref() {
         Some("media") => {
             let name = parameter(request, "name").unwrap_or_default();
-            keep(state, format!("{bucket}/{name}"), media_type, request.body.clone(), only_new)
+            keep(state, format!("{bucket}/{name}"), media_type, request.body.clone(), only_new.as_deref())
         }
         Some("multipart") => match parts(&media_type, &request.body) {
             Some((described, media_type, bytes)) => {
                 let name = described["name"].as_str().map(str::to_owned).or_else(|| parameter(request, "name"));
-                keep(state, format!("{bucket}/{}", name.unwrap_or_default()), media_type, bytes, only_new)
+                keep(state, format!("{bucket}/{}", name.unwrap_or_default()), media_type, bytes, only_new.as_deref())
             }
             None => error(400, "INVALID_ARGUMENT", "this is not a body of two parts"),
         },
@@ -160,8 +160,8 @@ fn parts(media_type: &str, body: &[u8]) -> Option<(Value, String, Vec<u8>)> {
     Some((serde_json::from_slice(&described).ok()?, own.unwrap_or_default().trim().to_owned(), bytes))
 }
 
-fn keep(state: &mut State, key: String, media_type: String, bytes: Vec<u8>, only_new: Option<String>) -> Reply {
-    if only_new.as_deref() == Some("0") && state.storage.objects.contains_key(&key) {
+fn keep(state: &mut State, key: String, media_type: String, bytes: Vec<u8>, only_new: Option<&str>) -> Reply {
+    if only_new == Some("0") && state.storage.objects.contains_key(&key) {
         return error(412, "FAILED_PRECONDITION", "At least one of the pre-conditions you specified did not hold.");
     }
     let object = Object { bytes, media_type, generation: state.next() };

@@ -33,6 +33,8 @@ struct Half {
 
 struct Answer {
     side: PairSide,
+    /// Whether it came at the second time of asking.
+    was_cut_off: bool,
     /// Of a good answer: what is not good is judged as that.
     shape: Option<Shape>,
 }
@@ -106,7 +108,8 @@ impl Compared {
         // What a server in trouble answers has no shape of its own.
         let in_trouble = |status| matches!(status, 408 | 425 | 429 | 500..);
         let shape = shape.filter(|shape| !failed || !in_trouble(shape.status));
-        let answered = Answer { side: PairSide { latency: seen.latency.as_secs_f64(), failed }, shape };
+        let own = PairSide { latency: seen.latency.as_secs_f64(), failed };
+        let answered = Answer { side: own, was_cut_off: seen.was_cut_off, shape };
         let half = self.open.entry(pair).or_default();
         match side {
             Side::Canary => half.canary = Some(answered),
@@ -117,11 +120,13 @@ impl Compared {
         }
         let Some(Half { canary: Some(canary), stable: Some(stable) }) = self.open.remove(&pair) else { return false };
         self.pairs += 1;
+        // Whoever does not ask once more sees an error there.
+        let as_sent = |answer: &Answer| PairSide { failed: answer.side.failed || answer.was_cut_off, ..answer.side };
+        let as_sent = Pair { canary: as_sent(&canary), stable: as_sent(&stable) };
         // What stable answers wrongly is no model.
         let model = stable.shape.filter(|_| !stable.side.failed);
         self.shapes.entry(request).or_default().add(canary.shape, model);
-        let pair = Pair { canary: canary.side, stable: stable.side };
-        if self.errors.take(pair, false) == Some(Stop::Errors) {
+        if self.errors.take(as_sent, false) == Some(Stop::Errors) {
             return true;
         }
         if canary.side.failed || stable.side.failed {
@@ -130,6 +135,7 @@ impl Compared {
         self.latencies.push((canary.side.latency, stable.side.latency));
         // Not with each pair: it takes all of them.
         let looks = self.latencies.len().is_multiple_of(LOOKED_AT);
+        let pair = Pair { canary: canary.side, stable: stable.side };
         self.latency.take(pair, looks) == Some(Stop::Latency) && !self.is_too_little(self.difference(Measure::Latency))
     }
 

@@ -174,7 +174,7 @@ fn first_answer(seconds: Option<f64>, limit: Duration) -> Observation {
 }
 
 /// What is to be said of a side whose connections were closed as requests went out. A server that closes what was idle for long is not
-/// at fault; one that dies of requests looks the same, and where more are so than may fail, a limit was not seen to be kept.
+/// at fault; one that dies of requests looks the same, and where more are so than may fail, the limit is not kept.
 fn cut_off(measured: &Measured, limits: &TrafficLimits) -> Vec<Observation> {
     let most = limits.errors.unwrap_or(0.0);
     let counted = measured.cut_off.iter().filter(|(_, count)| **count > 0);
@@ -187,7 +187,8 @@ fn cut_off(measured: &Measured, limits: &TrafficLimits) -> Vec<Observation> {
             ratio(*count, requests)
         );
         let is_much = *side == Side::Canary && share(*count, requests) > most;
-        let status = if is_much { Status::Warn } else { Status::Pass };
+        let status = if is_much { Status::Fail } else { Status::Pass };
+        let detail = if is_much { format!("{detail}: more than the {} that may fail", percent(most)) } else { detail };
         Observation::note(&format!("connections to {}", side.word()), status, detail)
     });
     told.collect()

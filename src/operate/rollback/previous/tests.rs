@@ -73,12 +73,18 @@ fn chosen(traffic: &str, newest: &str, rollouts: &[Past], records: &[Recorded], 
     Known { service: &service(traffic, newest), rollouts, records }.choose(to)
 }
 
+/// What the case is, the traffic, the rollouts, and the revision or why there is none.
+type ByRollouts = (&'static str, &'static str, Vec<Past>, Result<&'static str, &'static str>);
+
+/// What the case is, the traffic, the newest revision, the records, and the revision or why there is none.
+type Without<'c> = (&'c str, &'c str, &'c str, &'c [Recorded], Result<&'c str, &'c str>);
+
+#[expect(clippy::too_many_lines, reason = "one table")]
 #[test]
 fn rollouts_tell_what_was_stable_before() {
     use Fate::Unfinished;
     #[rustfmt::skip]
-    type Case = (&'static str, &'static str, Vec<Past>, Result<&'static str, &'static str>);
-    let cases: &[Case] = &[
+    let cases: &[ByRollouts] = &[
         (
             "a canary failed",
             "app-2:20:canary app-1:80",
@@ -227,8 +233,7 @@ fn without_rollouts_records_and_the_traffic_tell() {
     let none: &[Recorded] = &[];
     let passed = |revision: &str| record(revision, true, 100, "");
     #[rustfmt::skip]
-    type Case<'c> = (&'c str, &'c str, &'c str, &'c [Recorded], Result<&'c str, &'c str>);
-    let cases: &[Case<'_>] = &[
+    let cases: &[Without<'_>] = &[
         ("the one other with traffic", "app-2:20 app-1:80", "app-2", none, Ok("app-1")),
         ("by the tag of the canary", "app-1:20:canary app-2:80", "app-3", none, Ok("app-2")),
         ("two say which is the newest", "app-1:20:canary app-2:80", "app-2", none, Err("two revisions")),
