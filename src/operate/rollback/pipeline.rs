@@ -11,7 +11,7 @@ use super::{Asked, Past, Step, Tell};
 use crate::google::deploy::{Deploy, Rollout, RolloutState};
 use crate::google::{ApiErrorKind, short};
 use crate::operate::watch::{self, Apis, Follower, Happened, rollout_is};
-use crate::operate::{Stop, patiently};
+use crate::operate::{Stop, patiently, with_time_to_look};
 use crate::text;
 
 /// The phase that a rollback begins in: the one with all of the traffic.
@@ -125,7 +125,8 @@ impl Rollback {
     ) -> Result<String, Stop> {
         let guard = self.validate(deploy, deadline).await?;
         tell(Step::Asking);
-        match deploy.rollback_target(&self.pipeline, &self.body(Some(&guard)), deadline).await {
+        let until = with_time_to_look(deadline);
+        match deploy.rollback_target(&self.pipeline, &self.body(Some(&guard)), until).await {
             Ok(made) => self.is_meant(&made.rollback_config.rollout).map(|()| self.name()),
             Err(error)
                 if error.is_refusal && !matches!(error.kind, ApiErrorKind::Transient | ApiErrorKind::Conflict) =>

@@ -6,7 +6,7 @@ use super::{Asked, Plan, Step, Tell, by_whom, changed};
 use crate::google::run_traffic::{self, ServiceTraffic, Shifted, TrafficEntry};
 use crate::google::{ApiErrorKind, Ended, Operation};
 use crate::operate::watch::Apis;
-use crate::operate::{Stop, is_late};
+use crate::operate::{Stop, is_late, with_time_to_look};
 use crate::outcome::shares;
 use crate::text;
 
@@ -26,7 +26,8 @@ pub(super) async fn shift(
     tell: Tell<'_>,
 ) -> Result<ServiceTraffic, Stop> {
     tell(Step::Asking);
-    let answer = run_traffic::set_traffic(&cloud.run, &plan.service, entries, false, asked.deadline).await;
+    let until = with_time_to_look(asked.deadline);
+    let answer = run_traffic::set_traffic(&cloud.run, &plan.service, entries, false, until).await;
     let under_way = match answer {
         Ok(operation) => Asking::Taken(operation),
         Err(error) if error.kind == ApiErrorKind::Conflict => Asking::Refused(error.to_string()),
