@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
-# Builds the static binary that the image and the release archives hold: the same bytes of the same source, toolchain and
-# libc, whatever the folder. The image is built by this script, too.
+# Builds the static binary that the image holds: the same bytes of the same source, toolchain and libc, whatever the folder.
 #
 # Usage: scripts/static.sh [--auditable] OUT      needs Rust, gcc and libc's static archive (Debian: libc6-dev)
-#        --auditable: with the list of dependencies inside, by cargo-auditable
+#        --auditable: with the list of dependencies inside, by cargo-auditable, whose own place counts for the bytes
 #        BUILD_COMMIT: what --version says of the source where there is no git
 #        SOURCE_DATE_EPOCH: the time that the file gets
 set -euo pipefail

@@ -8,7 +8,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work" bill.json crates/promeval/bill.json' EXIT
 PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
 tool() { # NAME VERSION
-  command -v "$1" >/dev/null || timeout 900 cargo install --quiet --locked --version "$2" "$1" 2>"$work/install" || { echo "skipped: $1 cannot be installed here: $(tail -n 1 "$work/install")"; return 1; }
+  command -v "$1" >/dev/null || timeout 420 cargo install --quiet --locked --version "$2" "$1" 2>"$work/install" || { echo "skipped: $1 cannot be installed here: $(tail -n 1 "$work/install")"; return 1; }
 }
 
 if tool cargo-deny 0.20.2; then

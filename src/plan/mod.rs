@@ -148,6 +148,8 @@ pub(crate) enum ToldBy {
 pub(crate) struct HttpCheck {
     /// Whether everything is tried again, or only what may pass by itself.
     pub(crate) retry_everything: bool,
+    /// Whether an HTML page may be the answer: one that nobody described is what a front end gives for a path that is missing.
+    pub(crate) takes_page: bool,
     pub(crate) request: Request,
     pub(crate) expect: Expect,
 }

@@ -14,6 +14,7 @@ mod script;
 mod skew;
 mod sniff;
 
+pub(in crate::check) use self::sniff::markup;
 use futures_util::stream::{self, StreamExt as _};
 use url::Url;
 

@@ -43,7 +43,7 @@ pub(super) fn magic(body: &[u8]) -> Option<&'static str> {
 }
 
 /// What a body of markup is, in place of a script or a style sheet. Comments and an XML declaration may stand in front.
-pub(super) fn markup(body: &[u8]) -> Option<&'static str> {
+pub(in crate::check) fn markup(body: &[u8]) -> Option<&'static str> {
     let mut rest = without_blanks(body);
     loop {
         let end = if rest.starts_with(b"<!--") {

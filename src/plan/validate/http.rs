@@ -31,7 +31,10 @@ pub(super) fn check(
     };
     // An application that starts may say anything before it is well.
     let retry_everything = stage == Stage::Healthy;
-    let kind = Kind::Http(HttpCheck { retry_everything, request, expect: expect? });
+    let expect = expect?;
+    let is_described = !(expect.body.is_empty() && expect.headers.is_empty() && expect.json.is_empty());
+    let takes_page = is_described || !matches!(name, "health" | "readiness");
+    let kind = Kind::Http(HttpCheck { retry_everything, takes_page, request, expect });
     Some(CheckSpec { name: name.to_owned(), policy: policy?, stage, kind, place })
 }
 
