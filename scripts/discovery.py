@@ -23,6 +23,8 @@ import urllib.parse
 import zipfile
 
 NAMES = ["clouddeploy.v1", "run.v1", "run.v2", "logging.v2", "monitoring.v1", "storage.v1", "iamcredentials.v1"]
+# Words that no document has, written by tests on purpose: whatever is not known proves nothing.
+UNKNOWN_ON_PURPOSE = {"GLORIOUS"}
 # What every method takes, by the documents' own "parameters".
 FOLDER = "googleapiclient/discovery_cache/documents"
 
@@ -103,10 +105,10 @@ class Judge:
                 self.fits(name, method["response"], line["answer"], f"{method['id']}: the answer")
 
     def method(self, line):
-        path = urllib.parse.unquote(line["path"])
-        fitting = [(n, m) for n, m, p in self.methods if m["httpMethod"] == line["method"] and p.match(path)]
+        # As it is sent: an encoded slash is a part of a name.
+        fitting = [(n, m) for n, m, p in self.methods if m["httpMethod"] == line["method"] and p.match(line["path"])]
         # A path with a method of its own (`:cancel`) is that method's before it is a resource with a colon in its name.
-        fitting.sort(key=lambda one: (":" not in one[1]["path"].split("/")[-1], one[0]))
+        fitting.sort(key=lambda one: (":" not in one[1]["path"].split("/")[-1], NAMES.index(one[0])))
         return fitting[0] if fitting else None
 
     def fits(self, name, schema, value, where):
@@ -131,7 +133,7 @@ class Judge:
                     self.fits(name, schema["additionalProperties"], item, f"{where}.*")
                 else:
                     self.wrong[f"{where}.{key} is not known"] += 1
-        elif "enum" in schema and value not in schema["enum"]:
+        elif "enum" in schema and value not in schema["enum"] and value not in UNKNOWN_ON_PURPOSE:
             self.wrong[f"{where} is {value!r}, none of {', '.join(schema['enum'][:6])}, …"] += 1
 
 

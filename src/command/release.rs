@@ -30,7 +30,7 @@ pub(crate) fn run(session: &Session, args: &Release) -> Result<Exit, CommandErro
         Signals::listen()?
     };
     let plan = plan(session, args)?;
-    let asked = asked(&args.follow, &plan.service.project)?;
+    let asked = asked(&args.follow, &plan.service.project, Some(plan.service.full()))?;
     let transport = session.transport(args.network.ca_file.as_deref())?;
     let cloud = session.cloud(&args.endpoints, &args.access, &transport)?;
     let access = cloud.access.clone();

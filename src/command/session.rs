@@ -298,6 +298,12 @@ impl Session {
 /// The client of an API at an address that a flag names.
 fn endpoint(transport: &Transport, flag: &str, written: &str) -> Result<Client, CommandError> {
     let address = Address::parse(written).map_err(|error| CommandError::usage(format!("{flag}: {error}")))?;
+    if address.url().scheme() == "http" && !address.is_loopback() {
+        let shown = address.shown();
+        return Err(CommandError::usage(format!(
+            "{flag}: {shown} would be sent access tokens in the clear: it has to be https"
+        )));
+    }
     transport.client(address, &[]).map_err(CommandError::usage)
 }
 

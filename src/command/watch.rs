@@ -30,7 +30,7 @@ pub(crate) fn run(session: &Session, args: &Watch) -> Result<Exit, CommandError>
         let transport = session.transport(args.network.ca_file.as_deref())?;
         let cloud = session.cloud(&args.endpoints, &args.access, &transport)?;
         let access = cloud.access.clone();
-        (asked(&args.follow, which.project())?, apis(cloud), access)
+        (asked(&args.follow, which.project(), None)?, apis(cloud), access)
     };
     let teller = Teller::new(session);
     let ended = runtime.block_on(async {
@@ -132,13 +132,13 @@ pub(super) fn pipeline(coordinates: &Coordinates<'_>) -> Result<String, CommandE
 }
 
 /// How a rollout is followed.
-pub(super) fn asked(args: &FollowArgs, project: &str) -> Result<Asked, CommandError> {
+pub(super) fn asked(args: &FollowArgs, project: &str, service: Option<String>) -> Result<Asked, CommandError> {
     let time =
         |flag: &str, written: &str| duration(written).map_err(|why| CommandError::usage(format!("{flag}: {why}")));
     let until = named("phase", args.until.clone());
     let until = until.map_err(|why| CommandError::usage(why.replace("--phase", "--until")))?;
     let (timeout, poll) = (time("--timeout", &args.timeout)?, time("--poll", &args.poll)?);
-    Ok(Asked { project: project.to_owned(), until, poll, deadline: Instant::now() + timeout })
+    Ok(Asked { project: project.to_owned(), service, until, poll, deadline: Instant::now() + timeout })
 }
 
 pub(super) fn apis(cloud: Cloud) -> Apis {
@@ -147,6 +147,10 @@ pub(super) fn apis(cloud: Cloud) -> Apis {
 
 /// Says by whose account the APIs are asked.
 pub(super) async fn tell_whose(teller: &Teller<'_>, access: &AccessTokens, deadline: Instant) {
+    // The first request says why there is none.
+    if access.unusable().is_some() {
+        return;
+    }
     let whose = access.whose(deadline.min(Instant::now() + WHOSE)).await;
     teller.say(&format!("asking as {whose}"));
 }

@@ -27,6 +27,8 @@ pub(crate) struct Api {
 pub(crate) struct ApiError {
     pub(crate) kind: ApiErrorKind,
     pub(super) message: String,
+    /// Whether it is the API's own word, or nothing was sent: then nothing was done either. Without it, what was asked may have been.
+    pub(crate) is_refusal: bool,
     /// How long the API asks to wait.
     pub(crate) retry_after: Option<Duration>,
 }
@@ -50,7 +52,7 @@ pub(crate) enum ApiErrorKind {
 
 impl ApiError {
     pub(super) fn new(kind: ApiErrorKind, message: String) -> Self {
-        Self { kind, message, retry_after: None }
+        Self { kind, message, is_refusal: false, retry_after: None }
     }
 }
 
@@ -212,11 +214,10 @@ impl Api {
 
     /// The answer, and the token that it was asked for with.
     async fn send(&self, request: &Request, deadline: Instant) -> Result<(Answer, String), ApiError> {
-        let token = self
-            .tokens
-            .get(deadline)
-            .await
-            .map_err(|why| ApiError::new(ApiErrorKind::Denied, format!("{} cannot be asked: {why}", self.name)))?;
+        let token = self.tokens.get(deadline).await.map_err(|why| ApiError {
+            is_refusal: true,
+            ..ApiError::new(ApiErrorKind::Denied, format!("{} cannot be asked: {why}", self.name))
+        })?;
         let mut request = request.clone().with(Header::bearer(&token));
         if let Some(project) = self.tokens.quota_project() {
             request = request.with(Header::plain("X-Goog-User-Project", project));
@@ -234,7 +235,8 @@ impl Api {
         let said = said.into_iter().find(|said| !said.is_empty()).map_or(String::new(), |said| format!(": {said}"));
         let asked = self.client.shown(request);
         let message = format!("{} answers {} for {asked}{said}{}", self.name, answer.status, error.advice());
-        ApiError { kind: error.kind(answer), message, retry_after: answer.retry_after() }
+        let is_refusal = (400..500).contains(&answer.status) && !error.status.is_empty();
+        ApiError { kind: error.kind(answer), message, is_refusal, retry_after: answer.retry_after() }
     }
 }
 

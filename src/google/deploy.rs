@@ -68,9 +68,7 @@ fn percent(value: &Value) -> Option<u32> {
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Release {
     pub(crate) name: String,
-    pub(crate) uid: String,
     pub(crate) abandoned: bool,
-    pub(crate) create_time: String,
     pub(crate) build_artifacts: Vec<BuildArtifact>,
     pub(crate) skaffold_config_uri: String,
     pub(crate) skaffold_config_path: String,
@@ -117,10 +115,8 @@ pub(crate) struct TargetRender {
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Rollout {
     pub(crate) name: String,
-    pub(crate) uid: String,
     pub(crate) target_id: String,
     pub(crate) state: RolloutState,
-    pub(crate) approval_state: ApprovalState,
     pub(crate) create_time: String,
     pub(crate) deploy_start_time: String,
     pub(crate) deploy_end_time: String,
@@ -168,19 +164,6 @@ impl RolloutState {
             | Self::Unknown => false,
         }
     }
-}
-
-/// Whether somebody has to allow a rollout.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub(crate) enum ApprovalState {
-    NeedsApproval,
-    DoesNotNeedApproval,
-    Approved,
-    Rejected,
-    #[default]
-    #[serde(other)]
-    Unknown,
 }
 
 /// What is known of what a rollout did.
@@ -290,11 +273,8 @@ pub(crate) enum JobState {
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct JobRun {
     pub(crate) name: String,
-    pub(crate) phase_id: String,
     pub(crate) job_id: String,
     pub(crate) state: JobRunState,
-    pub(crate) create_time: String,
-    pub(crate) start_time: String,
     pub(crate) end_time: String,
     pub(crate) predeploy_job_run: Option<Work>,
     pub(crate) deploy_job_run: Option<Work>,
@@ -364,14 +344,9 @@ fn texts<'d, D: Deserializer<'d>>(values: D) -> Result<BTreeMap<String, String>,
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct AutomationRun {
-    pub(crate) name: String,
-    pub(crate) automation_id: String,
     pub(crate) rule_id: String,
-    pub(crate) target_id: String,
     pub(crate) state: AutomationRunState,
     pub(crate) state_description: String,
-    pub(crate) create_time: String,
-    pub(crate) wait_until_time: String,
     pub(crate) advance_rollout_operation: Option<AdvanceOperation>,
     pub(crate) repair_rollout_operation: Option<RepairOperation>,
 }
@@ -445,7 +420,6 @@ pub(crate) struct RollbackAttempt {
     pub(crate) state_desc: String,
     /// The short name of the rollout that it made.
     pub(crate) rollout_id: String,
-    pub(crate) destination_phase: String,
 }
 
 /// The states of a repair's steps.
@@ -480,7 +454,6 @@ pub(crate) struct RollbackTarget {
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct RollbackConfig {
     pub(crate) rollout: Rollout,
-    pub(crate) starting_phase_id: String,
 }
 
 /// Cloud Deploy's API. Resources are named in full, `projects/…`; nothing is tried again here.
@@ -631,7 +604,7 @@ mod tests {
         assert_eq!(rollout.phases[0].state, PhaseState::Unknown);
         assert_eq!(rollout.phases[0].deployment_jobs.all().next().unwrap().state, JobState::Unknown);
         let empty: Rollout = serde_json::from_value(json!({})).unwrap();
-        assert_eq!((empty.state, empty.approval_state), (RolloutState::Unknown, ApprovalState::Unknown));
+        assert_eq!(empty.state, RolloutState::Unknown);
     }
 
     #[test]

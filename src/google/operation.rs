@@ -76,7 +76,7 @@ impl Api {
         let attempt = async || match self.get::<Operation>(&path, deadline).await {
             Ok(operation) if operation.done => Attempt::Done(ended(operation)),
             Ok(_) => Attempt::Again("the operation is not done".to_owned(), None),
-            Err(ApiError { kind: ApiErrorKind::Transient, retry_after, ref message }) => {
+            Err(ApiError { kind: ApiErrorKind::Transient, retry_after, ref message, .. }) => {
                 Attempt::Again(message.clone(), retry_after)
             }
             Err(error) => Attempt::Done(Ended::Unknown(error.to_string())),

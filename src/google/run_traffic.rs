@@ -155,9 +155,9 @@ impl ServiceTraffic {
         self.asked().iter().find(|entry| entry.tag == tag).map(|entry| self.revision_of(entry))
     }
 
-    /// Whether any traffic goes to whatever is newest, so that the next deploy takes it.
+    /// Whether all traffic goes to whatever is newest, so that the next deploy takes it.
     pub(crate) fn follows_latest(&self) -> bool {
-        self.asked().iter().any(|entry| entry.is_latest() && entry.percent > 0)
+        self.asked().iter().filter(|entry| entry.percent > 0).all(TrafficEntry::is_latest)
     }
 
     /// The list that gives a revision everything: one entry for that, and every tag's entry at nothing, as it is otherwise.
@@ -262,11 +262,14 @@ impl RevisionFacts {
 pub(crate) async fn service(api: &Api, name: &ServiceName, deadline: Instant) -> Result<ServiceTraffic, ApiError> {
     let path = format!("/v2/{}", name.full());
     let service: ServiceTraffic = api.get(&path, deadline).await?;
-    // What is not of this name is no answer to what was asked.
-    if short(&service.name) != name.service || service.etag.is_empty() {
+    // What is not of this name is no answer to what was asked. A project may be written by its number.
+    let of_project = |name: &str| name.split_once("/locations/").map(|(_, rest)| rest.to_owned());
+    let full = name.full();
+    if of_project(&service.name) != of_project(&full) || service.etag.is_empty() {
         return Err(api.unusable(&path));
     }
-    Ok(service)
+    // What is changed is what was asked for, by the name that was given.
+    Ok(ServiceTraffic { name: full, ..service })
 }
 
 /// Reads a revision.
@@ -302,7 +305,8 @@ pub(crate) async fn set_traffic(
     let validate = if validate_only { "&validateOnly=true" } else { "" };
     let path = format!("/v2/{}?updateMask=traffic{validate}", read.name);
     let traffic = serde_json::to_value(traffic)
-        .map_err(|error| ApiError::new(ApiErrorKind::Permanent, format!("the traffic cannot be written: {error}")))?;
+        .map_err(|error| ApiError::new(ApiErrorKind::Permanent, format!("the traffic cannot be written: {error}")))
+        .map_err(|error| ApiError { is_refusal: true, ..error })?;
     let body = json!({"name": read.name, "etag": read.etag, "traffic": traffic});
     api.patch(&path, &body, deadline).await
 }

@@ -134,6 +134,14 @@ impl AccessTokens {
         }
     }
 
+    /// Why there never is a token; nothing where there may be one.
+    pub(crate) fn unusable(&self) -> Option<&str> {
+        match &self.source {
+            TokenSource::Unusable(why) => Some(why),
+            TokenSource::Metadata(_) | TokenSource::File(_) | TokenSource::Given { .. } => None,
+        }
+    }
+
     /// Whose the tokens are. Where their source does not say it, Google is asked.
     pub(crate) async fn whose(&self, deadline: Instant) -> Whose {
         let source = match &self.source {

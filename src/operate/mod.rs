@@ -7,7 +7,7 @@ pub(crate) mod release;
 pub(crate) mod rollback;
 pub(crate) mod watch;
 
-pub(crate) use patience::{is_late, patiently, persistently};
+pub(crate) use patience::{is_late, patiently, persistently, with_time_to_look};
 pub(crate) use pin::pin;
 
 use std::fmt;

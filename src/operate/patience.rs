@@ -16,6 +16,13 @@ pub(crate) fn is_late(deadline: Instant) -> bool {
     deadline.saturating_duration_since(Instant::now()) <= LATE
 }
 
+/// Until when a change may take to be answered, so that there is time to look at what became of it where it is not.
+pub(crate) fn with_time_to_look(deadline: Instant) -> Instant {
+    const LONGEST: Duration = Duration::from_secs(10);
+    let left = deadline.saturating_duration_since(Instant::now());
+    deadline.checked_sub((left / 3).min(LONGEST)).unwrap_or(deadline)
+}
+
 /// Asks until there is an answer or an error that does not pass by itself. Only for what changes nothing.
 ///
 /// # Errors

@@ -45,8 +45,10 @@ mod tests {
         assert_eq!(pinned(json!([by_name("app-3", 100)]), Some("app-3")), None);
         assert_eq!(pinned(json!([by_name("app-3", 100)]), None), to("app-3"));
         assert_eq!(pinned(json!([latest(100)]), None), None);
-        assert_eq!(pinned(json!([latest(100), by_name("app-1", 0)]), None), None);
+        // The next deploy takes a part of it, and the rest stays where it is.
         let shared = Some((vec![("app-1".to_owned(), 80), ("app-3".to_owned(), 20)], "app-3".to_owned()));
+        assert_eq!(pinned(json!([latest(20), by_name("app-1", 80)]), None), shared);
+        assert_eq!(pinned(json!([latest(100), by_name("app-1", 0)]), None), None);
         assert_eq!(pinned(json!([by_name("app-3", 20), by_name("app-1", 80)]), Some("app-3")), shared);
         assert_eq!(pinned(json!([]), None), None);
     }

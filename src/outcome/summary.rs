@@ -126,7 +126,7 @@ pub(crate) fn shares(traffic: &[Share]) -> String {
         let tag = tag.as_ref().map_or(String::new(), |tag| format!(" (tag {tag})"));
         format!("{percent} % {revision}{tag}")
     };
-    traffic.iter().map(entry).collect::<Vec<_>>().join(", ")
+    if traffic.is_empty() { "of nobody".into() } else { traffic.iter().map(entry).collect::<Vec<_>>().join(", ") }
 }
 
 /// The phase of what is no rollout's: the traffic goes back.

@@ -92,27 +92,22 @@ pub(crate) enum Newest {
     Missing { records: usize, unreadable: Vec<String> },
 }
 
-/// The newest record of a release or of a revision, by what the records say of themselves.
+/// The newest record of a release or of a revision, by what the records say of themselves; and one that is as new and says that the
+/// traffic was taken back from it.
 pub(crate) fn newest_record(entries: &[Entry], release: Option<&str>, revision: &str) -> Newest {
-    let (mut records, mut unreadable) = (Vec::new(), Vec::new());
-    for entry in entries {
-        match Record::read(entry) {
-            Ok(record) => records.extend(record),
-            Err(_) => unreadable.push(entry.file.clone()),
-        }
-    }
-    let own = |record: &&Record| record.is(revision) || release.is_some_and(|release| record.is(release));
-    let newest = records
-        .iter()
-        .filter(own)
-        .max_by(|a, b| a.date.cmp(&b.date).then_with(|| natural(&a.file).cmp(&natural(&b.file))));
-    match newest {
-        None => Newest::Missing { records: records.len(), unreadable },
-        Some(record) => match record.verdict {
-            Some(Verdict::Fail) => Newest::Bad(record.file.clone(), "tells of a failure".into()),
-            Some(Verdict::Error) => Newest::Bad(record.file.clone(), "tells of no verdict".into()),
-            Some(Verdict::Pass) | None => Newest::Good(record.file.clone()),
-        },
+    let (records, unreadable) = read(entries);
+    let names = |is: &dyn Fn(&str) -> bool| is(revision) || release.is_some_and(is);
+    let is_about = |record: &&Record| names(&|name| record.is(name)) || names(&|name| record.rolled_back == name);
+    let Some(record) = records.iter().find(is_about) else {
+        let unreadable = unreadable.into_iter().map(|Unreadable { file, .. }| file).collect();
+        return Newest::Missing { records: records.len(), unreadable };
+    };
+    let bad = |why: &str| Newest::Bad(record.file.clone(), why.into());
+    match record.verdict {
+        _ if !names(&|name| record.is(name)) => bad("tells that the traffic was taken back from it"),
+        Some(Verdict::Fail) => bad("tells of a failure"),
+        Some(Verdict::Error) => bad("tells of no verdict"),
+        Some(Verdict::Pass) | None => Newest::Good(record.file.clone()),
     }
 }
 
@@ -478,6 +473,17 @@ mod tests {
         assert!(matches!(of(Some("rel-3"), "app-3"), Newest::Good(file) if file.contains("by-hand")));
         let none = Newest::Missing { records: 5, unreadable: vec!["broken.md".into()] };
         assert_eq!((of(None, "app-3"), of(Some("rel-4"), "")), (none.clone(), none));
+        let back = |day: &str| {
+            entry(
+                &format!("2026-12-{day}-back.md"),
+                "---\nrolled_back: app-2\nrevision: app-1\nverdict: pass\n---\n# x\n",
+            )
+        };
+        let after = [record("2026-12-01T10:00:00Z", "app-2", "pass", 100), back("02")];
+        assert!(matches!(newest_record(&after, None, "app-2"), Newest::Bad(_, why) if why.contains("taken back")));
+        assert!(matches!(newest_record(&after, None, "app-1"), Newest::Good(file) if file.contains("back")));
+        let again = [record("2026-12-03T10:00:00Z", "app-2", "pass", 100), back("02")];
+        assert!(matches!(newest_record(&again, None, "app-2"), Newest::Good(_)));
     }
 
     #[test]

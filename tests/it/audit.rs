@@ -214,6 +214,30 @@ fn values(state: &mut State, piece: &'static str, answer: Answer) {
 const LATEST: &str = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST";
 
 #[test]
+fn a_rollout_that_failed_or_was_undone_is_no_good_end_whatever_serves() {
+    let edits: [(&str, Value, &str); 3] = [
+        ("state", json!("FAILED"), "release-41-to-emergence-run-0001 failed"),
+        ("state", json!("CANCELLED"), "release-41-to-emergence-run-0001 was cancelled"),
+        (
+            "rolledBackByRollouts",
+            json!(["a/rollouts/release-40-to-emergence-run-0002"]),
+            "was rolled back by release-40-to",
+        ),
+    ];
+    each(&edits, |(key, value, piece)| {
+        let application = application();
+        let mut state = world(&application);
+        state.resources.get_mut(&deploy::rollout_of(deploy::STABLE_RELEASE)).unwrap()[*key] = value.clone();
+        let cloud = state.serve();
+        let ran = audit(&cloud).args(["--release", deploy::STABLE_RELEASE]).run();
+        if (ran.code, ran.status("traffic")) == (1, "fail") && ran.detail("traffic").contains(piece) {
+            return Ok(());
+        }
+        Err(format!("{value}: {}", shown(&ran)))
+    });
+}
+
+#[test]
 #[expect(clippy::too_many_lines, reason = "one table")]
 fn every_fault_gets_its_row_and_its_exit_code() {
     #[rustfmt::skip]
@@ -271,7 +295,7 @@ fn every_fault_gets_its_row_and_its_exit_code() {
             for second in 1..=40 { state.logging.entries.push(logging::entry(OWN, &in_span(second), "ERROR", &format!("case {second}"))); }
         }, 1, "logs", "fail", "40 errors in"),
         ("entries of another revision alone", |state| state.logging.entries.retain(|entry| entry["resource"]["labels"]["revision_name"] != OWN), 3, "logs", "error", "no data: there is no entry of the revision"),
-        ("a filter that is not kept to", |state| fault(state, "POST", "/v2/entries:list", Act::Page(r#"{"entries":[{"severity":"ERROR","textPayload":"x","resource":{"labels":{"revision_name":"emergence-app-00039-old"}}}]}"#)), 3, "logs", "error", "there is no entry of the revision"),
+        ("a filter that is not kept to", |state| fault(state, "POST", "/v2/entries:list", Act::Page(r#"{"entries":[{"severity":"ERROR","textPayload":"x","resource":{"labels":{"revision_name":"emergence-app-00039-old"}}}]}"#)), 3, "logs", "error", "an entry is not of emergence-app-00041-old, which alone was asked for"),
         ("only the gate's own errors", |state| state.logging.entries.push(logging::request(OWN, &in_span(60), "ERROR", "canary-gate/0.0.0", 503)), 0, "logs", "pass", "no error in 5m"),
         ("an error of a request by another", |state| state.logging.entries.push(logging::request(OWN, &in_span(60), "ERROR", "Mozilla/5.0 canary-gate/1", 503)), 1, "logs", "fail", "GET https://app.example/api/items: 503"),
         ("a page that names itself", |state| fault(state, "POST", "/v2/entries:list", Act::Page(r#"{"nextPageToken":"again"}"#)), 3, "logs", "error", "names itself as the next one"),
@@ -292,6 +316,9 @@ fn every_fault_gets_its_row_and_its_exit_code() {
         ("a start that is NaN", |state| values(state, "startup_latencies", Answer::Value("NaN")), 0, "cold-start", "pass", "no data: the value is NaN"),
         ("an empty answer", |state| values(state, "request_latencies", Answer::Empty), 3, "latency", "error", "no data: Cloud Monitoring has no value"),
         ("NaN", |state| values(state, "response_code_class", Answer::Value("NaN")), 3, "errors", "error", "the value is NaN"),
+        ("a value below 0", |state| values(state, "response_code_class", Answer::Value("-0.5")), 3, "errors", "error", "nothing that is counted is below 0"),
+        ("counts without an end", |state| state.monitoring = Values { values: vec![("request_count", Answer::Value("+Inf"))] }, 0, "latency", "warn", "+Inf requests"),
+        ("an error that does not say whose it is", |state| fault(state, "POST", "/v2/entries:list", Act::Page(r#"{"entries":[{"severity":"ERROR","textPayload":"x"}]}"#)), 3, "logs", "error", "which alone was asked for"),
         ("a warning beside the value", |state| values(state, "request_latencies", Answer::Warned("1")), 3, "latency", "error", "comes with a warning"),
         ("two values", |state| values(state, "memory", Answer::Several), 3, "memory", "error", "2 values, where one was asked for"),
         ("a page", |state| values(state, "request_latencies", Answer::Html), 3, "latency", "error", "no JSON of its kind"),

@@ -295,14 +295,25 @@ fn no_account_has_a_role_that_is_wider_than_its_task() {
     assert_eq!(roles("cloud-deploy-runner"), ["roles/clouddeploy.jobRunner", "roles/run.developer"]);
     let rollback = format!("projects/{}/roles/canaryGateRollback", coordinates()["PROJECT"]);
     assert_eq!(roles("cloud-deploy-rollback"), [rollback.as_str()]);
-    assert_eq!(granted().len(), 11);
+    let release = format!("projects/{}/roles/canaryGateRelease", coordinates()["PROJECT"]);
+    assert_eq!(
+        roles("cloud-deploy-release"),
+        [
+            release.as_str(),
+            "roles/clouddeploy.releaser",
+            "roles/clouddeploy.viewer",
+            "roles/logging.viewer",
+            "roles/run.viewer"
+        ]
+    );
+    assert_eq!(granted().len(), 16);
     // What is granted on one resource only, each by a command of the documents.
     let text = text("docs/pipeline.md");
     assert!(text.contains("--permissions=clouddeploy.rollouts.retryJob\n"), "the role has one permission");
     for role in ["roles/artifactregistry.reader", "roles/iam.serviceAccountOpenIdTokenCreator"] {
         assert_eq!(text.matches(&format!("--role={role}")).count(), 1, "{role}");
     }
-    assert_eq!(text.matches("--role=roles/iam.serviceAccountUser").count(), 3);
+    assert_eq!(text.matches("--role=roles/iam.serviceAccountUser").count(), 4);
     // Who may act as the gate's account may not become the one that changes things.
     let changes = ["run.services.update", "clouddeploy.rollouts.rollback", "clouddeploy.rollouts.cancel"];
     for permission in changes {

@@ -92,6 +92,19 @@ fn a_release_is_made_followed_and_proven() {
 }
 
 #[test]
+fn a_release_that_deploys_another_service_proves_nothing_of_the_one_that_was_asked_for() {
+    let cloud = settled().serve();
+    let ran = gate(&cloud).args(["--name", NAME, "--service", "other"]).run();
+    assert_eq!(ran.code, 1, "{}{}", ran.stdout, ran.stderr);
+    let (deployed, asked) = (service(), service().replace(SERVICE, "other"));
+    assert!(
+        ran.stdout.contains(&format!("the rollout deployed {deployed}, and {asked} was asked for")),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[test]
 fn what_is_uploaded_is_what_skaffold_needs() {
     let cloud = settled().serve();
     assert_eq!(released(&cloud).code, 0);

@@ -1,6 +1,8 @@
 //! `canary-gate rollback` against a cloud that misbehaves: which revision, one change, and nothing taken for done that is not.
 
 use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -246,14 +248,16 @@ fn whatever_happens_to_the_change_is_read_and_not_guessed() {
         ("somebody changes it behind", |state| state.faults.push(Fault { after: 3, ..Fault::first("GET", "/services/emergence-app", Act::Meanwhile(somebody_else)) }), "--traffic-only --pipeline emergence-pipeline --target emergence-run", 1, "somebody", &[(PRIOR, 50), (DEPLOYED, 50)], 1),
         ("somebody changes it during the checks", |state| { state.slow = 0; state.faults.push(Fault { after: 4, ..Fault::first("GET", "/services/emergence-app", Act::Meanwhile(somebody_else)) }); }, "--traffic-only --pipeline emergence-pipeline --target emergence-run", 1, "somebody changed the service meanwhile", &[(PRIOR, 50), (DEPLOYED, 50)], 1),
         ("the answer is lost, and it was done", |state| state.faults.push(Fault::first("PATCH", "/services/", Act::Lose)), "--traffic-only --pipeline emergence-pipeline --target emergence-run", 0, "what became of it is read", BACK, 1),
-        ("the answer is lost, and it was not done", |state| state.faults.push(Fault::first("PATCH", "/services/", Act::Close)), "--traffic-only --pipeline emergence-pipeline --target emergence-run", 1, "nothing was changed. Run it again", AS_IT_WAS, 0),
-        ("no answer", |state| state.faults.push(Fault::first("PATCH", "/services/", Act::Hang)), "--traffic-only --pipeline emergence-pipeline --target emergence-run --timeout 1s", 3, "whether it serves could not be seen", AS_IT_WAS, 0),
+        ("the answer is lost, and it was not done", |state| state.faults.push(Fault::first("PATCH", "/services/", Act::Close)), "--traffic-only --pipeline emergence-pipeline --target emergence-run", 1, "still as it was (3 looks): if it was taken, it may still happen", AS_IT_WAS, 0),
+        ("no answer", |state| state.faults.push(Fault::first("PATCH", "/services/", Act::Hang)), "--traffic-only --pipeline emergence-pipeline --target emergence-run --timeout 3s", 1, "if it was taken, it may still happen", AS_IT_WAS, 0),
         ("the operation fails", |state| state.run_fails = Some("Quota exceeded"), "--traffic-only --pipeline emergence-pipeline --target emergence-run", 1, "the change failed: Quota exceeded", AS_IT_WAS, 1),
         ("the operation never ends", |state| state.slow = usize::MAX, "--traffic-only --pipeline emergence-pipeline --target emergence-run --timeout 1s", 1, "it is not done in its time", AS_IT_WAS, 1),
         ("no permission to change", |state| state.faults.push(Fault::always("PATCH", "/services/", NO)), "--traffic-only --pipeline emergence-pipeline --target emergence-run", 3, "IAM_PERMISSION_DENIED); nothing was changed", AS_IT_WAS, 0),
         ("no permission to look", |state| state.faults.push(Fault::always("GET", "/services/", NO)), "--traffic-only --pipeline emergence-pipeline --target emergence-run", 3, "IAM_PERMISSION_DENIED", AS_IT_WAS, 0),
         ("too many requests", |state| state.faults.push(Fault::first("GET", "/services/", BUSY)), "--traffic-only --pipeline emergence-pipeline --target emergence-run", 0, "has all of the traffic", BACK, 1),
-        ("too many requests at the change", |state| state.faults.push(Fault::first("PATCH", "/services/", BUSY)), "--traffic-only --pipeline emergence-pipeline --target emergence-run", 1, "nothing was changed. Run it again", AS_IT_WAS, 0),
+        ("too many requests at the change", |state| state.faults.push(Fault::first("PATCH", "/services/", BUSY)), "--traffic-only --pipeline emergence-pipeline --target emergence-run", 1, "still as it was (3 looks): if it was taken, it may still happen", AS_IT_WAS, 0),
+        ("an answer that is not the API's", |state| state.faults.push(Fault::first("PATCH", "/services/", Act::Reply { status: 302, name: "", reason: "", retry_after: "" })), "--traffic-only --pipeline emergence-pipeline --target emergence-run", 1, "if it was taken, it may still happen", AS_IT_WAS, 0),
+        ("refused, and nobody changed anything", |state| state.faults.push(Fault::first("PATCH", "/services/", Act::Reply { status: 400, name: "FAILED_PRECONDITION", reason: "", retry_after: "" })), "--traffic-only --pipeline emergence-pipeline --target emergence-run", 1, "the service is as it was: nothing was changed", AS_IT_WAS, 0),
         ("an expired token", |state| state.faults.push(Fault::first("PATCH", "/services/", EXPIRED)), "--traffic-only --pipeline emergence-pipeline --target emergence-run", 0, "has all of the traffic", BACK, 1),
         ("an empty page with a token", |state| state.faults.push(Fault::first("GET", "/rollouts", Act::Page(r#"{"nextPageToken": "0"}"#))), "--traffic-only --pipeline emergence-pipeline --target emergence-run", 0, "it served when release-42-to-emergence-run-0001 began", BACK, 1),
         ("page after page", |state| state.page = 1, "--traffic-only --pipeline emergence-pipeline --target emergence-run", 0, "it served when", BACK, 1),
@@ -271,7 +275,10 @@ fn the_wrong_revision_is_never_chosen() {
         ("no pipeline: the tag prior; tags of its own", |state| traffic(state, json!([by_name(DEPLOYED, 100), {"type": BY_REVISION, "revision": PRIOR, "tag": "prior"}])), "", 0, "it has the tag prior", BACK, 1),
         ("no pipeline: a tag alone is no traffic", |state| traffic(state, json!([by_name(DEPLOYED, 100), {"type": BY_REVISION, "revision": PRIOR, "tag": "stable"}])), "", 1, "nothing says which revision was stable before; nothing was changed; choose one:", &[(DEPLOYED, 100)], 0),
         ("no pipeline: ambiguous", |state| traffic(state, json!([by_name(DEPLOYED, 20), by_name(PRIOR, 80), {"type": BY_REVISION, "revision": "emergence-app-00040-old", "tag": "prior"}])), "", 1, "--to-revision emergence-app-00041-old", AS_IT_WAS, 0),
-        ("a target that nothing was rolled out to", |_| {}, "--pipeline emergence-pipeline --target other", 0, "Cloud Deploy does not own the service", BACK, 1),
+        ("a target that nothing was rolled out to", |state| state.resources.retain(|name, _| !name.contains("/rollouts/")), "--pipeline emergence-pipeline --target emergence-run", 0, "Cloud Deploy does not own the service", BACK, 1),
+        ("a target that the pipeline has not", |_| {}, "--pipeline emergence-pipeline --target emergence-rum", 3, "has no target emergence-rum; there are emergence-run; nothing was changed", AS_IT_WAS, 0),
+        ("the same, by the traffic alone", |_| {}, "--traffic-only --pipeline emergence-pipeline --target emergence-rum", 3, "has no target emergence-rum", AS_IT_WAS, 0),
+        ("a pipeline that is not there", |_| {}, "--pipeline emergence-pipelime --target emergence-run", 3, "was not found", AS_IT_WAS, 0),
         ("what it found is a failed canary", |state| rollout_is(state, STABLE_RELEASE, |rollout| rollout["state"] = json!("FAILED")), "--traffic-only --pipeline emergence-pipeline --target emergence-run", 1, "it is bad itself: release-41-to-emergence-run-0001 failed or was rolled back", AS_IT_WAS, 0),
         ("no earlier success", |state| { found_later(state); state.resources.remove(&rollout_of(STABLE_RELEASE)); rollout_is(state, FAILED_RELEASE, |rollout| { rollout["metadata"]["cloudRun"].as_object_mut().unwrap().remove("previousRevision"); }); }, "--pipeline emergence-pipeline --target emergence-run", 1, "nothing says which revision was stable before", &[(DEPLOYED, 100)], 0),
         ("deployed by hand since", |state| traffic(state, json!([by_name("emergence-app-00043-hand", 100)])), "--pipeline emergence-pipeline --target emergence-run", 1, "somebody deployed it by hand", &[("emergence-app-00043-hand", 100)], 0),
@@ -293,6 +300,7 @@ fn the_wrong_revision_is_never_chosen() {
         ("no target", |_| {}, "--pipeline emergence-pipeline", 2, "the target is not known", AS_IT_WAS, 0),
         ("evidence", |_| {}, "--report evidence=e.gz", 2, "evidence is of verify", AS_IT_WAS, 0),
         ("no time", |_| {}, "--timeout 0s", 2, "--timeout", AS_IT_WAS, 0),
+        ("an endpoint in the clear", |_| {}, "--run-endpoint http://run.example.com", 2, "--run-endpoint: http://run.example.com would be sent access tokens in the clear", AS_IT_WAS, 0),
     ]);
 }
 
@@ -517,8 +525,18 @@ fn what_looks_changes_nothing() {
     ];
     let verify: Vec<&str> = ["verify"].into_iter().chain(deployed).collect();
     let metrics = format!("{url}/api/metrics");
-    let commands: [(&[&str], i32); 4] = [
+    let folder = tempfile::tempdir().unwrap();
+    let evidence = folder.path().join("evidence.gz");
+    let report = format!("evidence={}", evidence.display());
+    let recorded: Vec<&str> = verify.iter().copied().chain(["--report", &report]).collect();
+    let audit = ["audit", "--service", SERVICE, "--pipeline", PIPELINE, "--target", TARGET, "--patience", "200ms"];
+    let commands: [(&[&str], i32); 8] = [
         (&verify, 0),
+        (&recorded, 0),
+        (&["replay", evidence.to_str().unwrap()], 0),
+        // What it finds is no matter here, nor which old revisions it would delete.
+        (&[&audit[..], &["--delete-old", "--timeout", "10s"]].concat(), 1),
+        (&["drill", "--url", &url, "--only", "health-degraded", "--timeout", "20s"], 0),
         (&["query", "vector(1)", "--url", &metrics], 0),
         (&["lint"], 2),
         (&["rollback", "--service", SERVICE, "--to-revision", PRIOR, "--timeout", "20s"], 2),
@@ -539,4 +557,58 @@ fn what_looks_changes_nothing() {
     assert_eq!(changes, [""; 0]);
     assert!(asked.iter().any(|request| request.path.starts_with("/v2/")), "the API was asked");
     assert_eq!(scene.cloud.state().resources, before);
+}
+
+/// Runs on a terminal of its own, on which somebody types.
+fn on_a_terminal(mut gate: Gate, typed: &str) -> (i32, String) {
+    let own = gate.command();
+    let mut line = format!("exec {}", own.get_program().to_str().unwrap());
+    for arg in own.get_args() {
+        write!(line, " '{}'", arg.to_str().unwrap()).unwrap();
+    }
+    let mut terminal = Command::new("/usr/bin/script");
+    terminal.args(["-qefc", &line, "/dev/null"]).env_clear().current_dir(own.get_current_dir().unwrap());
+    terminal.envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut child = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut keys, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut shown = Vec::new();
+    let mut byte = [0];
+    // Who asks has shown the plan by then.
+    while !String::from_utf8_lossy(&shown).contains("[y/N]") && screen.read(&mut byte).unwrap() > 0 {
+        shown.push(byte[0]);
+    }
+    keys.write_all(typed.as_bytes()).unwrap();
+    screen.read_to_end(&mut shown).unwrap();
+    drop(keys);
+    (child.wait().unwrap().code().unwrap_or(-1), String::from_utf8_lossy(&shown).into_owned())
+}
+
+#[test]
+fn on_a_terminal_only_yes_is_one() {
+    let cases = [
+        ("y\n", 0, "has all of the traffic", 1),
+        ("YES\n", 0, "has all of the traffic", 1),
+        ("n\n", 1, "nothing was changed", 0),
+        ("\n", 1, "nothing was changed", 0),
+        ("yes please\n", 1, "nothing was changed", 0),
+        // The end of the input, and Ctrl-C.
+        ("\u{4}", 1, "nothing was changed", 0),
+        ("\u{3}", 3, "interrupted by SIGINT: nothing was changed", 0),
+        ("", 2, "nobody answered in time; nothing was changed", 0),
+    ];
+    each(&cases, |(typed, code, piece, patches)| {
+        let scene = Scene::new(|_| {});
+        let gate = scene.gate(&["--traffic-only", "--to-revision", PRIOR]);
+        let gate = if typed.is_empty() { gate.env("CANARY_GATE_TIMEOUT", "1s") } else { gate };
+        let (ended, shown) = on_a_terminal(gate, typed);
+        let plan = shown.find("then     100 %").zip(shown.find("Roll back? [y/N]"));
+        if ended != *code
+            || !shown.contains(piece)
+            || scene.patches() != *patches
+            || plan.is_none_or(|(plan, asked)| plan >= asked)
+        {
+            return Err(format!("{typed:?}: exit {ended}, {} patches: {shown}", scene.patches()));
+        }
+        Ok(())
+    });
 }

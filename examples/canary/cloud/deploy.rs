@@ -533,8 +533,14 @@ fn start(state: &mut State, name: &str, phase: usize, id: &str, kind: &str) {
     let build = format!("projects/{PROJECT}/locations/{REGION}/builds/{}-{}", kind, state.serial);
     let artifacts =
         format!("gs://{REGION}.deploy-artifacts.{PROJECT}.appspot.com/{}/{kind}-{}", run_folder(name), state.serial);
+    let mut work = json!({ "build": build });
+    match kind {
+        "verify" => work["artifactUri"] = json!(artifacts),
+        "deploy" => work["artifact"] = json!({ "artifactUri": artifacts }),
+        _ => {}
+    }
     let resource = json!({"name": run, "phaseId": id, "jobId": kind, "state": "IN_PROGRESS", "createTime": made,
-        "startTime": made, format!("{kind}JobRun"): {"build": build, "artifactUri": artifacts}});
+        "startTime": made, format!("{kind}JobRun"): work});
     state.resources.insert(run.clone(), resource);
     job_is(state, name, phase, kind, "IN_PROGRESS", Some(&run));
 }

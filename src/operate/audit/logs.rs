@@ -184,7 +184,7 @@ impl Audit<'_> {
     }
 
     /// Reads entries, page by page, for as long as `visit` wants more; with whether it saw all of them. Entries of other revisions
-    /// are no answer to what was asked, and are passed over.
+    /// are no answer to what was asked: then nothing was seen.
     async fn entries(
         &self,
         revision: &str,
@@ -205,7 +205,13 @@ impl Audit<'_> {
         for _ in 0..MOST_PAGES {
             let ask = async |deadline| self.apis.logging.log_page(&query, &token, deadline).await;
             let LogPage { entries, next } = self.ask(LOGGING_VIEWER, ask).await?;
-            for entry in entries.iter().filter(|entry| entry.is_of(revision)) {
+            for entry in &entries {
+                // One that does not say whose it is might be an error of this revision.
+                if !entry.is_of(revision) {
+                    return Err(InVain::because(format!(
+                        "Cloud Logging: an entry is not of {revision}, which alone was asked for"
+                    )));
+                }
                 if !visit(entry) {
                     return Ok(false);
                 }

@@ -141,7 +141,9 @@ impl Audit<'_> {
                 return Err(format!("somebody changed it meanwhile: {error}"));
             }
             // Nobody knows whether it was done: that is looked up.
-            Err(error) if error.kind == ApiErrorKind::Transient => format!("deleted (the answer was lost: {error})"),
+            Err(error) if error.kind == ApiErrorKind::Transient || !error.is_refusal => {
+                format!("deleted (the answer was lost: {error})")
+            }
             Err(error) if error.kind == ApiErrorKind::Missing => "gone already".to_owned(),
             Err(error) if error.kind == ApiErrorKind::Forbidden => {
                 return Err(format!("{error}; grant roles/run.developer to whoever deletes"));

@@ -6,9 +6,10 @@ use futures_util::future::join;
 
 use super::ask::InVain;
 use super::{Audit, Known, PipelineNames};
-use crate::google::deploy::{JobRun, JobState, Phase, Pipeline, Rollout};
+use crate::google::deploy::{JobRun, JobState, Phase, Pipeline, Rollout, RolloutState};
 use crate::google::{RevisionKept, ServiceNow, TrafficEntry, short};
 use crate::http::{Attempt, RetryPolicy, retry_until};
+use crate::operate::watch::rollout_is;
 use crate::outcome::{DeploymentFacts, Serving, Share};
 
 pub(super) const RUN_VIEWER: &str = "roles/run.viewer";
@@ -87,6 +88,25 @@ impl Subject {
         let (named, rollout) = (self.revision.as_ref().ok()?, self.rollout()?);
         let deployed = revision_of(rollout).ok()?;
         (deployed != *named).then(|| format!("the rollout {} deployed {deployed}, not {named}", short(&rollout.name)))
+    }
+
+    /// Why the rollout is no good end, whatever serves; nothing where it goes well or went well. One that is in progress is that of a
+    /// postdeploy job.
+    pub(super) fn undone(&self) -> Option<String> {
+        let rollout = self.rollout()?;
+        let name = short(&rollout.name);
+        if let Some(by) = rollout.rolled_back_by_rollouts.first() {
+            return Some(format!("the rollout {name} was rolled back by {}", short(by)));
+        }
+        let is_bad = rollout.state.is_final() && rollout.state != RolloutState::Succeeded;
+        is_bad.then(|| {
+            let why = [&rollout.failure_reason, &rollout.deploy_failure_cause].into_iter().find(|why| !why.is_empty());
+            format!(
+                "the rollout {name} {}{}",
+                rollout_is(rollout.state),
+                why.map_or(String::new(), |why| format!(": {why}"))
+            )
+        })
     }
 
     /// The revision before this one, to which a rollback would go: by Cloud Deploy's word, else by the tag `prior`.
@@ -193,11 +213,14 @@ async fn newest(audit: &Audit<'_>, names: &PipelineNames) -> Result<Rollout, InV
     };
     let ask = async |deadline| audit.apis.deploy.rollouts(&release, &filter, order, deadline).await;
     let rollouts = audit.ask(DEPLOY_VIEWER, ask).await?;
-    // The order is the API's; that it kept to it is not taken on trust.
-    let newest = match names.release {
-        Some(_) => rollouts.into_iter().max_by(|a, b| a.create_time.cmp(&b.create_time)),
-        None => rollouts.into_iter().max_by(|a, b| a.deploy_end_time.cmp(&b.deploy_end_time)),
-    };
+    // Filter and order are the API's; that it kept to them is not taken on trust.
+    let own = rollouts.into_iter().filter(|rollout| {
+        short(&rollout.target_id) == names.target
+            && (names.release.is_some() || rollout.state == RolloutState::Succeeded)
+    });
+    let newest = own.max_by_key(|rollout| {
+        time(if names.release.is_some() { &rollout.create_time } else { &rollout.deploy_end_time })
+    });
     newest.ok_or_else(|| {
         let what =
             names.release.as_ref().map_or("has succeeded".to_owned(), |release| format!("is of {}", short(release)));

@@ -18,7 +18,7 @@ pub(super) fn traffic(subject: &Subject) -> Seen {
         Ok(revision) => revision,
         Err(why) => return Seen::none(why.to_string()),
     };
-    if let Some(why) = subject.disagreement() {
+    if let Some(why) = subject.disagreement().or_else(|| subject.undone()) {
         return Seen::bad(why);
     }
     let shares = service.shares();

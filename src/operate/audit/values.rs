@@ -67,7 +67,7 @@ impl Audit<'_> {
         let requests = self.value(&expression, time).await?;
         let requests =
             requests.ok_or_else(|| NoValue::Nothing("Cloud Monitoring counts no request of the span".into()))?;
-        if requests.is_nan() || requests < f64::from(checklist.min_requests) {
+        if !requests.is_finite() || requests < f64::from(checklist.min_requests) {
             return Err(NoValue::Nothing(format!(
                 "{} requests in {}, want at least {}: so few say nothing",
                 text::number(requests),
@@ -169,6 +169,10 @@ impl Audit<'_> {
             Ok(Some(value)) if value.is_nan() => {
                 (ThresholdVerdict::NoData, "the value is NaN: there is nothing that it could be computed of".to_owned())
             }
+            Ok(Some(value)) if *value < 0.0 => (
+                ThresholdVerdict::NoData,
+                format!("the value is {}, and nothing that is counted is below 0", text::number(*value)),
+            ),
             Ok(Some(value)) => {
                 let verdict = if *value <= limit { ThresholdVerdict::Pass } else { ThresholdVerdict::Fail };
                 (verdict, format!("{}, want <= {wanted}{of}", shown(*value)))
@@ -176,7 +180,7 @@ impl Audit<'_> {
         };
         // Of what is rare there may be nothing; of requests that were counted there is something.
         let is_nothing = is_rare && value.as_ref().is_ok_and(|value| value.is_none_or(f64::is_nan));
-        let value = value.ok().flatten().filter(|value| !value.is_nan());
+        let value = value.ok().flatten().filter(|value| *value >= 0.0);
         let seen = ThresholdSeen {
             expression: format!("{expression} <= {limit}"),
             verdict,

@@ -144,7 +144,7 @@ impl Releaser<'_> {
             Err(error) => return Err(error.into()),
         };
         let succeeded = all.iter().filter(|rollout| rollout.state == RolloutState::Succeeded);
-        let last = succeeded.max_by_key(|rollout| rollout.deploy_end_time.clone());
+        let last = succeeded.max_by_key(|rollout| humantime::parse_rfc3339(&rollout.deploy_end_time).ok());
         let deployed = last.map(|rollout| short(&rollout.metadata.cloud_run.revision)).filter(|name| !name.is_empty());
         if pin(&service, deployed.as_deref()).is_some() {
             let is = shares(&service.shares());

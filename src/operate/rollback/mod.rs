@@ -19,10 +19,11 @@ use previous::{Known, Undecided};
 
 use super::watch::{Apis, Happened};
 use super::{Stop, patiently};
-use crate::google::deploy::Release;
+use crate::google::deploy::{Pipeline, Release};
 use crate::google::run_traffic::{self, RevisionFacts, ServiceName, ServiceTraffic, Shifted, TrafficEntry, Unfit};
 use crate::google::{ApiError, ApiErrorKind, Ended, short};
 use crate::outcome::shares;
+use crate::text;
 
 /// What is asked for.
 pub(crate) struct Asked {
@@ -115,6 +116,10 @@ impl Asked {
             Err(error) if self.traffic_only => (Vec::new(), Some(error.to_string())),
             Err(error) => return Err(unusable_pipeline(error)),
         };
+        let unasked = match (&unasked, rollouts.is_empty()) {
+            (None, true) => self.is_there(cloud).await?,
+            _ => unasked,
+        };
         let by_pipeline = !self.traffic_only && !rollouts.is_empty();
         let unowned = self.pipeline.as_ref().filter(|_| rollouts.is_empty() && unasked.is_none());
         let unowned = unowned.map(|(_, target)| target.clone());
@@ -164,11 +169,35 @@ impl Asked {
         let found = async || cloud.deploy.rollouts(&releases, &filter, "", self.deadline).await;
         let found = patiently(self.deadline, found).await?;
         let is_ours = |service: &str| service.is_empty() || short(service) == self.service.service;
-        let ours =
-            found.iter().filter(|rollout| rollout.target_id == *target && is_ours(&rollout.metadata.cloud_run.service));
+        let ours = found
+            .iter()
+            .filter(|rollout| short(&rollout.target_id) == *target && is_ours(&rollout.metadata.cloud_run.service));
         let mut rollouts: Vec<Past> = ours.map(Past::of).collect();
         rollouts.sort_by_key(|past| std::cmp::Reverse(past.began));
         Ok(rollouts)
+    }
+
+    /// Whether the pipeline leads to the target, of which there is no rollout: a name that is misspelt has none either, and then Cloud
+    /// Deploy may own the traffic. With why it could not be asked, where the traffic is changed all the same.
+    async fn is_there(&self, cloud: &Apis) -> Result<Option<String>, Stop> {
+        let Some((name, target)) = &self.pipeline else { return Ok(None) };
+        let read = async || cloud.deploy.get::<Pipeline>(name, self.deadline).await;
+        let pipeline = match patiently(self.deadline, read).await {
+            Ok(pipeline) => pipeline,
+            Err(error) if self.traffic_only && error.kind != ApiErrorKind::Missing => {
+                return Ok(Some(error.to_string()));
+            }
+            Err(error) => return Err(unusable_pipeline(error)),
+        };
+        let targets = pipeline.targets();
+        if targets.contains(target) {
+            return Ok(None);
+        }
+        let known = text::joined(&targets, 10, ", ");
+        Err(Stop::Unseen(format!(
+            "the pipeline {} has no target {target}; there are {known}; nothing was changed",
+            short(name)
+        )))
     }
 
     /// The revision, if it may get traffic.

@@ -11,7 +11,8 @@ use super::{Asked, Past, Step, Tell};
 use crate::google::deploy::{Deploy, Rollout, RolloutState};
 use crate::google::{ApiErrorKind, short};
 use crate::operate::watch::{self, Apis, Follower, Happened, rollout_is};
-use crate::operate::{Stop, patiently};
+use crate::operate::{Stop, patiently, with_time_to_look};
+use crate::text;
 
 /// The phase that a rollback begins in: the one with all of the traffic.
 const STABLE: &str = "stable";
@@ -103,7 +104,7 @@ impl Rollback {
             return Ok(());
         }
         Err(Stop::NotDone(format!(
-            "the target changed meanwhile: Cloud Deploy answers with the rollout {:?}, which undoes {:?}; {:?} was to be undone by {:?}.              Look, and run it again",
+            "the target changed meanwhile: Cloud Deploy answers with the rollout {:?}, which undoes {:?}; {:?} was to be undone by {:?}. Look, and run it again",
             short(&rollout.name),
             short(&undone),
             self.undone(),
@@ -124,17 +125,18 @@ impl Rollback {
     ) -> Result<String, Stop> {
         let guard = self.validate(deploy, deadline).await?;
         tell(Step::Asking);
-        match deploy.rollback_target(&self.pipeline, &self.body(Some(&guard)), deadline).await {
+        let until = with_time_to_look(deadline);
+        match deploy.rollback_target(&self.pipeline, &self.body(Some(&guard)), until).await {
             Ok(made) => self.is_meant(&made.rollback_config.rollout).map(|()| self.name()),
-            Err(error) => match error.kind {
-                ApiErrorKind::Transient | ApiErrorKind::Conflict => {
-                    tell(Step::Lost(error.to_string()));
-                    self.found(deploy, poll, deadline, &error.to_string()).await
-                }
-                ApiErrorKind::Denied | ApiErrorKind::Forbidden | ApiErrorKind::Missing | ApiErrorKind::Permanent => {
-                    Err(Stop::Unseen(format!("{error}; no rollback was made")))
-                }
-            },
+            Err(error)
+                if error.is_refusal && !matches!(error.kind, ApiErrorKind::Transient | ApiErrorKind::Conflict) =>
+            {
+                Err(Stop::Unseen(format!("{error}; no rollback was made")))
+            }
+            Err(error) => {
+                tell(Step::Lost(error.to_string()));
+                self.found(deploy, poll, deadline, &error.to_string()).await
+            }
         }
     }
 
@@ -155,7 +157,11 @@ impl Rollback {
                 sleep(poll).await;
             }
         }
-        Err(Stop::NotDone(format!("no rollback was made: {why}. Run it again")))
+        Err(Stop::NotDone(format!(
+            "the rollback was asked for ({why}), and it is not there ({}): as far as that can be seen, no rollback was made. Run it again: \
+             it looks first",
+            text::counted(LOOKS as usize, "look")
+        )))
     }
 }
 
@@ -183,6 +189,7 @@ pub(super) async fn follow(asked: &Asked, apis: &Apis, name: &str, tell: Tell<'_
     };
     let following = watch::Asked {
         project: asked.service.project.clone(),
+        service: None,
         until: STABLE.into(),
         poll: asked.poll,
         deadline: asked.deadline,

@@ -6,7 +6,7 @@ use super::{Asked, Plan, Step, Tell, by_whom, changed};
 use crate::google::run_traffic::{self, ServiceTraffic, Shifted, TrafficEntry};
 use crate::google::{ApiErrorKind, Ended, Operation};
 use crate::operate::watch::Apis;
-use crate::operate::{Stop, is_late};
+use crate::operate::{Stop, is_late, with_time_to_look};
 use crate::outcome::shares;
 use crate::text;
 
@@ -26,19 +26,18 @@ pub(super) async fn shift(
     tell: Tell<'_>,
 ) -> Result<ServiceTraffic, Stop> {
     tell(Step::Asking);
-    let answer = run_traffic::set_traffic(&cloud.run, &plan.service, entries, false, asked.deadline).await;
+    let until = with_time_to_look(asked.deadline);
+    let answer = run_traffic::set_traffic(&cloud.run, &plan.service, entries, false, until).await;
     let under_way = match answer {
         Ok(operation) => Asking::Taken(operation),
-        Err(error) => match error.kind {
-            ApiErrorKind::Transient => {
-                tell(Step::Lost(error.to_string()));
-                Asking::Lost(error.to_string())
-            }
-            ApiErrorKind::Conflict => Asking::Refused(error.to_string()),
-            ApiErrorKind::Denied | ApiErrorKind::Forbidden | ApiErrorKind::Missing | ApiErrorKind::Permanent => {
-                return Err(Stop::Unseen(format!("{error}; nothing was changed")));
-            }
-        },
+        Err(error) if error.kind == ApiErrorKind::Conflict => Asking::Refused(error.to_string()),
+        Err(error) if error.is_refusal && error.kind != ApiErrorKind::Transient => {
+            return Err(Stop::Unseen(format!("{error}; nothing was changed")));
+        }
+        Err(error) => {
+            tell(Step::Lost(error.to_string()));
+            Asking::Lost(error.to_string())
+        }
     };
     Reading { asked, cloud, revision, tell }.until_it_serves(plan, under_way).await
 }
@@ -135,6 +134,9 @@ impl Reading<'_> {
             let (why, is_final) = match (service.has_all(self.revision, &tags), &asking) {
                 (Shifted::Done, _) => return Ok(service),
                 (Shifted::NotYet(why), _) => (why, false),
+                (Shifted::Otherwise, Asking::Refused(why)) if is_unchanged => {
+                    return Err(Stop::NotDone(format!("{why}; the service is as it was: nothing was changed")));
+                }
                 (Shifted::Otherwise, Asking::Refused(why)) => {
                     return Err(Stop::NotDone(format!("{}: {why}", changed(&service))));
                 }
@@ -153,7 +155,8 @@ impl Reading<'_> {
                         format!("the change failed: {failed}; the traffic is {}, and {why}", shares(&service.shares()))
                     }
                     (None, _) => format!(
-                        "the answer to the change was lost ({why}), and the service is still as it was ({}): nothing was changed. Run it again",
+                        "the answer to the change was lost ({why}), and the service is still as it was ({}): if it was taken, it may still happen. \
+                         Run it again: it looks first, and changes what is as it was read",
                         text::counted(LOOKS as usize, "look")
                     ),
                 }));

@@ -46,7 +46,7 @@ pub(crate) async fn newest(
     tell: &dyn Fn(Happened),
 ) -> Result<String, Stop> {
     let all = rollouts(deploy, pipeline, target, asked, tell).await?;
-    let by_time = |rollout: &&Rollout| rollout.create_time.clone();
+    let by_time = |rollout: &&Rollout| humantime::parse_rfc3339(&rollout.create_time).ok();
     if let Some(newest) = all.iter().filter(|rollout| !rollout.state.is_final()).max_by_key(by_time) {
         return Ok(newest.name.clone());
     }

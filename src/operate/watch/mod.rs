@@ -46,6 +46,8 @@ pub(crate) struct Apis {
 pub(crate) struct Asked {
     /// The project whose logs are asked.
     pub(crate) project: String,
+    /// The full name of the service that has to be the one that was deployed, where somebody names it.
+    pub(crate) service: Option<String>,
     /// The phase that has to be verified.
     pub(crate) until: String,
     /// From one look to the next.
@@ -97,8 +99,9 @@ impl Follower<'_> {
         let mut look = Look::default();
         let mut failed = 0;
         loop {
-            let rollout = self.rollout(name).await?;
-            let release = self.release(name, &mut look).await?;
+            let rollout = self.rollout(name).await.map_err(|stop| self.late(stop, &look))?;
+            look.state = Some(rollout.state);
+            let release = self.release(name, &mut look).await.map_err(|stop| self.late(stop, &look))?;
             self.tell_of(&rollout, &mut look).await;
             let stand = match unrendered(&release, &rollout.target_id) {
                 Some(why) => return Ok(Ended::Not { why, rollbacks: Vec::new() }),
@@ -129,9 +132,20 @@ impl Follower<'_> {
     async fn proven(&self, name: &str, release: &Release, rollout: &Rollout) -> Result<Option<Ended>, Stop> {
         let soon = self.asked.deadline.min(Instant::now() + LONGEST);
         let found = serves(&self.apis.run, release, rollout, &self.asked.until, self.asked.policy(), soon).await;
-        let again = self.rollout(name).await?;
+        let again = match (self.rollout(name).await, &found) {
+            (Ok(again), _) => again,
+            // What keeps it from being proven is seen already, and says more.
+            (Err(_), Serves::No(_) | Serves::Unseen(_)) => rollout.clone(),
+            (Err(stop), Serves::Yes { .. }) => return Err(stop),
+        };
         if stand(&again, &self.asked.until) != Stand::Verified {
             return Ok(None);
+        }
+        let deployed = &again.metadata.cloud_run.service;
+        if let Some(asked) = self.asked.service.as_ref().filter(|asked| !deployed.is_empty() && !same(asked, deployed))
+        {
+            let why = format!("the rollout deployed {deployed}, and {asked} was asked for");
+            return Ok(Some(Ended::Not { why, rollbacks: Vec::new() }));
         }
         Ok(Some(match found {
             Serves::Yes { revision, percent } => {
@@ -168,6 +182,16 @@ impl Follower<'_> {
         Ok(Ended::Not { why: because, rollbacks })
     }
 
+    /// Why nothing more is seen: at the end of the time, with what was seen last.
+    fn late(&self, stop: Stop, look: &Look) -> Stop {
+        match (stop, look.state) {
+            (Stop::Unseen(why), Some(state)) if is_late(self.asked.deadline) => {
+                Stop::Unseen(format!("{why}; when it was seen last, the rollout {}", rollout_is(state)))
+            }
+            (stop, _) => stop,
+        }
+    }
+
     /// Follows a rollback to its end, whatever its jobs prove.
     ///
     /// # Errors
@@ -175,7 +199,8 @@ impl Follower<'_> {
     pub(crate) async fn rollback(&self, name: &str) -> Result<RolloutState, Stop> {
         let mut look = Look::default();
         loop {
-            let rollout = self.rollout(name).await?;
+            let rollout = self.rollout(name).await.map_err(|stop| self.late(stop, &look))?;
+            look.state = Some(rollout.state);
             self.tell_of(&rollout, &mut look).await;
             if rollout.state.is_final() {
                 return Ok(rollout.state);
@@ -267,6 +292,8 @@ impl Follower<'_> {
 #[derive(Default)]
 struct Look {
     release: Option<Release>,
+    /// The rollout's state.
+    state: Option<RolloutState>,
     seen: Seen,
     runs: Runs,
     /// How many looks the next phase has waited for.

@@ -15,6 +15,8 @@ const NOT_FOUND: &[(&str, &str, &str, &str)] = &[
     ("targets.yaml", "description:", "dropped", "it is for people"),
     ("targets.yaml", "executionTimeout:", "dropped", "the default, an hour, is also longer than what is inside"),
     ("iam.yaml", "canary-gate@", "becomes", "whether the service is private, and needs an invoker, no file says"),
+    ("iam.yaml", "members:", "dropped", "whether people release and roll back by accounts of their own, no file says"),
+    ("iam.yaml", "roles/monitoring.viewer", "changes places", "which rows of the audit are wanted, no file says"),
     ("verify.yaml", "timeout:", "dropped", "the default is also longer than what is inside"),
     ("verify.yaml", "_REVISION:", "changes places", "by hand either may be given or left empty"),
     ("clouddeploy.yaml", "priorRevisionTags:", "dropped", "the gate does without"),
