@@ -97,7 +97,9 @@ pub(crate) enum Newest {
 pub(crate) fn newest_record(entries: &[Entry], release: Option<&str>, revision: &str) -> Newest {
     let (records, unreadable) = read(entries);
     let names = |is: &dyn Fn(&str) -> bool| is(revision) || release.is_some_and(is);
-    let is_about = |record: &&Record| names(&|name| record.is(name)) || names(&|name| record.rolled_back == name);
+    let is_about = |record: &&Record| {
+        names(&|name| record.is(name)) || names(&|name| !name.is_empty() && record.rolled_back == name)
+    };
     let Some(record) = records.iter().find(is_about) else {
         let unreadable = unreadable.into_iter().map(|Unreadable { file, .. }| file).collect();
         return Newest::Missing { records: records.len(), unreadable };
