@@ -7,6 +7,9 @@ pub mod cli;
 mod command;
 mod drill;
 mod evidence;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod google;
 mod http;
 mod judge;

@@ -4,6 +4,8 @@
 mod alone;
 mod context;
 mod expect;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod http;
 mod identity;
 mod json;

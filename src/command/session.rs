@@ -287,6 +287,11 @@ impl Session {
         const STACK: usize = 32 * 1024 * 1024;
         let pairs: Result<Vec<_>, _> = (0..PAIRS).map(|_| std::os::unix::net::UnixStream::pair()).collect();
         drop(pairs.map_err(|error| CommandError::no_verdict(format!("the runtime cannot be started: {error}")))?);
+        // Nor does it go on where it lacks memory for a thread, which every name that is looked up takes.
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn(|| ());
+        let thread = thread.map_err(|error| CommandError::no_verdict(format!("no thread can be started: {error}")))?;
+        // It does nothing, and so cannot fail.
+        let _ = thread.join();
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .thread_stack_size(STACK)

@@ -64,7 +64,7 @@ impl fmt::Display for ApiError {
 
 /// The body of an error: <https://cloud.google.com/apis/design/errors>. What is not of its form in it is passed over.
 #[derive(Default)]
-struct ErrorBody {
+pub(super) struct ErrorBody {
     message: String,
     status: String,
     /// The reason of the first detail that has one, and what it is about.
@@ -73,7 +73,7 @@ struct ErrorBody {
 }
 
 impl ErrorBody {
-    fn read(body: &[u8]) -> Self {
+    pub(super) fn read(body: &[u8]) -> Self {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         // A stream's error is the only element of an array.
         let error = &body.get(0).unwrap_or(&body)["error"];
@@ -90,7 +90,7 @@ impl ErrorBody {
 
     /// The kind of the error behind a status. Pages that are no error of the API come from elsewhere: they say nothing of
     /// what was asked for.
-    fn kind(&self, answer: &Answer) -> ApiErrorKind {
+    pub(super) fn kind(&self, answer: &Answer) -> ApiErrorKind {
         match answer.status {
             403 if matches!(&*self.reason, "RATE_LIMIT_EXCEEDED" | "RESOURCE_QUOTA_EXCEEDED") => {
                 ApiErrorKind::Transient
@@ -108,7 +108,7 @@ impl ErrorBody {
     }
 
     /// What the reason asks for.
-    fn advice(&self) -> String {
+    pub(super) fn advice(&self) -> String {
         let of = |name: &str| self.metadata[name].as_str().unwrap_or_default();
         match &*self.reason {
             "" => String::new(),

@@ -6,6 +6,8 @@ mod credentials;
 pub(crate) mod deploy;
 mod deployment;
 mod front_end;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod locate;
 mod logging;
 mod metadata;

@@ -43,7 +43,8 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// An answer for tests of what is made of one.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
+    #[allow(clippy::unwrap_used, reason = "outside production code")]
     pub(crate) fn of(status: u16, headers: &[(&'static str, &str)], body: &str) -> Self {
         let headers = headers
             .iter()

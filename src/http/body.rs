@@ -60,6 +60,11 @@ impl Body {
             let message = format!("the body has the transfer coding {transfer:?}; want chunked alone");
             return Err(Failure::new(FailureKind::Encoding, message));
         }
+        if !transfer.is_empty() && headers.contains_key(CONTENT_LENGTH) {
+            // Whoever stands between goes by the one or the other, and sees another end.
+            let message = "the answer has both Content-Length and Transfer-Encoding: where its body ends is unclear";
+            return Err(Failure::new(FailureKind::Protocol, message));
+        }
         let content: Vec<String> =
             codings(headers, CONTENT_ENCODING).filter(|coding| !coding.is_empty() && coding != "identity").collect();
         let bounded = Bounded { bytes: Vec::with_capacity(announced(headers, limit)), limit, full: false };

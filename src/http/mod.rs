@@ -7,6 +7,8 @@ mod client;
 mod connect;
 mod credentials;
 mod failure;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod header;
 mod limits;
 mod proxy;

@@ -90,8 +90,27 @@ fn builder() -> rustls::ConfigBuilder<rustls::ServerConfig, rustls::WantsVerifie
     rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap()
 }
 
+/// When a certificate is valid.
+#[derive(Clone, Copy)]
+pub enum Dates {
+    Now,
+    Past,
+    Future,
+}
+
 /// A new CA, and a server with a certificate from it for the given name.
 pub fn authority(name: &str) -> Authority {
+    dated(name, Dates::Now)
+}
+
+/// A server with a certificate that nobody but itself has signed.
+pub fn self_signed(name: &str) -> Authority {
+    let rcgen::CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+    served(cert.pem(), cert.der().clone(), signing_key.serialize_der())
+}
+
+/// As [`authority`], with a certificate that is valid at some time.
+pub fn dated(name: &str, dates: Dates) -> Authority {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
     let ca_key = KeyPair::generate().unwrap();
     let mut ca = CertificateParams::new(vec![]).unwrap();
@@ -99,8 +118,17 @@ pub fn authority(name: &str) -> Authority {
     let pem = ca.self_signed(&ca_key).unwrap().pem();
     let key = KeyPair::generate().unwrap();
     let issuer = Issuer::new(ca, ca_key);
-    let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
-    let (certificate, key) = (certificate.der().clone(), key.serialize_der());
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    (params.not_before, params.not_after) = match dates {
+        Dates::Now => (params.not_before, params.not_after),
+        Dates::Past => (rcgen::date_time_ymd(2001, 1, 1), rcgen::date_time_ymd(2002, 1, 1)),
+        Dates::Future => (rcgen::date_time_ymd(2901, 1, 1), rcgen::date_time_ymd(2902, 1, 1)),
+    };
+    let certificate = params.signed_by(&key, &issuer).unwrap();
+    served(pem, certificate.der().clone(), key.serialize_der())
+}
+
+fn served(pem: String, certificate: rustls::pki_types::CertificateDer<'static>, key: Vec<u8>) -> Authority {
     let server = builder()
         .with_no_client_auth()
         .with_single_cert(vec![certificate.clone()], key.clone().try_into().unwrap())

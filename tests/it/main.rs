@@ -30,6 +30,7 @@ mod front_end;
 mod front_end_bounds;
 mod front_end_skew;
 mod front_end_wild;
+mod hostile;
 mod http2;
 mod identity;
 mod init;

@@ -25,7 +25,7 @@ impl Stop {
     }
 
     /// Never set, for tests of the work.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn never() -> Self {
         Self { deadline: Instant::now() + std::time::Duration::from_hours(1), gone: Arc::default() }
     }

@@ -5,6 +5,8 @@ mod apart;
 mod asset;
 mod assets;
 mod fetch;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod import_map;
 mod integrity;
 mod page;

@@ -1,0 +1,4 @@
+//! `canary_gate::fuzzing::evidence` says what must hold.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| canary_gate::fuzzing::evidence(bytes));
