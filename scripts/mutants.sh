@@ -29,5 +29,5 @@ for file in "${files[@]}"; do options+=(--file "$file"); done
 # The tests of the library alone: those of the binary take minutes for each change.
 status=0
 cargo mutants "${options[@]}" -- --lib || status=$?
-# 2: some were not noticed, 3: some took too long. They are listed; docs/testing.md explains those that change no verdict.
+# 2: some were not noticed, 3: some took too long. They are listed.
 [ "$status" = 0 ] || { cat "$out"/mutants.out/missed.txt "$out"/mutants.out/timeout.txt >&2; exit "$status"; }
