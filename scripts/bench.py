@@ -105,7 +105,8 @@ def ordinary():
         print("| wall time | | Hurl is not installed here: its column is left out | |")
     # Of this one the quickest: no peer stands beside it, and a busy machine only adds to it.
     first = min(first_byte() for _ in range(100))
-    row("start to the first byte sent, the quickest", f"{first:.2f} ms", "", first, 3)
+    # The bound of 3 ms is for a machine of its own; the short form runs wherever there is one.
+    row("start to the first byte sent, the quickest", f"{first:.2f} ms", "", first, 3 if FULL else 8)
     peak = memory(verify(url))
     row("peak memory", f"{peak:.1f} MB", "", peak, 10)
     size = os.path.getsize(GATE) / 1024 / 1024

@@ -9,7 +9,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 runs=10 delays="50"
-[ "${1:-}" != --full ] || { runs=20 delays="10 50 100"; }
+# The bounds of a machine of its own have less room: the short form runs wherever there is one.
+direct=7 identity=9
+[ "${1:-}" != --full ] || { runs=20 delays="10 50 100" direct=6.5 identity=8.5; }
 work=$(mktemp -d)
 started=()
 trap 'for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done; rm -rf "$work"' EXIT
@@ -93,7 +95,7 @@ for delay in $delays; do
   fi
   for _ in $(seq 100); do curl --silent --cacert "$work/ca.pem" "https://127.0.0.1:$api" >"$work/curl" && break; sleep 0.1; done
   deployment="env $(tr '\n' ' ' <"$work/env") CANARY_GATE_RUN_ENDPOINT=https://${far[2]}"
-  measured=("the gate, HTTP/2=6=6.5" "the gate, HTTP/1.1=6=6.5" "the gate, with identity=8=8.5")
+  measured=("the gate, HTTP/2=6=$direct" "the gate, HTTP/1.1=6=$direct" "the gate, with identity=8=$identity")
   commands=(
     "$gate verify --url https://${far[0]} --ca-file $work/ca.pem"
     "$gate verify --url https://${far[1]} --ca-file $work/ca.pem"
