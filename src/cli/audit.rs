@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 
-use super::groups::{AccessArgs, CoordinateArgs, EndpointArgs, NetworkArgs};
+use super::CloudArgs;
 use crate::google::AuthMode;
 
 /// `canary-gate audit`
@@ -21,9 +21,6 @@ use crate::google::AuthMode;
      3  a row that must be seen was not"
 ))]
 pub struct Audit {
-    /// What is audited.
-    #[command(flatten)]
-    pub(crate) coordinates: CoordinateArgs,
     /// The revision that should have the traffic [default: from the environment, else that of the rollout]
     #[arg(long, env = "CANARY_GATE_REVISION", value_name = "REVISION")]
     pub(crate) revision: Option<String>,
@@ -72,13 +69,7 @@ pub struct Audit {
     /// The audience of identity tokens [default: the service's address]
     #[arg(long, env = "CANARY_GATE_AUDIENCE", value_name = "URL")]
     pub(crate) audience: Option<String>,
-    /// By whose account.
+    /// What it is about, and how Google Cloud is reached.
     #[command(flatten)]
-    pub(crate) access: AccessArgs,
-    /// Where Google's APIs are.
-    #[command(flatten)]
-    pub(crate) endpoints: EndpointArgs,
-    /// How the network is reached.
-    #[command(flatten)]
-    pub(crate) network: NetworkArgs,
+    pub(crate) cloud: CloudArgs,
 }

@@ -167,6 +167,23 @@ pub struct CoordinateArgs {
     pub(crate) dir: PathBuf,
 }
 
+/// What a command around the gate is about, and how Google Cloud is reached.
+#[derive(Args, Debug)]
+pub struct CloudArgs {
+    /// What it is about.
+    #[command(flatten)]
+    pub(crate) coordinates: CoordinateArgs,
+    /// By whose account.
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
+    /// Where Google's APIs are.
+    #[command(flatten)]
+    pub(crate) endpoints: EndpointArgs,
+    /// How the network is reached.
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+}
+
 /// What is checked.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Plan")]

@@ -27,8 +27,8 @@ pub use checks::{Checks, Schema, SchemaOf};
 pub use documents::{Completions, Man};
 pub use drill::Drill;
 pub use groups::{
-    AccessArgs, ColorWhen, CoordinateArgs, CredentialArgs, EndpointArgs, GoogleArgs, NetworkArgs, OutputArgs, PlanArgs,
-    ReportArgs,
+    AccessArgs, CloudArgs, ColorWhen, CoordinateArgs, CredentialArgs, EndpointArgs, GoogleArgs, NetworkArgs,
+    OutputArgs, PlanArgs, ReportArgs,
 };
 pub use history::History;
 pub use init::Init;

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{AccessArgs, CoordinateArgs, EndpointArgs, NetworkArgs};
+use super::CloudArgs;
 
 /// `canary-gate release`
 #[derive(Args, Debug)]
@@ -24,18 +24,9 @@ pub struct Release {
     /// How it is followed.
     #[command(flatten)]
     pub(crate) follow: FollowArgs,
-    /// What it is about.
+    /// What it is about, and how Google Cloud is reached.
     #[command(flatten)]
-    pub(crate) coordinates: CoordinateArgs,
-    /// By whose account.
-    #[command(flatten)]
-    pub(crate) access: AccessArgs,
-    /// Google's APIs.
-    #[command(flatten)]
-    pub(crate) endpoints: EndpointArgs,
-    /// How the network is reached.
-    #[command(flatten)]
-    pub(crate) network: NetworkArgs,
+    pub(crate) cloud: CloudArgs,
 }
 
 /// How a rollout is followed.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 
-use super::groups::{AccessArgs, CoordinateArgs, EndpointArgs, NetworkArgs};
+use super::CloudArgs;
 
 /// `canary-gate rollback`
 #[derive(Args, Debug)]
@@ -65,16 +65,7 @@ pub struct Rollback {
     /// Write a report: FORMAT=PATH, as verify does, but for evidence; may be repeated (the environment twin takes one a line)
     #[arg(long, env = "CANARY_GATE_REPORT", value_name = "FORMAT=PATH")]
     pub(crate) report: Vec<String>,
-    /// What it is about.
+    /// What it is about, and how Google Cloud is reached.
     #[command(flatten)]
-    pub(crate) coordinates: CoordinateArgs,
-    /// By whose account.
-    #[command(flatten)]
-    pub(crate) access: AccessArgs,
-    /// Where the APIs are.
-    #[command(flatten)]
-    pub(crate) endpoints: EndpointArgs,
-    /// How the network is reached.
-    #[command(flatten)]
-    pub(crate) network: NetworkArgs,
+    pub(crate) cloud: CloudArgs,
 }

@@ -2,8 +2,8 @@
 
 use clap::Args;
 
+use super::CloudArgs;
 use super::release::FollowArgs;
-use super::{AccessArgs, CoordinateArgs, EndpointArgs, NetworkArgs};
 
 /// `canary-gate watch`
 #[derive(Args, Debug)]
@@ -22,16 +22,7 @@ pub struct Watch {
     /// How it is followed.
     #[command(flatten)]
     pub(crate) follow: FollowArgs,
-    /// What it is about.
+    /// What it is about, and how Google Cloud is reached.
     #[command(flatten)]
-    pub(crate) coordinates: CoordinateArgs,
-    /// By whose account.
-    #[command(flatten)]
-    pub(crate) access: AccessArgs,
-    /// Google's APIs.
-    #[command(flatten)]
-    pub(crate) endpoints: EndpointArgs,
-    /// How the network is reached.
-    #[command(flatten)]
-    pub(crate) network: NetworkArgs,
+    pub(crate) cloud: CloudArgs,
 }

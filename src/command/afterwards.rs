@@ -142,7 +142,7 @@ fn webhook(session: &Session, written: &str, transport: &Transport) -> Result<(C
         return Err(format!("what {written} holds is not the https URL of a webhook"));
     }
     let address = Address::parse(&url.origin().ascii_serialization())?;
-    if url.scheme() == "http" && !address.is_loopback() {
+    if !address.keeps_secrets() {
         return Err(format!("what {written} holds would be sent in the clear: it has to be https"));
     }
     Ok((transport.client(address, &[])?, url))

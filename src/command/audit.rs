@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::coordinates::Coordinates;
 use super::history::entries;
-use super::process::checks_file;
+use super::process::{checks_file, time_of};
 use super::session::{Cloud, variable};
 use super::signals::Signals;
 use super::verify::{clients, ended, publish, pulse, write_reports};
@@ -21,7 +21,7 @@ use crate::http::Transport;
 use crate::observe::{self, Progress};
 use crate::operate::audit::{Apis, Audit, Delete, Known, Names, PipelineNames, Recorded};
 use crate::outcome::{CheckId, Exit, Observer, Purpose, Summary, Unfinished};
-use crate::plan::{Plan, PlanInput, duration, reserve};
+use crate::plan::{Plan, PlanInput, reserve};
 use crate::report::{Entry, Format, Newest, ReportFile, ReportSpec, newest_record, record_name};
 
 pub(crate) fn run(session: &Session, args: &Args) -> Result<Exit, CommandError> {
@@ -67,8 +67,7 @@ struct Prepared {
 impl Prepared {
     fn new(session: &Session, args: &Args) -> Result<Self, CommandError> {
         let usage = CommandError::usage;
-        let time = |flag: &str, written: &str| duration(written).map_err(|why| usage(format!("{flag}: {why}")));
-        let (timeout, patience) = (time("--timeout", &args.timeout)?, time("--patience", &args.patience)?);
+        let (timeout, patience) = (time_of("--timeout", &args.timeout)?, time_of("--patience", &args.patience)?);
         let delete = match (args.delete_old, args.yes) {
             (false, false) => Delete::No,
             (true, false) => Delete::Show,
@@ -90,12 +89,11 @@ impl Prepared {
         }
         let inputs: [(&str, Option<&Path>); 3] = [
             ("--checks", args.checks.as_deref().filter(|path| path.as_os_str() != "-")),
-            ("--ca-file", args.network.ca_file.as_deref()),
-            ("--access-token-file", args.access.access_token_file.as_deref()),
+            ("--ca-file", args.cloud.network.ca_file.as_deref()),
+            ("--access-token-file", args.cloud.access.access_token_file.as_deref()),
         ];
         reports.iter().try_for_each(|spec| spec.spares(&inputs)).map_err(usage)?;
-        let transport = session.transport(args.network.ca_file.as_deref())?;
-        let cloud = session.cloud(&args.endpoints, &args.access, &transport)?;
+        let (transport, cloud) = session.cloud(&args.cloud)?;
         Ok(Self { plan, names, timeout, patience, delete, records, reports, transport, cloud })
     }
 }
@@ -103,7 +101,7 @@ impl Prepared {
 /// What is audited, by its names.
 fn names(args: &Args) -> Result<Names, CommandError> {
     let usage = CommandError::usage;
-    let coordinates = Coordinates::read(&args.coordinates)?;
+    let coordinates = Coordinates::read(&args.cloud.coordinates)?;
     let (project, region, service) = (coordinates.project()?, coordinates.region()?, coordinates.service()?);
     let given = |flag: &str, given: Option<&String>, name: &str| {
         let written = given.cloned().or_else(|| variable(name)).map(|written| short(&written));
@@ -132,8 +130,9 @@ fn names(args: &Args) -> Result<Names, CommandError> {
         own.map_or_else(|| Ok(other.to_owned()), |own| named(flag, short(&own)).map_err(usage))
     };
     let home = ["CLOUD_DEPLOY_PROJECT_ID", "CLOUD_DEPLOY_PROJECT"];
-    let own_project = of_pipeline("project", args.coordinates.project.as_ref(), &home, &project)?;
-    let own_region = of_pipeline("region", args.coordinates.region.as_ref(), &["CLOUD_DEPLOY_LOCATION"], &region)?;
+    let own_project = of_pipeline("project", args.cloud.coordinates.project.as_ref(), &home, &project)?;
+    let own_region =
+        of_pipeline("region", args.cloud.coordinates.region.as_ref(), &["CLOUD_DEPLOY_LOCATION"], &region)?;
     let (pipeline, target) = (coordinates.pipeline()?, coordinates.target()?);
     let name = format!("projects/{own_project}/locations/{own_region}/deliveryPipelines/{pipeline}");
     // The environment's rollout is that of the environment's release.

@@ -7,8 +7,9 @@ use super::CommandError;
 use super::process::whole_file;
 use super::session::variable;
 use crate::cli::CoordinateArgs;
+use crate::google::run_traffic::ServiceName;
 use crate::google::{named, short};
-use crate::lint::COORDINATES;
+use crate::lint::{COORDINATES, coordinate_lines};
 
 /// The largest `pipeline.env`.
 const MAX_FILE: u64 = 64 * 1024;
@@ -72,6 +73,23 @@ impl<'a> Coordinates<'a> {
         self.find(&SERVICE, self.args.service.as_deref())
     }
 
+    /// The service, with where it is.
+    ///
+    /// # Errors
+    /// As of its parts.
+    pub(super) fn service_name(&self) -> Result<ServiceName, CommandError> {
+        Ok(ServiceName { project: self.project()?, region: self.region()?, service: self.service()? })
+    }
+
+    /// The full name of the pipeline.
+    ///
+    /// # Errors
+    /// As of its parts.
+    pub(super) fn pipeline_name(&self) -> Result<String, CommandError> {
+        let (project, region) = (self.project()?, self.region()?);
+        Ok(format!("projects/{project}/locations/{region}/deliveryPipelines/{}", self.pipeline()?))
+    }
+
     /// Whether anybody names a pipeline.
     pub(super) fn has_pipeline(&self) -> bool {
         self.written(&PIPELINE, self.args.pipeline.as_deref()).is_some()
@@ -100,9 +118,6 @@ impl<'a> Coordinates<'a> {
 fn lines(path: &Path) -> Result<Vec<(String, String)>, String> {
     let text = String::from_utf8(whole_file(path, MAX_FILE)?)
         .map_err(|_| format!("the file {} is not UTF-8 text", path.display()))?;
-    let line = |line: &str| {
-        let (name, value) = line.trim().split_once('=').filter(|_| !line.trim().starts_with('#'))?;
-        Some((name.trim().to_owned(), value.trim().trim_matches(['"', '\'']).to_owned()))
-    };
-    Ok(text.lines().filter_map(line).filter(|(_, value)| !value.is_empty()).collect())
+    let lines = coordinate_lines(&text).filter(|(_, _, value)| !value.is_empty());
+    Ok(lines.map(|(_, name, value)| (name.to_owned(), value.to_owned())).collect())
 }

@@ -4,11 +4,13 @@ use std::env::VarError;
 use std::fs::File;
 use std::io::{Read, stdin};
 use std::path::Path;
+use std::time::Duration;
 
 use bytesize::ByteSize;
 
+use super::CommandError;
 use crate::outcome::Diagnostic;
-use crate::plan::{Lookup, MAX_FILE, MAX_RULES, STANDARD_INPUT, code, read_file, text_of};
+use crate::plan::{Lookup, MAX_FILE, MAX_RULES, STANDARD_INPUT, code, duration, read_file, text_of};
 use crate::text::Redactor;
 
 /// The largest file that a secret is read from.
@@ -93,6 +95,14 @@ impl Lookup for NoSecrets {
 fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+}
+
+/// The time that a flag says.
+///
+/// # Errors
+/// What is no time, with the flag.
+pub(super) fn time_of(flag: &str, written: &str) -> Result<Duration, CommandError> {
+    duration(written).map_err(|why| CommandError::usage(format!("{flag}: {why}")))
 }
 
 /// A whole file of so many bytes at most.

@@ -9,10 +9,9 @@ use super::lint::{Checked, checked};
 use super::process::whole_file;
 use super::signals::Signals;
 use super::told::Teller;
-use super::watch::{apis, asked, follow, pipeline, resume, stopped, tell_whose};
+use super::watch::{apis, asked, follow, resume, stopped, tell_whose};
 use super::{CommandError, Session};
 use crate::cli::Release;
-use crate::google::run_traffic::ServiceName;
 use crate::google::short;
 use crate::lint::{self, is_name, path_fits};
 use crate::operate::release::{Named, Plan, Releaser, SKAFFOLD, Source, Step, images, pack, release_id, rollout_id};
@@ -31,8 +30,7 @@ pub(crate) fn run(session: &Session, args: &Release) -> Result<Exit, CommandErro
     };
     let plan = plan(session, args)?;
     let asked = asked(&args.follow, &plan.service.project, Some(plan.service.full()))?;
-    let transport = session.transport(args.network.ca_file.as_deref())?;
-    let cloud = session.cloud(&args.endpoints, &args.access, &transport)?;
+    let (_, cloud) = session.cloud(&args.cloud)?;
     let access = cloud.access.clone();
     let apis = apis(cloud);
     let teller = Teller::new(session);
@@ -104,10 +102,9 @@ impl Made {
 
 /// Everything that can be wrong before a request is made, done and found good.
 fn plan(session: &Session, args: &Release) -> Result<Plan, CommandError> {
-    let coordinates = Coordinates::read(&args.coordinates)?;
-    let service =
-        ServiceName { project: coordinates.project()?, region: coordinates.region()?, service: coordinates.service()? };
-    let (pipeline, target) = (pipeline(&coordinates)?, coordinates.target()?);
+    let coordinates = Coordinates::read(&args.cloud.coordinates)?;
+    let service = coordinates.service_name()?;
+    let (pipeline, target) = (coordinates.pipeline_name()?, coordinates.target()?);
     let release = args.name.clone().unwrap_or_else(|| release_id(SystemTime::now()));
     let longest = LONGEST.saturating_sub(rollout_id("", &target).len());
     if !is_name(&release, longest) {
@@ -117,7 +114,7 @@ fn plan(session: &Session, args: &Release) -> Result<Plan, CommandError> {
             rollout_id("NAME", &target)
         )));
     }
-    let folder = &args.coordinates.dir;
+    let folder = &args.cloud.coordinates.dir;
     let checked = checked(session, folder)?;
     let named: Vec<Named> = lint::images(&checked.files)
         .into_iter()

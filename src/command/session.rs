@@ -7,7 +7,7 @@ use std::rc::Rc;
 use terminal_size::{Width, terminal_size_of};
 
 use super::process::{Process, secret_file, whole_file};
-use crate::cli::{AccessArgs, ColorWhen, CredentialArgs, EndpointArgs, GoogleArgs, OutputArgs};
+use crate::cli::{AccessArgs, CloudArgs, ColorWhen, CredentialArgs, GoogleArgs, OutputArgs};
 use crate::google::{AccessAuth, AccessTokens, Api, CredentialsFile, IdentityTokens, Metadata, TokenSource};
 use crate::http::{Address, Client, Transport, proxy_secrets};
 use crate::observe::{self, LogFormat};
@@ -192,49 +192,54 @@ impl Session {
         args: &CredentialArgs,
         transport: &Transport,
     ) -> Result<(Rc<IdentityTokens>, Rc<AccessTokens>), CommandError> {
-        let (metadata, access) = self.access(&args.access, transport)?;
-        let iam = endpoint(transport, "--iam-endpoint", &args.iam_endpoint)?;
+        self.tokens(&args.access, &args.iam_endpoint, args.id_token_file.as_deref(), transport)
+    }
+
+    /// Identity tokens, those of a file or a variable or else made by IAM, and the access tokens behind them.
+    fn tokens(
+        &self,
+        access: &AccessArgs,
+        iam_endpoint: &str,
+        id_token_file: Option<&Path>,
+        transport: &Transport,
+    ) -> Result<(Rc<IdentityTokens>, Rc<AccessTokens>), CommandError> {
+        let (metadata, access) = self.access(access, transport)?;
+        let iam = endpoint(transport, "--iam-endpoint", iam_endpoint)?;
         let iam = Api::new("the IAM Credentials API", iam, access.clone());
-        let given = match &args.id_token_file {
+        let given = match id_token_file {
             Some(path) => {
                 let token = self.lookup().file(&path.display().to_string());
                 Some(token.map_err(|error| CommandError::usage(format!("--id-token-file: {error}")))?)
             }
             None => variable("CANARY_GATE_ID_TOKEN"),
         };
-        let source = if args.id_token_file.is_some() { "--id-token-file" } else { "CANARY_GATE_ID_TOKEN" };
+        let source = if id_token_file.is_some() { "--id-token-file" } else { "CANARY_GATE_ID_TOKEN" };
         let identity = IdentityTokens::new(metadata, access.clone(), iam, given.as_deref(), self.redactor.clone())
             .map_err(|why| CommandError::usage(format!("{source}: the token {why}")))?;
         Ok((Rc::new(identity), access))
     }
 
-    /// The clients of every API that the commands around the gate ask.
+    /// How requests are sent, and the clients of every API that the commands around the gate ask.
     ///
     /// # Errors
-    /// An endpoint that is not an address.
-    pub(super) fn cloud(
-        &self,
-        endpoints: &EndpointArgs,
-        access: &AccessArgs,
-        transport: &Transport,
-    ) -> Result<Cloud, CommandError> {
-        let (metadata, access) = self.access(access, transport)?;
+    /// A CA file that cannot be used, or an endpoint that is not an address.
+    pub(super) fn cloud(&self, args: &CloudArgs) -> Result<(Transport, Cloud), CommandError> {
+        let transport = self.transport(args.network.ca_file.as_deref())?;
+        let endpoints = &args.endpoints;
+        let (identity, access) = self.tokens(&args.access, &endpoints.iam_endpoint, None, &transport)?;
         let api = |name, flag: &str, written: &str| {
-            Ok::<_, CommandError>(Api::new(name, endpoint(transport, flag, written)?, access.clone()))
+            Ok::<_, CommandError>(Api::new(name, endpoint(&transport, flag, written)?, access.clone()))
         };
-        let iam = api("the IAM Credentials API", "--iam-endpoint", &endpoints.iam_endpoint)?;
-        let given = variable("CANARY_GATE_ID_TOKEN");
-        let identity = IdentityTokens::new(metadata, access.clone(), iam, given.as_deref(), self.redactor.clone())
-            .map_err(|why| CommandError::usage(format!("CANARY_GATE_ID_TOKEN: the token {why}")))?;
-        Ok(Cloud {
+        let cloud = Cloud {
             deploy: api("the Cloud Deploy API", "--deploy-endpoint", &endpoints.deploy_endpoint)?,
             run: api("the Cloud Run Admin API", "--run-endpoint", &endpoints.run_endpoint)?,
             logging: api("Cloud Logging", "--logging-endpoint", &endpoints.logging_endpoint)?,
             monitoring: api("Cloud Monitoring", "--monitoring-endpoint", &endpoints.monitoring_endpoint)?,
             storage: api("Cloud Storage", "--storage-endpoint", &endpoints.storage_endpoint)?,
-            identity: Rc::new(identity),
+            identity,
             access: access.clone(),
-        })
+        };
+        Ok((transport, cloud))
     }
 
     /// The metadata server, where the tokens are its, and the access tokens: those that were passed, else those of the application
@@ -303,7 +308,7 @@ impl Session {
 /// The client of an API at an address that a flag names.
 fn endpoint(transport: &Transport, flag: &str, written: &str) -> Result<Client, CommandError> {
     let address = Address::parse(written).map_err(|error| CommandError::usage(format!("{flag}: {error}")))?;
-    if address.url().scheme() == "http" && !address.is_loopback() {
+    if !address.keeps_secrets() {
         let shown = address.shown();
         return Err(CommandError::usage(format!(
             "{flag}: {shown} would be sent access tokens in the clear: it has to be https"

@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use super::coordinates::Coordinates;
+use super::process::time_of;
 use super::session::Cloud;
 use super::signals::Signals;
 use super::told::Teller;
@@ -13,7 +14,6 @@ use crate::google::{AccessTokens, named, short};
 use crate::operate::Stop;
 use crate::operate::watch::{Apis, Asked, Ended, Follower, Happened, find, job_is, newest, rollout_is};
 use crate::outcome::Exit;
-use crate::plan::duration;
 use crate::text;
 
 /// How long it may take to learn whose the account is: that is only told.
@@ -27,8 +27,7 @@ pub(crate) fn run(session: &Session, args: &Watch) -> Result<Exit, CommandError>
     };
     let which = Which::read(args)?;
     let (asked, apis, access) = {
-        let transport = session.transport(args.network.ca_file.as_deref())?;
-        let cloud = session.cloud(&args.endpoints, &args.access, &transport)?;
+        let (_, cloud) = session.cloud(&args.cloud)?;
         let access = cloud.access.clone();
         (asked(&args.follow, which.project(), None)?, apis(cloud), access)
     };
@@ -69,8 +68,8 @@ impl Which {
         if let Some(full) = args.rollout.as_ref().filter(|name| name.contains('/')) {
             return Self::full(full);
         }
-        let coordinates = Coordinates::read(&args.coordinates)?;
-        let pipeline = pipeline(&coordinates)?;
+        let coordinates = Coordinates::read(&args.cloud.coordinates)?;
+        let pipeline = coordinates.pipeline_name()?;
         Ok(match &args.rollout {
             Some(id) => {
                 let id = named("rollout", id.clone());
@@ -125,19 +124,11 @@ pub(super) fn resume(rollout: &str) -> String {
     format!("canary-gate watch {}", text::shell(rollout))
 }
 
-/// The full name of the pipeline.
-pub(super) fn pipeline(coordinates: &Coordinates<'_>) -> Result<String, CommandError> {
-    let (project, region) = (coordinates.project()?, coordinates.region()?);
-    Ok(format!("projects/{project}/locations/{region}/deliveryPipelines/{}", coordinates.pipeline()?))
-}
-
 /// How a rollout is followed.
 pub(super) fn asked(args: &FollowArgs, project: &str, service: Option<String>) -> Result<Asked, CommandError> {
-    let time =
-        |flag: &str, written: &str| duration(written).map_err(|why| CommandError::usage(format!("{flag}: {why}")));
     let until = named("phase", args.until.clone());
     let until = until.map_err(|why| CommandError::usage(why.replace("--phase", "--until")))?;
-    let (timeout, poll) = (time("--timeout", &args.timeout)?, time("--poll", &args.poll)?);
+    let (timeout, poll) = (time_of("--timeout", &args.timeout)?, time_of("--poll", &args.poll)?);
     Ok(Asked { project: project.to_owned(), service, until, poll, deadline: Instant::now() + timeout })
 }
 

@@ -184,7 +184,7 @@ impl CredentialsFile {
                 }
                 match &external.credential_source {
                     Source { file: Some(_), .. } => Ok(()),
-                    Source { url: Some(url), .. } => address(url).map(drop).map_err(|why| self.wrong(&why)),
+                    Source { url: Some(url), .. } => Address::parse(url).map(drop).map_err(|why| self.wrong(&why)),
                     Source { .. } => {
                         Err(self.wrong("its credential_source names neither a file nor a url; nothing else is taken"))
                     }
@@ -346,8 +346,8 @@ impl CredentialsFile {
     /// # Errors
     /// An address that is none, or one that secrets would be sent to in the clear.
     fn client(&self, url: &str) -> Result<Client, String> {
-        let address = address(url).map_err(|why| self.wrong(&why))?;
-        if address.url().scheme() == "http" && !address.is_loopback() {
+        let address = Address::parse(url).map_err(|why| self.wrong(&why))?;
+        if !address.keeps_secrets() {
             return Err(
                 self.wrong(&format!("{} would be sent secrets in the clear: it has to be https", address.shown()))
             );
@@ -356,7 +356,7 @@ impl CredentialsFile {
     }
 
     fn toward(&self, origin: &str) -> Result<Client, String> {
-        let address = address(origin).map_err(|why| self.wrong(&why))?;
+        let address = Address::parse(origin).map_err(|why| self.wrong(&why))?;
         self.transport.client(address, &[])
     }
 
@@ -400,10 +400,6 @@ impl fmt::Debug for CredentialsFile {
     }
 }
 
-fn address(url: &str) -> Result<Address, String> {
-    Address::parse(url)
-}
-
 fn form(path: &str, fields: &[(&str, &str)]) -> Request {
     let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
     Request::post(path, "application/x-www-form-urlencoded", body)
@@ -421,6 +417,5 @@ fn email(token: &str) -> Option<String> {
     struct Claims {
         email: String,
     }
-    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?.trim_end_matches('=')).ok()?;
-    Some(serde_json::from_slice::<Claims>(&payload).ok()?.email)
+    Some(super::tokens::claims::<Claims>(token)?.email)
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -331,9 +332,13 @@ fn expiry(token: &str) -> Option<SystemTime> {
     struct Claims {
         exp: u64,
     }
+    UNIX_EPOCH.checked_add(Duration::from_secs(claims::<Claims>(token)?.exp))
+}
+
+/// What an identity token claims. It is not verified.
+pub(super) fn claims<C: DeserializeOwned>(token: &str) -> Option<C> {
     let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?.trim_end_matches('=')).ok()?;
-    let claims: Claims = serde_json::from_slice(&payload).ok()?;
-    UNIX_EPOCH.checked_add(Duration::from_secs(claims.exp))
+    serde_json::from_slice(&payload).ok()
 }
 
 #[cfg(test)]

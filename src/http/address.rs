@@ -96,6 +96,11 @@ impl Address {
         url
     }
 
+    /// Whether nobody on the way reads what is sent: it is encrypted, or does not leave this machine.
+    pub(crate) fn keeps_secrets(&self) -> bool {
+        self.url.scheme() == "https" || self.is_loopback()
+    }
+
     /// Whether the address is this machine's own.
     pub(crate) fn is_loopback(&self) -> bool {
         match self.url.host() {

@@ -196,7 +196,7 @@ impl Client {
         deadline: Instant,
     ) -> Result<Answer, Failure> {
         // Credentials go to the address's own origin only, and never in the clear to another machine.
-        let secure = url.scheme() == "https" || self.address.is_loopback();
+        let secure = self.address.keeps_secrets();
         let credentials = self.credentials.as_ref().filter(|_| secure && url.origin() == self.address.url().origin());
         let Some(credentials) = credentials else {
             return self.bounded(url, request, None, limits, deadline).await;

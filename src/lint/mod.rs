@@ -205,9 +205,17 @@ pub(crate) fn fixed(files: &[File], findings: &[Finding]) -> Vec<File> {
 
 /// The lines of `pipeline.env`.
 fn coordinates(file: &File) -> impl Iterator<Item = Coordinate<'_>> {
-    file.text.lines().zip(1..).filter_map(|(line, number)| {
-        let (name, value) = line.split_once('=').filter(|_| !line.starts_with('#'))?;
+    coordinate_lines(&file.text).map(|(number, name, value)| {
         let at = Source { file: file.name.clone(), place: Place { line: number, column: 1 } };
-        Some(Coordinate { at, name: name.trim(), value: value.trim().trim_matches(['"', '\'']) })
+        Coordinate { at, name, value }
+    })
+}
+
+/// The number, the name and the value of each line `NAME=VALUE`, as a shell reads them.
+pub(crate) fn coordinate_lines(text: &str) -> impl Iterator<Item = (u64, &str, &str)> {
+    text.lines().zip(1..).filter_map(|(line, number)| {
+        let line = line.trim();
+        let (name, value) = line.split_once('=').filter(|_| !line.starts_with('#'))?;
+        Some((number, name.trim(), value.trim().trim_matches(['"', '\''])))
     })
 }

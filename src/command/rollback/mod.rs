@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::time::Instant as Moment;
 
 use super::coordinates::Coordinates;
+use super::process::time_of;
 use super::signals::Signals;
 use super::verify::{ended, open_report, publish, write_reports};
 use super::{CommandError, Session};
@@ -22,7 +23,6 @@ use crate::operate::Stop;
 use crate::operate::rollback::{Asked, Done, How, Plan, Recorded, Step, To};
 use crate::operate::watch::Apis;
 use crate::outcome::{DeploymentFacts, Exit, Outcome, Purpose, Summary, Unfinished};
-use crate::plan::duration;
 use crate::report::{self, Format, ReportFile, ReportSpec};
 use service::Checking;
 
@@ -83,25 +83,15 @@ struct Rollback<'r> {
 impl<'r> Rollback<'r> {
     fn new(session: &'r Session, args: &'r Args, began: (SystemTime, Instant)) -> Result<Self, CommandError> {
         let usage = CommandError::usage;
-        let time = |flag: &str, written: &str| duration(written).map_err(|why| usage(format!("{flag}: {why}")));
-        let timeout = time("--timeout", &args.timeout)?;
-        let (poll, settle) = (time("--poll", &args.poll)?, time("--settle", &args.settle)?);
+        let timeout = time_of("--timeout", &args.timeout)?;
+        let (poll, settle) = (time_of("--poll", &args.poll)?, time_of("--settle", &args.settle)?);
         if settle >= timeout {
             return Err(usage(format!("--settle {} leaves nothing of --timeout {}", args.settle, args.timeout)));
         }
-        let coordinates = Coordinates::read(&args.coordinates)?;
-        let service = ServiceName {
-            project: coordinates.project()?,
-            region: coordinates.region()?,
-            service: coordinates.service()?,
-        };
-        let pipeline = if coordinates.has_pipeline() {
-            let (project, region) = (&service.project, &service.region);
-            let name = format!("projects/{project}/locations/{region}/deliveryPipelines/{}", coordinates.pipeline()?);
-            Some((name, coordinates.target()?))
-        } else {
-            None
-        };
+        let coordinates = Coordinates::read(&args.cloud.coordinates)?;
+        let service = coordinates.service_name()?;
+        let pipeline =
+            if coordinates.has_pipeline() { Some((coordinates.pipeline_name()?, coordinates.target()?)) } else { None };
         let to = to(args)?;
         if let (To::Release(_), None) = (&to, &pipeline) {
             return Err(usage(
@@ -109,8 +99,7 @@ impl<'r> Rollback<'r> {
             ));
         }
         let records = args.records.as_deref().map(|folder| records(session, folder)).transpose()?.unwrap_or_default();
-        let transport = session.transport(args.network.ca_file.as_deref())?;
-        let cloud = session.cloud(&args.endpoints, &args.access, &transport)?;
+        let (transport, cloud) = session.cloud(&args.cloud)?;
         let checking = Checking::new(session, args, transport, &cloud, settle)?;
         let specs = ReportSpec::all(&args.report).map_err(CommandError::usage)?;
         if specs.iter().any(|spec| spec.format() == Format::Evidence) {
@@ -142,8 +131,8 @@ impl<'r> Rollback<'r> {
         let specs = ReportSpec::all(&args.report).map_err(CommandError::usage)?;
         let inputs = [
             ("--checks", args.checks.as_deref().filter(|path| path.as_os_str() != "-")),
-            ("--ca-file", args.network.ca_file.as_deref()),
-            ("--access-token-file", args.access.access_token_file.as_deref()),
+            ("--ca-file", args.cloud.network.ca_file.as_deref()),
+            ("--access-token-file", args.cloud.access.access_token_file.as_deref()),
         ];
         specs.iter().try_for_each(|spec| spec.spares(&inputs)).map_err(CommandError::usage)?;
         let unfinished = Unfinished { cause: "not finished".into(), exit: Exit::NoVerdict };
