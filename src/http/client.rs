@@ -17,7 +17,7 @@ use url::Url;
 use super::body::{ACCEPTED, Body};
 use super::failure::{Failure, FailureKind};
 use super::proxy::own_answer;
-use super::timing::Clock;
+use super::timing::{Clock, Ends};
 use super::transport::{Kind, MAX_HEADERS};
 use crate::outcome::Exchange;
 
@@ -318,27 +318,30 @@ impl Client {
     /// (<https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2>). Where HTTP/2 will not do for it, it goes over HTTP/1.1.
     async fn sent(&self, request: Prepared, max_body: u64) -> Result<Answer, Failure> {
         let kind = request.kind;
-        let (failure, has_connected) = match self.timed(&request, kind, max_body).await {
-            (Ok(answer), _) => return Ok(answer),
-            (Err(failure), has_connected) => (failure, has_connected),
+        let (failure, is_new) = match self.timed(&request, kind, max_body).await {
+            Ok(answer) => return Ok(answer),
+            Err(failure) => failure,
         };
         let again = if failure.wants_http1 && !kind.only_http1 {
             Kind { only_http1: true, ..kind }
-        } else if failure.was_unanswered() && !has_connected && request.is_safe() {
+        } else if failure.was_unanswered() && !is_new && request.is_safe() {
             Kind { is_new: true, ..kind }
         } else {
             return Err(failure);
         };
         tracing::debug!(cause = %failure, "asked once more on a new connection");
-        let answer = self.timed(&request, again, max_body).await.0?;
+        let answer = self.timed(&request, again, max_body).await.map_err(|(failure, _)| failure)?;
         Ok(Answer { was_cut_off: again.is_new, ..answer })
     }
 
-    /// Sends a request under a clock of its own; with whether it made a connection of its own.
-    async fn timed(&self, request: &Prepared, kind: Kind, max_body: u64) -> (Result<Answer, Failure>, bool) {
+    /// Sends a request under a clock of its own. A failure comes with whether it was that of a connection made for the request.
+    async fn timed(&self, request: &Prepared, kind: Kind, max_body: u64) -> Result<Answer, (Failure, bool)> {
         let clock = Clock::new(kind.place(&request.sent_to));
         let answer = clock.clone().measure(self.send(request, kind, max_body, &clock)).await;
-        (answer, clock.has_connected())
+        answer.map_err(|failure| {
+            let is_new = clock.was_carried_by_its_own(failure.carried_by);
+            (failure, is_new)
+        })
     }
 
     async fn send(&self, request: &Prepared, kind: Kind, max_body: u64, clock: &Arc<Clock>) -> Result<Answer, Failure> {
@@ -357,7 +360,7 @@ impl Client {
                 None => failure,
             }
         })?;
-        let first_byte = clock.since_start();
+        let (first_byte, carried_by) = (clock.since_start(), Ends::of_answer(response.extensions()));
         let (status, version, headers) = (response.status().as_u16(), response.version(), response.headers().clone());
         // Through a tunnel, nothing of the proxy's own arrives.
         if sent_to.scheme() == "http"
@@ -382,7 +385,7 @@ impl Client {
             || headers.contains_key(CONTENT_LENGTH)
             || headers.contains_key(TRANSFER_ENCODING)
             || (body.is_empty() && (*method == Method::HEAD || matches!(status, 204 | 304)));
-        let timing = clock.timing(first_byte);
+        let timing = clock.timing(first_byte, carried_by);
         let url = url.clone();
         Ok(Answer { url, status, version, headers, body, advice: None, timing, is_end_marked, was_cut_off: false })
     }

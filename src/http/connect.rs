@@ -15,7 +15,7 @@ use rustls::{NamedGroup, client};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::timing::Clock;
+use super::timing::{Clock, Ends};
 use super::warm::Warm;
 
 /// The host's name has no address.
@@ -122,7 +122,7 @@ where
             let connection = connecting.await?;
             warm.speaks(&clock.place, connection.connected().is_negotiated_h2());
             if clock.is_current() {
-                clock.connected();
+                clock.connected(Ends::of_connection(&connection.connected()));
             }
             Ok(connection)
         })

@@ -5,9 +5,11 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use hyper_util::client::legacy::Error as ClientError;
 use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerIncompatible};
 
 use super::connect::Unresolved;
+use super::timing::Ends;
 use crate::text;
 
 /// What kept an answer from coming.
@@ -20,6 +22,8 @@ pub(crate) struct Failure {
     pub(super) wants_http1: bool,
     /// Whether the connection ended with nothing said of the request.
     is_unanswered: bool,
+    /// The connection that carried the request, where that is known.
+    pub(super) carried_by: Option<Ends>,
     message: String,
 }
 
@@ -52,7 +56,7 @@ pub(crate) enum FailureKind {
 
 impl Failure {
     pub(super) fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, status: None, wants_http1: false, is_unanswered: false, message: message.into() }
+        Self { kind, status: None, wants_http1: false, is_unanswered: false, carried_by: None, message: message.into() }
     }
 
     /// The connection ended before anything of an answer came.
@@ -124,7 +128,9 @@ impl Failure {
     pub(super) fn of(error: &reqwest::Error) -> Self {
         let failure = Self::explained(error);
         // Where no connection came about, there is none that could have been closed meanwhile.
-        Self { is_unanswered: failure.is_unanswered && !error.is_connect(), ..failure }
+        let connection = source_of::<ClientError>(error).and_then(ClientError::connect_info);
+        let carried_by = connection.and_then(Ends::of_connection);
+        Self { is_unanswered: failure.is_unanswered && !error.is_connect(), carried_by, ..failure }
     }
 
     fn explained(error: &reqwest::Error) -> Self {

@@ -3,11 +3,15 @@
 //! The HTTP client tells nothing of this by itself. What is measured comes from the three places that it calls on the way:
 //! the resolver, a layer around its connector, and the store of TLS sessions, which is asked when a handshake begins. A
 //! request on a connection that was there already has none of the three, and neither has one that began to connect and was
-//! then given a connection that another request had done with.
+//! then given a connection that another request had done with: the ends of the connection that carried it tell.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
+
+use http::Extensions;
+use hyper_util::client::legacy::connect::{Connected, HttpInfo};
 
 use super::warm::Place;
 
@@ -43,6 +47,27 @@ tokio::task_local! {
     static CLOCK: Arc<Clock>;
 }
 
+/// The two ends of a connection, which tell it from every other that is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ends {
+    here: SocketAddr,
+    there: SocketAddr,
+}
+
+impl Ends {
+    /// Of the connection that brought an answer; nothing where it did not know them any more.
+    pub(super) fn of_answer(extensions: &Extensions) -> Option<Self> {
+        extensions.get::<HttpInfo>().map(|info| Self { here: info.local_addr(), there: info.remote_addr() })
+    }
+
+    /// Of a connection; nothing where the other side has reset it.
+    pub(super) fn of_connection(connected: &Connected) -> Option<Self> {
+        let mut extensions = Extensions::new();
+        connected.get_extras(&mut extensions);
+        Self::of_answer(&extensions)
+    }
+}
+
 /// Collects the moments of one request, in microseconds since its start; 0 where nothing was noted.
 pub(super) struct Clock {
     /// Where the request goes.
@@ -54,6 +79,8 @@ pub(super) struct Clock {
     resolved: AtomicU64,
     handshake: AtomicU64,
     connected: AtomicU64,
+    /// The ends of the connection that the request made.
+    made: OnceLock<Option<Ends>>,
 }
 
 impl Clock {
@@ -70,7 +97,16 @@ impl Clock {
     fn begin(place: Place, only_opens: bool) -> Arc<Self> {
         let zero = || AtomicU64::new(0);
         let (dns, resolved, handshake, connected) = (zero(), zero(), zero(), zero());
-        Arc::new(Self { place, only_opens, began: Instant::now(), dns, resolved, handshake, connected })
+        Arc::new(Self {
+            place,
+            only_opens,
+            began: Instant::now(),
+            dns,
+            resolved,
+            handshake,
+            connected,
+            made: OnceLock::new(),
+        })
     }
 
     /// The clock of the request that is being polled; nothing where a connection is made on behalf of none.
@@ -99,13 +135,15 @@ impl Clock {
         self.note(&self.handshake);
     }
 
-    pub(super) fn connected(&self) {
+    pub(super) fn connected(&self, ends: Option<Ends>) {
         self.note(&self.connected);
+        let _ = self.made.set(ends);
     }
 
-    /// Whether the request made a connection of its own.
-    pub(super) fn has_connected(&self) -> bool {
-        self.connected.load(Ordering::Relaxed) > 0
+    /// Whether the connection that carried the request is the one that it made. One that it made may have come too late: another
+    /// was free, and carried it.
+    pub(super) fn was_carried_by_its_own(&self, carried_by: Option<Ends>) -> bool {
+        self.made.get().is_some_and(|made| made.is_none() || carried_by.is_none() || *made == carried_by)
     }
 
     /// Whether the request of this clock is the one that is being polled: a connection that it began, and that another then
@@ -119,14 +157,14 @@ impl Clock {
         moment.store(elapsed.max(1), Ordering::Relaxed);
     }
 
-    /// The times of the request, given when the answer's header came.
-    pub(super) fn timing(&self, first_byte: Duration) -> Timing {
+    /// The times of the request, given when the answer's header came and over which connection.
+    pub(super) fn timing(&self, first_byte: Duration, carried_by: Option<Ends>) -> Timing {
         let at = |moment: &AtomicU64| Some(moment.load(Ordering::Relaxed)).filter(|at| *at > 0);
         let between = |from: u64, to: Option<u64>| Some(Duration::from_micros(to?.saturating_sub(from)));
         let (looked_up, resolved) = (at(&self.dns), at(&self.resolved));
         let (handshake, connected) = (at(&self.handshake), at(&self.connected));
         let body = self.since_start().saturating_sub(first_byte);
-        if connected.is_none() {
+        if !self.was_carried_by_its_own(carried_by) {
             return Timing { first_byte, body, ..Timing::default() };
         }
         Timing {
@@ -151,19 +189,30 @@ mod tests {
         set(&clock.dns, 10);
         set(&clock.resolved, 30);
         set(&clock.handshake, 100);
+        let ends = |port| {
+            let there = SocketAddr::from(([127, 0, 0, 1], 80));
+            Some(Ends { here: SocketAddr::from(([127, 0, 0, 1], port)), there })
+        };
+        clock.connected(ends(5000));
         set(&clock.connected, 400);
-        let timing = clock.timing(Duration::from_micros(500));
         let micros = Duration::from_micros;
-        assert_eq!((timing.dns, timing.connect, timing.tls), (Some(micros(20)), Some(micros(70)), Some(micros(300))));
-        let measured = Timing { body: micros(50), ..timing };
-        assert_eq!((measured.setup(), measured.latency()), (Some(micros(390)), micros(160)));
-        // One that was there, and one that was given another's while it began to connect.
+        // A connection that was reset has no ends any more.
+        for carried_by in [ends(5000), None] {
+            let timing = clock.timing(micros(500), carried_by);
+            assert_eq!(
+                (timing.dns, timing.connect, timing.tls),
+                (Some(micros(20)), Some(micros(70)), Some(micros(300)))
+            );
+            let measured = Timing { body: micros(50), ..timing };
+            assert_eq!((measured.setup(), measured.latency()), (Some(micros(390)), micros(160)));
+        }
+        // One that was there; one that was given another's while it began to connect, and one after it had connected.
         let (there, began) = (Clock::new(place()), Clock::new(place()));
         set(&began.dns, 10);
         set(&began.resolved, 30);
         set(&began.handshake, 100);
-        for reused in [there, began] {
-            let reused = reused.timing(micros(500));
+        for reused in [there, began, clock] {
+            let reused = reused.timing(micros(500), ends(5001));
             assert_eq!(reused.setup(), None);
             assert_eq!((reused.dns, reused.connect, reused.tls), (None, None, None));
         }

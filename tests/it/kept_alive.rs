@@ -99,7 +99,7 @@ fn traffic_says_how_many_connections_were_closed() {
         )
     };
     let server = closing(true);
-    // A request that begins to connect and is given an idle connection meanwhile may be asked on either: a busy machine has some.
+    // Also of a request that began to connect, and was then given a connection that another had done with.
     for (errors, status) in [(0.25, "fail"), (0.999, "pass")] {
         let ran = Gate::verify(&server.url(), checks(errors)).run();
         assert_eq!(
@@ -112,5 +112,6 @@ fn traffic_says_how_many_connections_were_closed() {
         let observations = ran.check("traffic")["observations"].as_array().unwrap();
         let told = observations.iter().find(|seen| seen["name"] == "connections to canary").unwrap();
         assert!(told["detail"].as_str().unwrap().contains("asked once more on a new connection"), "{told}");
+        assert!(ran.stderr.contains("200 requests, 0 failed"), "{}", ran.stderr);
     }
 }
