@@ -37,16 +37,8 @@ pub(crate) struct ScrapeAlone(Scraper);
 
 impl<'r> Alone<'r> {
     fn context(&self) -> Context<'r> {
-        let own = Instant::now() + self.spec.policy.limit;
-        Context {
-            observer: self.observer,
-            check: self.check,
-            policy: &self.spec.policy,
-            access: self.access,
-            courses: false,
-            deadline: own.min(self.deadline),
-            run_ends: self.deadline < own,
-        }
+        let told = (self.observer, self.check);
+        Context::begin(told, &self.spec.policy, self.access, false, self.deadline)
     }
 
     /// Asks what an HTTP check asks. Nothing where it is a check of another kind.
@@ -71,7 +63,7 @@ impl ScrapeAlone {
     /// Why there is none, and whether that is a failure of the target.
     pub(crate) async fn scrape(&mut self, alone: &Alone<'_>) -> Result<(Vec<u8>, Option<Format>), (Status, String)> {
         let context = alone.context();
-        let (scraped, _) = self.0.scrape(&context, context.deadline).await;
+        let (scraped, _) = self.0.scrape(&context, context.deadline()).await;
         match scraped {
             Ok(Scraped { body, format, .. }) => Ok((body, format)),
             Err(error) => Err((AskError::status(&error), error.cause().text)),

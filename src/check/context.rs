@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::http::{Answer, Attempt, Client, Credentials, Failure, FailureKind, Request, Retrying, Why, retry_until};
+use crate::http::{
+    Answer, Attempt, Client, Credentials, Failure, FailureKind, Request, Retrying, Standstill, Why, retry_until,
+};
 use crate::outcome::{Cause, CheckId, Event, Observation, Observer, Seen, Status, bounds};
 use crate::plan::CheckPolicy;
 
@@ -125,16 +127,45 @@ pub(super) struct Context<'r> {
     pub(super) access: &'r Rc<dyn Credentials>,
     /// Whether somebody wants to see how thresholds went over a window.
     pub(super) courses: bool,
-    /// When the check's time is up.
-    pub(super) deadline: Instant,
-    /// Whether that is when the time of the whole run is up, before the check's own is.
-    pub(super) run_ends: bool,
+    /// When the check's time is up, for all that the gate knew when it began.
+    deadline: Instant,
+    /// When the time of the whole run is up.
+    run_ends: Instant,
+    standstill: Standstill,
 }
 
-impl Context<'_> {
+impl<'r> Context<'r> {
+    /// That of a check which begins now, and has its own time in what is left of the run.
+    pub(super) fn begin(
+        (observer, check): (&'r dyn Observer, CheckId),
+        policy: &'r CheckPolicy,
+        access: &'r Rc<dyn Credentials>,
+        courses: bool,
+        run_ends: Instant,
+    ) -> Self {
+        let deadline = Instant::now() + policy.limit;
+        Self { observer, check, policy, access, courses, deadline, run_ends, standstill: Standstill::begin() }
+    }
+
+    /// The same for a part of it that has so much of its time.
+    pub(super) fn within(&self, limit: Duration) -> Self {
+        let deadline = self.deadline().min(Instant::now() + limit);
+        Self { deadline, standstill: Standstill::begin(), ..*self }
+    }
+
+    /// When the check's time is up: the gate's own standstills are none of it, and the end of the run is.
+    pub(super) fn deadline(&self) -> Instant {
+        self.standstill.fair(self.deadline).min(self.run_ends)
+    }
+
+    /// Whether the end of the run is what ends the check.
+    pub(super) fn is_ended_by_the_run(&self) -> bool {
+        self.run_ends <= self.standstill.fair(self.deadline)
+    }
+
     /// Sends one request, within the check's limits for one and within its time.
     pub(super) async fn ask(&self, client: &Client, request: &Request) -> Result<Answer, Failure> {
-        client.ask(request, self.policy.request, self.deadline).await
+        client.ask(request, self.policy.request, self.deadline()).await
     }
 
     /// Attempts something until it is done, permanently not to be had, or the check's time or retries are used up; with
@@ -144,7 +175,7 @@ impl Context<'_> {
         what: &str,
         attempt: impl AsyncFnMut() -> Result<T, AskError>,
     ) -> (Result<T, AskError>, u32) {
-        self.attempt_until(self.deadline, what, attempt).await
+        self.attempt_until(self.deadline(), what, attempt).await
     }
 
     /// As [`Context::attempt`], with less time than the check has.
@@ -170,10 +201,11 @@ impl Context<'_> {
         let tried = retry_until(self.policy.retry, deadline, note, attempt).await;
         let result = tried.result.unwrap_or_else(|gave_up| {
             let text = gave_up.to_string();
-            let cut = Instant::now() >= self.deadline && !matches!(gave_up.why, Why::CutOff { .. });
+            let cut = Instant::now() >= self.deadline() && !matches!(gave_up.why, Why::CutOff { .. });
             let cause = Cause { text, ..gave_up.last };
             // What the run's own limit cut before the canary had the time of one request says nothing of the canary.
-            if cut && self.run_ends && self.deadline.saturating_duration_since(began.get()) < self.policy.request.time {
+            let had = self.deadline().saturating_duration_since(began.get());
+            if cut && self.is_ended_by_the_run() && had < self.policy.request.time {
                 return Err(AskError::Unseen(cause));
             }
             Err(AskError::Transient(cause, None))

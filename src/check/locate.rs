@@ -92,7 +92,7 @@ pub(super) async fn locate(context: &Context<'_>, route: &Route, answers_tell: b
     };
     let policy = context.policy.retry;
     let note = |retrying: Retrying<'_, _>| context.retrying(None, None, &retrying);
-    let Located { proof, attempts } = locating.cloud.locate(policy, context.deadline, note).await;
+    let Located { proof, attempts } = locating.cloud.locate(policy, context.deadline(), note).await;
     let located = match proof {
         Ok(proof) => locating.known(proof),
         Err(Unproven::Wrong(why)) => Err((Status::Fail, why)),

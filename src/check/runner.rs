@@ -10,7 +10,7 @@ use super::context::{Context, Finding};
 use super::locate::{Canary, Route, locate, prove_again};
 use super::{Ledger, http, identity, metrics, ready, reproduce, smoke, traffic};
 use crate::google::ServiceFacts;
-use crate::http::Credentials;
+use crate::http::{Credentials, watch_standstills};
 use crate::outcome::{CheckId, Event, Observer, Status, bounds, effect};
 use crate::plan::{CheckSpec, Identity, Kind, Plan, Stage, ToldBy, reserve};
 use crate::text;
@@ -56,7 +56,13 @@ pub(crate) async fn run(
     courses: bool,
 ) {
     let deadline = began + plan.timeout.saturating_sub(reserve(plan.timeout));
-    Box::pin(Runner { plan, access, ledger, observer, courses, deadline }.run(route)).await;
+    let runner = Runner { plan, access, ledger, observer, courses, deadline };
+    let running = Box::pin(runner.run(route));
+    tokio::select! {
+        biased;
+        () = running => {}
+        never = watch_standstills(deadline) => match never {},
+    }
 }
 
 struct Runner<'r> {
@@ -72,8 +78,8 @@ struct Runner<'r> {
 struct Running<'r> {
     spec: &'r CheckSpec,
     context: Context<'r>,
-    /// When the check's own limit is up, whatever the global one says.
-    own: Instant,
+    /// How long it may take: its own time, in what is left of the run.
+    limit: Duration,
 }
 
 impl<'r> Runner<'r> {
@@ -174,17 +180,7 @@ impl<'r> Runner<'r> {
 
     /// What a check is asked once more with: its own patience, in what is left of the run.
     fn last_look(&self, id: CheckId, spec: &'r CheckSpec) -> Context<'r> {
-        let own = Instant::now() + spec.policy.limit;
-        let (deadline, run_ends) = (own.min(self.deadline), self.deadline < own);
-        Context {
-            observer: &Silence,
-            check: id,
-            policy: &spec.policy,
-            access: self.access,
-            courses: false,
-            deadline,
-            run_ends,
-        }
+        Context::begin((&Silence, id), &spec.policy, self.access, false, self.deadline)
     }
 
     fn checks(&self, stage: Stage) -> impl Iterator<Item = (CheckId, &'r CheckSpec)> {
@@ -241,20 +237,11 @@ impl<'r> Runner<'r> {
     }
 
     fn start(&self, id: CheckId, spec: &'r CheckSpec) -> Running<'r> {
-        let now = Instant::now();
-        let own = now + spec.policy.limit;
-        let (deadline, run_ends) = (own.min(self.deadline), self.deadline < own);
-        self.observer.hear(&Event::Started { check: id, limit: deadline.saturating_duration_since(now) });
-        let context = Context {
-            observer: self.observer,
-            check: id,
-            policy: &spec.policy,
-            access: self.access,
-            courses: self.courses,
-            deadline,
-            run_ends,
-        };
-        Running { spec, context, own }
+        let limit = spec.policy.limit.min(self.deadline.saturating_duration_since(Instant::now()));
+        self.observer.hear(&Event::Started { check: id, limit });
+        let told = (self.observer, id);
+        let context = Context::begin(told, &spec.policy, self.access, self.courses, self.deadline);
+        Running { spec, context, limit }
     }
 
     /// A check that never starts was not seen: it is no failure of the canary, and no pass.
@@ -272,20 +259,18 @@ impl<'r> Runner<'r> {
 
     /// Tells how a check ended; false where it blocks and did not pass.
     fn end(&self, running: &Running<'_>, finding: Finding) -> bool {
-        let Running { spec, context, own } = running;
+        let Running { spec, context, limit } = running;
         let Finding { mut status, attempts, mut detail, mut observations } = finding;
         bounds::sentence(&mut detail);
         bounds::observations(&mut observations);
         let now = Instant::now();
-        if now > context.deadline && matches!(status, Status::Pass | Status::Warn) {
+        if now > context.deadline() && matches!(status, Status::Pass | Status::Warn) {
             // What came too late was not seen in time: it may not pass.
-            status = if context.run_ends { Status::Error } else { Status::Fail };
-            let limit =
-                text::duration(spec.policy.limit.min(context.deadline.duration_since(*own - spec.policy.limit)));
-            detail = format!("it ended after its limit of {limit}: {detail}");
+            status = if context.is_ended_by_the_run() { Status::Error } else { Status::Fail };
+            detail = format!("it ended after its limit of {}: {detail}", text::duration(*limit));
         }
         let is_bad = status == Status::Fail || (status == Status::Error && attempts > 0);
-        if is_bad && self.deadline < *own && self.deadline <= now + Duration::from_millis(100) {
+        if is_bad && context.is_ended_by_the_run() && self.deadline <= now + Duration::from_millis(100) {
             detail = format!("{detail}; {}", self.used_up());
         }
         let status = effect(status, spec.policy.severity);

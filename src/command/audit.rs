@@ -17,7 +17,7 @@ use crate::check::{Everyone, Ledger};
 use crate::cli::Audit as Args;
 use crate::google::deploy::Deploy;
 use crate::google::{AccessAuth, named, short};
-use crate::http::Transport;
+use crate::http::{Transport, stood_still};
 use crate::observe::{self, Progress};
 use crate::operate::audit::{Apis, Audit, Delete, Known, Names, PipelineNames, Recorded};
 use crate::outcome::{CheckId, Exit, Observer, Purpose, Summary, Unfinished};
@@ -227,6 +227,7 @@ async fn summarize(
         deployment: Some(facts),
         started_at,
         duration: began.elapsed(),
+        stood_still: stood_still(),
         checks: ledger.outcomes(),
         unfinished,
     })

@@ -19,7 +19,7 @@ use crate::check::{self, Everyone, Ledger, MakeClient, Route};
 use crate::cli::{CredentialArgs, GoogleArgs, PlanArgs, Verify};
 use crate::evidence::{Noting, Recorder, Written, bare};
 use crate::google::{Auth, AuthMode, CloudRun, Deployment, Given, IdentityTokens, ServiceFacts};
-use crate::http::{Address, Credentials, Transport, Witness};
+use crate::http::{Address, Credentials, Transport, Witness, stood_still};
 use crate::observe::{self, Progress};
 use crate::outcome::{DeploymentFacts, Exit, Observer, Purpose, Summary, Unfinished};
 use crate::plan::{Baseline, CheckSpec, Compare, Kind, Plan, PlanInput};
@@ -365,6 +365,7 @@ async fn summarize(
         deployment: prepared.deployment.clone().map(|facts| DeploymentFacts { serving: ledger.serving(), ..facts }),
         started_at,
         duration: began.elapsed(),
+        stood_still: stood_still(),
         checks: ledger.outcomes(),
         unfinished,
     }

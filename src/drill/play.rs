@@ -152,6 +152,7 @@ impl Ran {
             deployment: None,
             started_at: SystemTime::UNIX_EPOCH,
             duration: std::time::Duration::ZERO,
+            stood_still: None,
             checks: self.outcomes.clone(),
             unfinished: None,
         };

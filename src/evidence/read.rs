@@ -192,7 +192,7 @@ fn possible(summary: &Summary) -> Option<()> {
     let since = summary.started_at.duration_since(SystemTime::UNIX_EPOCH).ok()?;
     i64::try_from(since.as_millis()).ok().filter(|time| *time <= LATEST)?;
     let checks = summary.checks.iter().flat_map(|check| [check.duration, check.limit]);
-    checks.chain([summary.duration]).all(|took| took <= LONGEST).then_some(())
+    checks.chain([summary.duration]).chain(summary.stood_still).all(|took| took <= LONGEST).then_some(())
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use super::timing::{Clock, Ends};
 use super::transport::{Kind, MAX_HEADERS};
 use crate::outcome::Exchange;
 
-use super::{Address, Answer, Credentials, Header, Request, RequestLimits, Transport, header};
+use super::{Address, Answer, Credentials, Header, Request, RequestLimits, Standstill, Transport, header};
 
 /// Headers that are about the connection, which HTTP/2 has no place for, and the host, which it wants to be the address's own.
 const OF_HTTP1: [&str; 8] =
@@ -177,13 +177,14 @@ impl Client {
         let time = limits.time.min(left);
         let prepared = self.prepare(url, request, credentials.as_slice())?;
         let (kind, generation) = (prepared.kind, self.transport.connections(prepared.kind)?.1);
-        if let Ok(answer) = tokio::time::timeout(time, self.exchange(prepared, limits.body)).await {
+        let standstill = Standstill::begin();
+        if let Some(answer) = standstill.wait(Instant::now() + time, self.exchange(prepared, limits.body)).await {
             return answer;
         }
         if url.scheme() == "https" && !kind.only_http1 {
             self.transport.give_up(kind, generation);
         }
-        Err(Failure::timed_out(time, time < limits.time))
+        Err(Failure::timed_out(time, time < limits.time, standstill))
     }
 
     /// One exchange, with credentials where the service wants them, and with advice where not the application answered. The

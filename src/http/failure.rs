@@ -9,6 +9,7 @@ use hyper_util::client::legacy::Error as ClientError;
 use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerIncompatible};
 
 use super::connect::Unresolved;
+use super::standstill::Standstill;
 use super::timing::Ends;
 use crate::text;
 
@@ -96,12 +97,13 @@ impl Failure {
         Self { kind: FailureKind::Proxy, message: format!("the proxy {proxy}: {message}"), ..self }
     }
 
-    pub(super) fn timed_out(after: Duration, by_deadline: bool) -> Self {
+    pub(super) fn timed_out(after: Duration, by_deadline: bool, standstill: Standstill) -> Self {
         if after.is_zero() {
             return Self::new(FailureKind::Timeout, "not asked: the check's time was up");
         }
         let why = if by_deadline { ", all the time that was left" } else { "" };
-        Self::new(FailureKind::Timeout, format!("no whole answer within {}{why}", text::duration(after)))
+        let (after, still) = (text::duration(after), standstill.said());
+        Self::new(FailureKind::Timeout, format!("no whole answer within {after}{why}{still}"))
     }
 
     pub(super) fn too_large(limit: u64) -> Self {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use tokio::time::Instant;
 
-use super::RetryPolicy;
+use super::{RetryPolicy, Standstill};
 use crate::text;
 
 /// With less time left than this, no further attempt is made.
@@ -102,13 +102,14 @@ pub(crate) async fn retry_until<T, E>(
     let of = policy.retries.map(|retries| retries.saturating_add(1));
     let mut attempts = 0;
     let mut before: Option<E> = None;
+    let standstill = Standstill::begin();
     let gave_up = loop {
         attempts += 1;
         let (cause, asked) = match attempt().await {
             Attempt::Done(result) => return Tried { result: Ok(result), attempts },
             Attempt::Again(cause, asked) => (cause, asked.unwrap_or_default()),
         };
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = standstill.fair(deadline).saturating_duration_since(Instant::now());
         if left.is_zero()
             && let Some(before) = before
         {

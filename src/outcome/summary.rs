@@ -192,6 +192,9 @@ pub(crate) struct Summary {
     pub(crate) started_at: SystemTime,
     /// How long it took.
     pub(crate) duration: Duration,
+    /// How long the gate itself stood still in that time, for want of a CPU; nothing where it is not worth a word.
+    #[serde(default)]
+    pub(crate) stood_still: Option<Duration>,
     /// The checks in their order.
     pub(crate) checks: Vec<Outcome>,
     /// Why the run did not come to its end, if it did not.
@@ -253,7 +256,7 @@ impl Summary {
 
     /// Edits every text.
     fn texts(&mut self, edit: &mut dyn FnMut(&mut String)) {
-        let Self { purpose: _, url, deployment, started_at: _, duration: _, checks, unfinished } = self;
+        let Self { purpose: _, url, deployment, started_at: _, duration: _, stood_still: _, checks, unfinished } = self;
         url.iter_mut().for_each(&mut *edit);
         if let Some(facts) = deployment {
             let DeploymentFacts { project, region, service, revision, phase, release, rollout, .. } = facts;
@@ -317,6 +320,7 @@ impl Summary {
             deployment: None,
             started_at,
             duration: Duration::ZERO,
+            stood_still: None,
             checks: Vec::new(),
             unfinished: Some(unfinished),
         }
@@ -362,6 +366,7 @@ mod tests {
             deployment: None,
             started_at: SystemTime::UNIX_EPOCH,
             duration: Duration::ZERO,
+            stood_still: None,
             checks: statuses.iter().map(check).collect(),
             unfinished: interrupted
                 .map(|signal| Unfinished { cause: format!("interrupted by {signal}"), exit: Exit::NoVerdict }),

@@ -137,7 +137,11 @@ fn links(text: &mut String, summary: &Summary, style: Style) {
 
 /// The verdict in one line.
 pub(crate) fn headline(summary: &Summary) -> String {
-    let took = text::duration(summary.duration);
+    let still = |lost| {
+        let lost = text::duration(lost);
+        format!(" (in which the gate itself stood still for {lost}: it had too little of a CPU, or was stopped)")
+    };
+    let took = text::duration(summary.duration) + &summary.stood_still.map_or(String::new(), still);
     let warned = match summary.warnings().len() {
         0 => String::new(),
         several => format!(", with {}", text::counted(several, "warning")),
@@ -252,6 +256,7 @@ mod tests {
             deployment: None,
             started_at: SystemTime::UNIX_EPOCH,
             duration: Duration::from_millis(2345),
+            stood_still: None,
             checks: vec![
                 check("ready", Status::Pass, 2, 1300, "GET /: 200"),
                 check("health", Status::Warn, 1, 3, "slow"),
@@ -300,6 +305,7 @@ Next: do not promote; roll back, and look at metrics above for the cause
             deployment: None,
             started_at: SystemTime::UNIX_EPOCH,
             duration: Duration::ZERO,
+            stood_still: None,
             checks: Vec::new(),
             unfinished,
         }

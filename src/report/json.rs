@@ -44,6 +44,10 @@ struct Report<'r> {
     started_at: String,
     /// How long the run took, in milliseconds.
     duration_ms: u64,
+    /// How long the gate itself stood still in that time, in milliseconds: it had too little of a CPU, or was stopped. Deadlines are
+    /// later by as much. Left out where it is below 500.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stood_still_ms: Option<u64>,
     /// Pages of the Cloud Console; left out where no names are known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     links: Vec<Page>,
@@ -244,6 +248,7 @@ pub(super) fn render(summary: &Summary) -> Result<String, String> {
         deployment: summary.deployment.as_ref(),
         started_at: humantime::format_rfc3339_millis(summary.started_at).to_string(),
         duration_ms: milliseconds(summary.duration),
+        stood_still_ms: summary.stood_still.map(milliseconds),
         links: summary.links().into_iter().map(|Link { name, url }| Page { name, url }).collect(),
         warnings: summary.warnings(),
         checks: summary.checks.iter().map(check).collect(),

@@ -93,6 +93,7 @@ fn summary(checks: Vec<Outcome>) -> Summary {
         // 2026-11-26 20:49:14 UTC
         started_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_726_154),
         duration: Duration::from_millis(125_678),
+        stood_still: None,
         checks,
         unfinished: None,
     }

@@ -113,6 +113,10 @@ fn traffic_says_how_many_connections_were_closed() {
         let told = observations.iter().find(|seen| seen["name"] == "connections to canary").unwrap();
         assert!(told["detail"].as_str().unwrap().contains("asked once more on a new connection"), "{told}");
         let mut counted = ran.stderr.lines().filter(|line| line.contains(" requests, ")).peekable();
-        assert!(counted.peek().is_some() && counted.all(|line| line.ends_with(" requests, 0 failed")), "{}", ran.stderr);
+        assert!(
+            counted.peek().is_some() && counted.all(|line| line.ends_with(" requests, 0 failed")),
+            "{}",
+            ran.stderr
+        );
     }
 }

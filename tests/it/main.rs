@@ -53,6 +53,7 @@ mod report_file;
 mod reproduce;
 mod rollback;
 mod schema;
+mod standstill;
 mod traffic;
 mod unread;
 mod watch;

@@ -32,6 +32,7 @@ pub(super) use window::WindowState;
 
 use super::context::{AskError, Context, Finding};
 use super::locate::Canary;
+use crate::http::Standstill;
 use crate::outcome::{Event, Observation, Status, ThresholdVerdict, ValueNow, worst};
 use crate::plan::{Metrics, Window};
 use crate::text;
@@ -75,7 +76,7 @@ impl Sampling<'_> {
     /// # Errors
     /// Why there is none.
     async fn once(&mut self) -> Result<Option<String>, AskError> {
-        self.sample(self.context.deadline).await.map(|()| None).map_err(Missed::into_error)
+        self.sample(self.context.deadline()).await.map(|()| None).map_err(Missed::into_error)
     }
 
     /// Samples at the interval until the window ends; with what there is to say of it.
@@ -83,11 +84,12 @@ impl Sampling<'_> {
     /// # Errors
     /// What made the window fail as a whole.
     async fn watch(&mut self, window: Window) -> Result<Option<String>, AskError> {
-        let began = Instant::now();
+        // What the gate stands still for makes the window longer: it takes no scrape away.
+        let (began, standstill) = (Instant::now(), Standstill::begin());
         let (ticks, word) = (window.scrapes(), self.source.sample_word());
         for tick in 0..ticks {
-            let start = began + window.interval * tick;
-            if start >= self.context.deadline {
+            let start = standstill.fair(began + window.interval * tick);
+            if start >= self.context.deadline() {
                 // What there was no time for is not a scrape that may fail.
                 return Err(self.cut(tick, ticks));
             }
@@ -95,11 +97,11 @@ impl Sampling<'_> {
             // The last one has all the time that is left: it shows what the metrics are at the end.
             let is_last = tick + 1 == ticks;
             let next = if is_last && self.source.is_scraped() {
-                self.context.deadline
+                self.context.deadline()
             } else {
-                began + window.interval * (tick + 1)
+                standstill.fair(began + window.interval * (tick + 1))
             };
-            let end = self.context.deadline.min(next);
+            let end = self.context.deadline().min(next);
             let seen = match self.sample(end).await {
                 // What they say after the last one is told at the end.
                 Ok(()) if !is_last => self.by_now(window, end).await,
@@ -121,7 +123,7 @@ impl Sampling<'_> {
                     self.unseen_end = Some(missed.saying(say).into_error());
                     self.failed += 1;
                 }
-                Err(missed) if missed.is_transient && Instant::now() >= self.context.deadline => {
+                Err(missed) if missed.is_transient && Instant::now() >= self.context.deadline() => {
                     return Err(self.cut(tick, ticks));
                 }
                 Err(missed) if missed.is_transient => {

@@ -177,7 +177,7 @@ impl<'p> Source<'p> {
             |(_, scraped): &(Side, Result<Scraped, AskError>)| scraped.as_ref().map_or(0, |scraped| scraped.body.len());
         state.bytes += scraped.iter().map(bytes).sum::<usize>();
         let what = what.clone();
-        let taken = state.compute(context.deadline, move |state| take(state, scraped, &what, time)).await;
+        let taken = state.compute(context.deadline(), move |state| take(state, scraped, &what, time)).await;
         (taken.map_err(Missed::from).and_then(|taken| taken), attempts)
     }
 
@@ -193,7 +193,7 @@ impl<'p> Source<'p> {
     ) -> Result<Vec<Observation>, Missed> {
         match self {
             Self::Scrape { state, .. } => {
-                Ok(state.compute(context.deadline, move |state| state.thresholds(time)).await?)
+                Ok(state.compute(context.deadline(), move |state| state.thresholds(time)).await?)
             }
             Self::Api { api, .. } => api.thresholds(Some(deadline), time).await.map_err(Missed::by_server),
         }
@@ -236,7 +236,7 @@ impl<'p> Source<'p> {
                     let seen = format!("{} of {}", text::counted(samples, "sample"), text::counted(names, "metric"));
                     (state.observations(time), seen, state.labels())
                 };
-                let (observations, seen, labels) = state.compute(context.deadline, observe).await?;
+                let (observations, seen, labels) = state.compute(context.deadline(), observe).await?;
                 if let Some(recording) = recording {
                     let judged = Judged { time, seen: seen.clone(), labels, kept: recording.kept() };
                     context.observer.hear(&Event::Judged { check: context.check, judged });
@@ -264,7 +264,7 @@ impl Source<'_> {
         let Self::Scrape { state, .. } = self else { return };
         // A check that ends late does not pass: there must be time to spare.
         let deadline = Instant::now() + LONGEST;
-        if deadline + MOMENT >= context.deadline {
+        if deadline + MOMENT >= context.deadline() {
             return;
         }
         let Ok(courses) = state.compute(deadline, |state| state.courses()).await else { return };

@@ -44,7 +44,7 @@ impl Fetch<'_> {
         answer: Box<Answer>,
         judge: impl FnOnce(&Answer, &super::apart::Stop) -> Result<T, Cause> + Send + 'static,
     ) -> Result<T, AskError> {
-        let judged = apart(answer.body.len(), self.context.deadline, move |stop| {
+        let judged = apart(answer.body.len(), self.context.deadline(), move |stop| {
             judge(&answer, stop).map_err(|cause| AskError::answer(&answer, cause))
         });
         judged.await.unwrap_or_else(|late| Err(AskError::Permanent(late.into())))
@@ -56,7 +56,7 @@ impl Fetch<'_> {
         let permanent = |cause: String| Err(AskError::Permanent(cause.into()));
         for _ in 0..=self.smoke.max_redirects {
             let context = self.context;
-            let answer = self.client.ask_url(&url, &request, context.policy.request, context.deadline).await?;
+            let answer = self.client.ask_url(&url, &request, context.policy.request, context.deadline()).await?;
             let redirects = matches!(answer.status, 301 | 302 | 303 | 307 | 308);
             let Some(location) = answer.header("location").filter(|_| redirects) else {
                 return Ok(End::Answer(Box::new(answer)));

@@ -10,7 +10,6 @@ use super::apart::apart;
 use super::asset::path_of;
 use super::fetch::Fetch;
 use super::{page, sniff};
-use crate::check::context::Context;
 use crate::check::locate::Stable;
 use crate::http::{Answer, Client, Request};
 use crate::outcome::{Observation, Severity, Status};
@@ -40,8 +39,8 @@ pub(super) async fn between(fetch: &Fetch<'_>, stable: &Stable, page: &Url, own:
         return Vec::new();
     }
     // Half of the time that is left: a stable revision that hangs must not cost the canary its verdict.
-    let left = fetch.context.deadline.saturating_duration_since(Instant::now());
-    let context = Context { deadline: Instant::now() + left / 2, ..*fetch.context };
+    let left = fetch.context.deadline().saturating_duration_since(Instant::now());
+    let context = fetch.context.within(left / 2);
     let fetch = &Fetch { context: &context, ..*fetch };
     let of_the_canary = missing(fetch, &stable.client, "the stable revision", own);
     let of_the_stable = async {
@@ -69,7 +68,7 @@ async fn others(fetch: &Fetch<'_>, stable: &Stable, page: &Url) -> Result<Vec<Ur
         return Err(format!(" answers {} for {}", answer.status, path_of(page)));
     }
     let most = fetch.smoke.max_assets;
-    let read = apart(answer.body.len(), fetch.context.deadline, move |stop| page::read(&answer, most, stop)).await;
+    let read = apart(answer.body.len(), fetch.context.deadline(), move |stop| page::read(&answer, most, stop)).await;
     let page = read.and_then(|page| page.map_err(|cause| cause.text)).map_err(|why| format!("'s page: {why}"))?;
     Ok(page.assets.into_iter().map(|asset| asset.url).collect())
 }

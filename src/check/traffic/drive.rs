@@ -169,7 +169,7 @@ impl<'d> Drive<'d> {
                 request.with(Header::plain("X-Canary-Gate", "1")).with(Header::plain("traceparent", &due.traceparent));
             let sent_at = Instant::now();
             // What is in flight when the check's time is up has its own time all the same: the limit of the check allows for it.
-            let asked = client.ask(&request, context.policy.request, context.deadline).await;
+            let asked = client.ask(&request, context.policy.request, context.deadline()).await;
             let whole = sent_at.elapsed();
             let setup = asked.as_ref().ok().and_then(|answer| answer.timing.setup());
             let latency = asked.as_ref().map_or(whole, |answer| answer.timing.latency());
@@ -186,7 +186,7 @@ impl<'d> Drive<'d> {
                         told.filter(|_| due.side == Side::Canary).and_then(|told| of_another(&answer, told));
                     let failure = failure.or(of_another);
                     let (code, bytes) = (answer.status.to_string(), answer.body.len() as u64);
-                    (code, failure, bytes, shape(answer, context.deadline).await)
+                    (code, failure, bytes, shape(answer, context.deadline()).await)
                 }
                 Err(failure) => {
                     // So much was read before it was too much.

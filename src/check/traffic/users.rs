@@ -76,7 +76,7 @@ impl<'u> Users<'u> {
 
     /// One more scrape of both.
     pub(super) async fn look(&mut self) {
-        let deadline = self.context.deadline.min(Instant::now() + self.context.policy.request.time);
+        let deadline = self.context.deadline().min(Instant::now() + self.context.policy.request.time);
         let scrapes = join(self.canary.scrape(self.context, deadline), self.stable.scrape(self.context, deadline));
         let ((canary, _), (stable, _)) = scrapes.await;
         let [canary, stable] = [("canary", canary), ("stable", stable)]

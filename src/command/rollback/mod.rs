@@ -19,6 +19,7 @@ use super::{CommandError, Session};
 use crate::cli::Rollback as Args;
 use crate::google::run_traffic::ServiceName;
 use crate::google::{named, short};
+use crate::http::stood_still;
 use crate::operate::Stop;
 use crate::operate::rollback::{Asked, Done, How, Plan, Recorded, Step, To};
 use crate::operate::watch::Apis;
@@ -295,6 +296,7 @@ impl<'r> Rollback<'r> {
             deployment: Some(facts),
             started_at: self.began.0,
             duration: self.began.1.elapsed(),
+            stood_still: stood_still(),
             checks: std::iter::once(outcome).chain(checks).collect(),
             unfinished: unfinished
                 .then(|| Unfinished { cause: "the service was not checked".into(), exit: Exit::NoVerdict }),

@@ -81,7 +81,7 @@ impl Server<'_> {
         };
         let request = request(expr, time);
         let what = format!("POST {}/api/v1/query", client.address().shown());
-        let deadline = deadline.unwrap_or(context.deadline);
+        let deadline = deadline.unwrap_or(context.deadline());
         let limits = context.policy.request;
         let attempt = async || answered(&client.ask(&request, limits, deadline).await?);
         let (result, attempts) = context.attempt_until(deadline, &what, attempt).await;
