@@ -95,7 +95,7 @@ for delay in $delays; do
   fi
   for _ in $(seq 100); do curl --silent --cacert "$work/ca.pem" "https://127.0.0.1:$api" >"$work/curl" && break; sleep 0.1; done
   deployment="env $(tr '\n' ' ' <"$work/env") CANARY_GATE_RUN_ENDPOINT=https://${far[2]}"
-  measured=("the gate, HTTP/2=6=$direct" "the gate, HTTP/1.1=6=$direct" "the gate, with identity=8=$identity")
+  measured=("the gate, HTTP/2=6=$direct" "the gate, HTTP/1.1=6=$direct" "the gate, with identity=7=$identity")
   commands=(
     "$gate verify --url https://${far[0]} --ca-file $work/ca.pem"
     "$gate verify --url https://${far[1]} --ca-file $work/ca.pem"

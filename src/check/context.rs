@@ -173,22 +173,22 @@ impl<'r> Context<'r> {
     pub(super) async fn attempt<T>(
         &self,
         what: &str,
-        attempt: impl AsyncFnMut() -> Result<T, AskError>,
+        mut attempt: impl AsyncFnMut() -> Result<T, AskError>,
     ) -> (Result<T, AskError>, u32) {
-        self.attempt_until(self.deadline(), what, attempt).await
+        self.attempt_until(self.deadline(), what, async |_| attempt().await).await
     }
 
-    /// As [`Context::attempt`], with less time than the check has.
+    /// As [`Context::attempt`], with less time than the check has: each attempt is given when it is up.
     pub(super) async fn attempt_until<T>(
         &self,
         deadline: Instant,
         what: &str,
-        mut attempt: impl AsyncFnMut() -> Result<T, AskError>,
+        mut attempt: impl AsyncFnMut(Instant) -> Result<T, AskError>,
     ) -> (Result<T, AskError>, u32) {
         let began = Cell::new(Instant::now());
-        let attempt = async || {
+        let attempt = async |deadline| {
             began.set(Instant::now());
-            match attempt().await {
+            match attempt(deadline).await {
                 Ok(value) => Attempt::Done(Ok(value)),
                 Err(AskError::Transient(cause, asked)) => Attempt::Again(cause, asked),
                 Err(error) => Attempt::Done(Err(error)),

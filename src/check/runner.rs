@@ -1,9 +1,11 @@
 //! Runs the checks of a plan: stage by stage, those of one stage side by side, all under one deadline.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::context::{Context, Finding};
@@ -82,15 +84,56 @@ struct Running<'r> {
     limit: Duration,
 }
 
+/// How many checks of a stage go on.
+struct Waiting {
+    going: Cell<usize>,
+    ended: Notify,
+}
+
+impl Waiting {
+    fn for_all_of<'r>(checks: impl Iterator<Item = (CheckId, &'r CheckSpec)>) -> Self {
+        Self { going: Cell::new(checks.filter(|(_, spec)| spec.policy.enabled).count()), ended: Notify::new() }
+    }
+
+    async fn counted(&self, spec: &CheckSpec, check: impl Future<Output = bool>) -> bool {
+        let passed = check.await;
+        self.going.set(self.going.get().saturating_sub(usize::from(spec.policy.enabled)));
+        self.ended.notify_one();
+        passed
+    }
+
+    /// Waits until one check alone goes on; false where none was waited for.
+    async fn last_one(&self) -> bool {
+        let several = self.going.get() > 1;
+        while self.going.get() > 1 {
+            self.ended.notified().await;
+        }
+        several
+    }
+}
+
 impl<'r> Runner<'r> {
     async fn run(&self, route: &Route) {
         let Some((id, spec)) = self.checks(Stage::Serves).next() else { return };
         self.open_connections(route, spec);
         let Some(canary) = Box::pin(self.reach(id, spec, route)).await else { return self.skip_waiting(&spec.name) };
         let well_since = Instant::now();
+        let is_fresh = || well_since.elapsed() < MOMENT;
+        let mut proven = None;
         for stage in [Stage::Healthy, Stage::SideBySide, Stage::Measured] {
-            let checks = self.checks(stage).map(|(id, spec)| self.check(id, spec, &canary));
-            let ended = join_all(checks).await;
+            let waiting = Waiting::for_all_of(self.checks(stage));
+            let checks = self.checks(stage).map(|(id, spec)| waiting.counted(spec, self.check(id, spec, &canary)));
+            let last_look = async {
+                // What is measured afterwards takes longer than a look counts.
+                let is_last =
+                    stage == Stage::SideBySide && !self.checks(Stage::Measured).any(|(_, spec)| spec.policy.enabled);
+                if !is_last || !waiting.last_one().await || !is_fresh() {
+                    return None;
+                }
+                Some(prove_again(route, &canary, spec.policy.retry, self.patience(spec)).await)
+            };
+            let (ended, looked) = join(join_all(checks), last_look).await;
+            proven = proven.or(looked);
             if stage == Stage::SideBySide {
                 canary.client.close_unneeded();
             }
@@ -103,22 +146,28 @@ impl<'r> Runner<'r> {
                 break;
             }
         }
-        // The last look has the patience of the first one.
-        let deadline = self.deadline.min(Instant::now() + spec.policy.limit);
         // What was seen to be well a moment ago is not asked again: that would be a round trip for nothing.
-        let is_old = well_since.elapsed() >= MOMENT;
+        let is_old = !is_fresh();
         let healthy = self.checks(Stage::Healthy).filter(|_| is_old);
-        let again = join(
-            prove_again(route, &canary, spec.policy.retry, deadline),
-            join_all(healthy.map(|(id, spec)| self.ask_again(id, spec, &canary))),
-        );
-        let (mut proven, _) = again.await;
+        let proof = async {
+            match proven {
+                Some(looked) if looked.is_err() || !is_old => looked,
+                _ => prove_again(route, &canary, spec.policy.retry, self.patience(spec)).await,
+            }
+        };
+        let again = join_all(healthy.map(|(id, spec)| self.ask_again(id, spec, &canary)));
+        let (mut proven, _) = join(proof, again).await;
         if proven.is_ok() {
             proven = self.answers_again(id, spec, &canary).await;
         }
         if let Err((status, why)) = proven {
             self.observer.hear(&Event::Overturned { check: id, status, why });
         }
+    }
+
+    /// When the last look has to be done: it has the patience of the first one.
+    fn patience(&self, spec: &CheckSpec) -> Instant {
+        self.deadline.min(Instant::now() + spec.policy.limit)
     }
 
     /// Opens the connections that the checks will need while earlier answers are awaited: to an address that is located yet, the one

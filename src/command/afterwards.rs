@@ -88,7 +88,7 @@ impl Afterwards {
         let Some((client, url)) = &self.webhook else { return Ok(()) };
         let body = json!({ "text": report::message(summary) }).to_string();
         let request = Request::post(url.path(), "application/json; charset=UTF-8", body);
-        let attempt = async || match client.ask_url(url, &request, REQUEST, deadline).await {
+        let attempt = async |deadline| match client.ask_url(url, &request, REQUEST, deadline).await {
             Ok(answer) if (200..300).contains(&answer.status) => Attempt::Done(Ok(())),
             Ok(answer) if answer.is_transient() => {
                 Attempt::Again(format!("the webhook answers {}", answer.status), answer.retry_after())
@@ -110,7 +110,7 @@ impl Afterwards {
             "summary": report::headline(summary),
         });
         let body = json!({ "metadata": metadata });
-        let attempt = async || match storage.post::<serde_json::Value>(path, &body, deadline).await {
+        let attempt = async |deadline| match storage.post::<serde_json::Value>(path, &body, deadline).await {
             Ok(_) => Attempt::Done(Ok(())),
             Err(error) if error.kind == ApiErrorKind::Transient => {
                 let asked = error.retry_after;

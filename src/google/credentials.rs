@@ -364,7 +364,7 @@ impl CredentialsFile {
     async fn token(&self, client: &Client, request: Request, deadline: Instant) -> Result<Issued, String> {
         let place = client.shown(&request);
         let whom = format!("{}{}", client.address().host(), place.trim_start_matches("POST "));
-        let attempt = async || match client.ask(&request, LIMITS, deadline).await {
+        let attempt = async |deadline| match client.ask(&request, LIMITS, deadline).await {
             Ok(answer) if answer.is_transient() => {
                 Attempt::Again(format!("{whom} answers {}{}", answer.status, said(&answer)), answer.retry_after())
             }

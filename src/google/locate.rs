@@ -94,7 +94,7 @@ impl CloudRun {
         deadline: Instant,
         note: impl FnMut(Retrying<'_, NotYet>),
     ) -> Located {
-        let attempt = async || match self.look(deadline).await {
+        let attempt = async |deadline| match self.look(deadline).await {
             Ok((service, revision)) => match revision_state(&self.deployment, &service, &revision) {
                 RevisionState::Proven(alone) => Attempt::Done(Ok(self.proof(alone, None, &service, &revision))),
                 RevisionState::Unaddressed(nowhere) => {

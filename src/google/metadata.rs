@@ -31,7 +31,7 @@ impl Metadata {
     pub(super) async fn account(&self, what: &str, deadline: Instant) -> Result<Answer, String> {
         let path = format!("/computeMetadata/v1/instance/service-accounts/default/{what}");
         let request = Request::get(path).with(Header::plain("Metadata-Flavor", "Google"));
-        let attempt = async || match self.client.ask(&request, LIMITS, deadline).await {
+        let attempt = async |deadline| match self.client.ask(&request, LIMITS, deadline).await {
             Ok(answer) if answer.is_transient() => {
                 let asked = answer.retry_after();
                 Attempt::Again(format!("the metadata server answers {}{}", answer.status, said(&answer)), asked)

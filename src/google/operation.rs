@@ -73,7 +73,7 @@ impl Api {
             return Ended::Unknown(format!("{} answers with an operation that has no name", self.name()));
         }
         let path = format!("/{version}/{}", operation.name);
-        let attempt = async || match self.get::<Operation>(&path, deadline).await {
+        let attempt = async |deadline| match self.get::<Operation>(&path, deadline).await {
             Ok(operation) if operation.done => Attempt::Done(ended(operation)),
             Ok(_) => Attempt::Again("the operation is not done".to_owned(), None),
             Err(ApiError { kind: ApiErrorKind::Transient, retry_after, ref message, .. }) => {

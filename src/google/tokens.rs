@@ -288,7 +288,7 @@ impl IdentityTokens {
         }
         let path = format!("/v1/projects/-/serviceAccounts/{account}:generateIdToken");
         let body = serde_json::json!({"audience": audience, "includeEmail": true});
-        let attempt = async || match self.iam.post::<IdToken>(&path, &body, deadline).await {
+        let attempt = async |deadline| match self.iam.post::<IdToken>(&path, &body, deadline).await {
             Err(error) if error.kind == ApiErrorKind::Transient => {
                 let asked = error.retry_after;
                 Attempt::Again(error, asked)

@@ -82,12 +82,12 @@ pub(crate) struct Retrying<'e, E> {
 }
 
 /// Tries until an attempt is done, the retries are used up, or the next one would begin after the deadline. `note` hears
-/// of each attempt that is going to be repeated.
+/// of each attempt that is going to be repeated, and each attempt is given the deadline: what the gate itself stands still for is added.
 pub(crate) async fn retry_until<T, E>(
     policy: RetryPolicy,
     deadline: Instant,
     mut note: impl FnMut(Retrying<'_, E>),
-    mut attempt: impl AsyncFnMut() -> Attempt<T, E>,
+    mut attempt: impl AsyncFnMut(Instant) -> Attempt<T, E>,
 ) -> Tried<T, E> {
     let schedule = ExponentialBuilder::default()
         .with_min_delay(policy.initial)
@@ -105,7 +105,7 @@ pub(crate) async fn retry_until<T, E>(
     let standstill = Standstill::begin();
     let gave_up = loop {
         attempts += 1;
-        let (cause, asked) = match attempt().await {
+        let (cause, asked) = match attempt(standstill.fair(deadline)).await {
             Attempt::Done(result) => return Tried { result: Ok(result), attempts },
             Attempt::Again(cause, asked) => (cause, asked.unwrap_or_default()),
         };
@@ -154,7 +154,7 @@ mod tests {
             policy,
             deadline,
             |retrying| waits.push(retrying.next_in),
-            async || {
+            async |_| {
                 number += 1;
                 tokio::time::sleep_until((Instant::now() + takes).min(deadline)).await;
                 if number > failures { Attempt::Done("done") } else { Attempt::Again(format!("cause {number}"), asks) }

@@ -1,11 +1,13 @@
-//! How long the gate itself stood still: it got no CPU, it was stopped, or it was busy with something else. What took long meanwhile
-//! says nothing of a server: that time is given back to whatever has a deadline, up to the end of the run.
+//! How long the gate itself stood still: it got no CPU, or it was stopped. What took long meanwhile says nothing of a server: that
+//! time is given back to whatever has a deadline, up to the end of the run. What the gate was busy with is no standstill: a server
+//! that floods it would gain time for itself.
 
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::pin::pin;
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// How often the gate looks whether it runs.
@@ -22,17 +24,27 @@ const WORTH_SAYING: Duration = Duration::from_millis(500);
 struct Looked {
     /// What earlier looks found.
     lost: Duration,
-    /// When the next look is due; nothing where nobody looks.
-    due: Option<Instant>,
+    /// When the next look is due, and the CPU time that the thread had had at the last one; nothing where nobody looks.
+    due: Option<(Instant, Duration)>,
     /// When the run ends: nothing is given back beyond it.
     run_ends: Option<Instant>,
 }
 
 impl Looked {
     fn lost_by(self, now: Instant) -> Duration {
-        let late = self.due.map_or(Duration::ZERO, |due| now.saturating_duration_since(due));
-        self.lost + if late > TOLERATED { late } else { Duration::ZERO }
+        let Some((due, had)) = self.due else { return self.lost };
+        let late = now.saturating_duration_since(due);
+        if late <= TOLERATED {
+            return self.lost;
+        }
+        self.lost + late.saturating_sub(cpu_time().saturating_sub(had))
     }
+}
+
+/// How long this thread has been run by a CPU.
+fn cpu_time() -> Duration {
+    // The kernel gives no negative time.
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
 thread_local! {
@@ -53,7 +65,7 @@ pub(crate) async fn watch_standstills(run_ends: Instant) -> Infallible {
     let _ends = Ends;
     loop {
         let due = Instant::now() + TICK;
-        LOOKED.set(Looked { lost: lost(), due: Some(due), run_ends: Some(run_ends) });
+        LOOKED.set(Looked { lost: lost(), due: Some((due, cpu_time())), run_ends: Some(run_ends) });
         sleep_until(due).await;
     }
 }
@@ -125,6 +137,20 @@ mod tests {
             never = watch_standstills(run_ends) => match never {},
             () = test => {}
         }
+    }
+
+    #[tokio::test]
+    async fn what_the_gate_is_busy_with_is_no_standstill() {
+        beside(Duration::from_mins(1), async {
+            sleep_until(Instant::now() + TICK * 2).await;
+            let (mark, had, began) = (Standstill::begin(), cpu_time(), Instant::now());
+            while cpu_time() < had + TICK * 20 {}
+            // What another program got of the CPU meanwhile was lost.
+            let (lost, used) = (mark.lost(), cpu_time().saturating_sub(had));
+            let others = began.elapsed().saturating_sub(used);
+            assert!(lost <= others + TICK, "{lost:?}, others had {others:?}");
+        })
+        .await;
     }
 
     #[tokio::test]

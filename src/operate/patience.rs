@@ -45,7 +45,7 @@ pub(crate) async fn persistently<T>(
     mut note: impl FnMut(&ApiError),
     mut ask: impl AsyncFnMut() -> Result<T, ApiError>,
 ) -> Result<T, ApiError> {
-    let attempt = async || match ask().await {
+    let attempt = async |_| match ask().await {
         Err(error) if error.kind == ApiErrorKind::Transient => {
             let asked = error.retry_after;
             Attempt::Again(error, asked)

@@ -52,7 +52,7 @@ impl Scraper {
             request.headers = with_cookies(request.headers, &cookies.join("; "));
         }
         let what = self.client.shown(&request);
-        let attempt = async || {
+        let attempt = async |deadline| {
             let at = now();
             let answer = self.client.ask(&request, self.limits, deadline).await?;
             if answer.status != 200 {

@@ -48,7 +48,7 @@ impl Audit<'_> {
         mut ask: impl AsyncFnMut(Instant) -> Result<T, ApiError>,
     ) -> Result<T, InVain> {
         let deadline = self.patient_until();
-        let attempt = async || match ask(deadline).await {
+        let attempt = async |deadline| match ask(deadline).await {
             Err(error) if error.kind == ApiErrorKind::Transient => {
                 let asked = error.retry_after;
                 Attempt::Again(error, asked)

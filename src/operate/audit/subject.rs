@@ -193,7 +193,7 @@ async fn service(audit: &Audit<'_>, name: &str) -> Result<ServiceNow, InVain> {
     let ask = async |deadline| audit.apis.run.run_service(name, deadline).await;
     let deadline = audit.patient_until();
     let mut last = None;
-    let attempt = async || match audit.ask(RUN_VIEWER, ask).await {
+    let attempt = async |_| match audit.ask(RUN_VIEWER, ask).await {
         Ok(service) if service.unsettled().is_some() => {
             last = Some(service);
             Attempt::Again("it is still changing", None)

@@ -83,7 +83,7 @@ impl Server<'_> {
         let what = format!("POST {}/api/v1/query", client.address().shown());
         let deadline = deadline.unwrap_or(context.deadline());
         let limits = context.policy.request;
-        let attempt = async || answered(&client.ask(&request, limits, deadline).await?);
+        let attempt = async |deadline| answered(&client.ask(&request, limits, deadline).await?);
         let (result, attempts) = context.attempt_until(deadline, &what, attempt).await;
         let mut warnings = Vec::new();
         let result =
