@@ -23,7 +23,7 @@ pub(crate) use alone::{Alone, ScrapeAlone};
 pub(crate) use identity::{short, told};
 pub(crate) use ledger::Ledger;
 pub(crate) use locate::{MakeClient, Route};
-pub(crate) use metrics::{ask_prometheus, judge_again, now, prometheus_value, scrape_once};
+pub(crate) use metrics::{By, ask_prometheus, judge_again, now, prometheus_value, scrape_once};
 pub(crate) use replay::{Replayed, replay, replay_by};
 pub(crate) use runner::{Everyone, run};
 pub(crate) use traffic::healthy_traffic;

@@ -1,15 +1,17 @@
 //! Judges a recorded run again: by its own plan, or by the thresholds and limits of another one. Pure.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::context::Finding;
-use super::metrics::{conclusion, judge_again};
+use super::metrics::{By, conclusion, gap, judge_again};
 use super::traffic::{judge_by_another, judge_recorded};
 use crate::evidence::{Bundle, Tape, TrafficLine};
-use crate::outcome::{Judged, Observation, Outcome, Status, Summary, TrafficStep, bounds, effect};
-use crate::plan::{CheckSpec, Kind, Metrics, Plan, Traffic};
+use crate::outcome::{Judged, Observation, Outcome, Severity, Status, Summary, TrafficStep, Verdict, bounds, effect};
+use crate::plan::{CheckSpec, HttpCheck, Kind, Metrics, Plan, Ready, Smoke, Traffic};
+use crate::text;
 
 /// A run that was judged again.
 #[derive(Debug)]
@@ -18,17 +20,55 @@ pub(crate) struct Replayed {
     pub(crate) recorded: Summary,
     /// As it is judged now.
     pub(crate) now: Summary,
-    /// Why a check was not judged again: it stands as it was recorded.
-    pub(crate) unjudged: Vec<String>,
+    /// What was not judged again, and stands as it was recorded.
+    pub(crate) unjudged: Vec<Unjudged>,
     /// What is judged otherwise than it was recorded, although the plan is the same.
     pub(crate) differs: Vec<String>,
+}
+
+/// A check that was not judged again.
+#[derive(Debug)]
+pub(crate) struct Unjudged {
+    pub(crate) check: String,
+    why: String,
+    /// Whether a pass is none without it: nobody looked, or what was seen is not there. What the gate itself could not keep, a secret
+    /// above all, it had seen.
+    is_gap: bool,
+}
+
+impl fmt::Display for Unjudged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.check, self.why)
+    }
+}
+
+impl Unjudged {
+    fn gap(check: &str, why: impl Into<String>) -> Self {
+        Self { check: check.into(), why: why.into(), is_gap: true }
+    }
+}
+
+impl Replayed {
+    /// Whether it says pass, and something that this takes was not judged.
+    pub(crate) fn is_open(&self) -> bool {
+        self.now.verdict() == Verdict::Pass && self.unjudged.iter().any(|unjudged| unjudged.is_gap)
+    }
+
+    /// Whether something that was not judged may make it another verdict.
+    pub(crate) fn may_be_otherwise(&self) -> bool {
+        let stands = |check: &Outcome| self.unjudged.iter().any(|unjudged| unjudged.check == check.name);
+        let fails = |check: &Outcome| check.status == Status::Fail && !stands(check);
+        let is_certain = self.now.verdict() == Verdict::Fail && self.now.checks.iter().any(fails);
+        !self.unjudged.is_empty() && !is_certain
+    }
 }
 
 /// Judges a run by its own plan.
 pub(crate) fn replay(bundle: Bundle) -> Replayed {
     let plan = own_plan(&bundle);
-    let Bundle { mut tapes, shapes, summary: recorded, gate, .. } = bundle;
+    let Bundle { schema, written, mut tapes, shapes, summary: recorded, gate, .. } = bundle;
     let (mut now, mut unjudged, mut differs) = (recorded.clone(), Vec::new(), Vec::new());
+    let is_masked = written.is_some() && plan.is_err();
     for (index, outcome) in now.checks.iter_mut().enumerate() {
         let kind = plan.as_ref().map_err(Clone::clone).and_then(|plan| kind_of(plan.checks.get(index), outcome));
         let name = outcome.name.clone();
@@ -37,10 +77,13 @@ pub(crate) fn replay(bundle: Bundle) -> Replayed {
             if let (Ok(kind @ (Kind::Metrics(_) | Kind::Traffic(_))), Status::Pass | Status::Warn) =
                 (kind, outcome.status)
             {
-                unjudged.push(format!("{name}: {} of it were recorded", missing(kind)));
+                // The first gates kept no traffic.
+                let is_gap = schema > 1 || matches!(kind, Kind::Metrics(_));
+                unjudged.push(Unjudged { check: name, why: format!("{} of it were recorded", missing(kind)), is_gap });
             }
             continue;
         };
+        let is_gap = !is_masked && tape.unusable.is_none();
         let judged = kind.and_then(|kind| match kind {
             Kind::Metrics(metrics) => judged_in_place(outcome, tape, metrics),
             Kind::Traffic(traffic) => traffic_in_place(outcome, &tape, traffic, &shapes),
@@ -53,14 +96,33 @@ pub(crate) fn replay(bundle: Bundle) -> Replayed {
                 *outcome = judged;
             }
             Ok(_) => {}
-            Err(why) => unjudged.push(format!("{name}: {why}")),
+            Err(why) => unjudged.push(Unjudged { check: name, why, is_gap }),
         }
     }
+    unjudged.extend(untold(&recorded, &plan, is_masked));
     Replayed { recorded, now, unjudged, differs }
 }
 
+/// What a run that came to its end tells of nowhere: a plan, and an outcome of every check in it.
+fn untold(recorded: &Summary, plan: &Result<Plan, String>, is_masked: bool) -> Vec<Unjudged> {
+    match plan {
+        _ if recorded.unfinished.is_some() || is_masked => Vec::new(),
+        Err(why) => vec![Unjudged::gap("the run", why)],
+        Ok(plan) => {
+            // Of a run that was stopped, not all was run.
+            let is_whole = recorded.verdict() == Verdict::Pass;
+            let is_told = |spec: &&CheckSpec| {
+                let mut outcomes = recorded.checks.iter().filter(|outcome| outcome.name == spec.name);
+                outcomes.any(|outcome| !is_whole || outcome.status != Status::Skipped)
+            };
+            let untold = plan.checks.iter().filter(|spec| spec.policy.enabled && !is_told(spec));
+            untold.map(|spec| Unjudged::gap(&spec.name, "the evidence does not tell what it came to")).collect()
+        }
+    }
+}
+
 /// Judges a run by the thresholds, the families and the limits of another plan; how it was scraped and what was sent stays as it
-/// was.
+/// was, and so does what a request or a page came to, where the other plan asks for the same.
 pub(crate) fn replay_by(bundle: Bundle, plan: &Plan) -> Replayed {
     let own = own_plan(&bundle);
     let Bundle { mut tapes, shapes, summary: recorded, .. } = bundle;
@@ -68,7 +130,7 @@ pub(crate) fn replay_by(bundle: Bundle, plan: &Plan) -> Replayed {
     for (index, outcome) in now.checks.iter_mut().enumerate() {
         let tape = tapes.remove(&index).filter(is_judged);
         let Some(spec) = plan.checks.iter().find(|spec| spec.name == outcome.name) else { continue };
-        let how = own.as_ref().ok().and_then(|own| kind_of(own.checks.get(index), outcome).ok());
+        let how = own.as_ref().ok().and_then(|own| own.checks.get(index)).filter(|how| how.name == outcome.name);
         match &spec.kind {
             Kind::Metrics(_) if !spec.policy.enabled => {
                 (outcome.status, outcome.detail) = (Status::Skipped, "switched off in the checks file".into());
@@ -78,20 +140,27 @@ pub(crate) fn replay_by(bundle: Bundle, plan: &Plan) -> Replayed {
             Kind::Metrics(_) => {}
             // Off is what it is where a file says nothing of it: what it came to stands.
             Kind::Traffic(_) if spec.policy.enabled => {}
-            Kind::Traffic(_) | Kind::Ready(_) | Kind::Http(_) | Kind::Smoke(_) => continue,
+            Kind::Traffic(_) => continue,
+            Kind::Ready(_) | Kind::Http(_) | Kind::Smoke(_) => {
+                match standing(outcome, how, spec) {
+                    Ok(standing) => *outcome = standing,
+                    Err(why) => unjudged.push(Unjudged::gap(&outcome.name, why)),
+                }
+                continue;
+            }
         }
         let Some(tape) = tape else {
             // Whatever the thresholds are, it was not well; only what was good had to be seen.
             if is_good(outcome.status) && !was_stopped(&recorded, outcome) {
-                unjudged.push(format!("{}: {} of it were recorded", outcome.name, missing(&spec.kind)));
+                unjudged.push(Unjudged::gap(&outcome.name, format!("{} of it were recorded", missing(&spec.kind))));
             }
             continue;
         };
-        let judged = match (&spec.kind, how) {
-            (Kind::Metrics(wanted), how) => {
-                let how = if let Some(Kind::Metrics(how)) = how { how } else { wanted };
-                judged_instead(outcome, tape, &Arc::new(otherwise(how, wanted)), spec)
+        let judged = match (&spec.kind, how.map(|how| &how.kind)) {
+            (Kind::Metrics(wanted), Some(Kind::Metrics(how))) => {
+                otherwise(how, wanted).and_then(|metrics| judged_instead(outcome, tape, &Arc::new(metrics), spec))
             }
+            (Kind::Metrics(wanted), _) => judged_instead(outcome, tape, wanted, spec),
             (Kind::Traffic(wanted), Some(Kind::Traffic(how))) => {
                 traffic_instead(outcome, &tape, (how, wanted), spec, &shapes)
             }
@@ -99,24 +168,68 @@ pub(crate) fn replay_by(bundle: Bundle, plan: &Plan) -> Replayed {
         };
         match judged {
             Ok(judged) => *outcome = judged,
-            Err(why) => unjudged.push(format!("{}: {why}", outcome.name)),
+            Err(why) => unjudged.push(Unjudged::gap(&outcome.name, why)),
         }
     }
-    let is_judged_by =
-        |spec: &&CheckSpec| spec.policy.enabled && matches!(spec.kind, Kind::Metrics(_) | Kind::Traffic(_));
-    for spec in plan.checks.iter().filter(is_judged_by) {
+    for spec in plan.checks.iter().filter(|spec| spec.policy.enabled) {
         if !recorded.checks.iter().any(|outcome| outcome.name == spec.name) {
-            unjudged.push(format!("{}: the recorded run has no such check", spec.name));
+            unjudged.push(Unjudged::gap(&spec.name, "the recorded run has no such check"));
         }
     }
     unjudged.extend(never_run(&recorded, &now, own.as_ref().ok()));
     Replayed { recorded, now, unjudged, differs: Vec::new() }
 }
 
+/// What a check that nobody can ask again came to, by another plan: what was recorded, where that plan says nothing of it or asks
+/// for the same.
+///
+/// # Errors
+/// Why what was recorded does not tell it.
+fn standing(outcome: &Outcome, how: Option<&CheckSpec>, spec: &CheckSpec) -> Result<Outcome, String> {
+    if spec.place.is_none() || !spec.policy.enabled {
+        return Ok(outcome.clone());
+    }
+    let how = how.ok_or(NO_SUCH_CHECK)?;
+    if !how.policy.enabled && outcome.status == Status::Skipped {
+        return Err("it was switched off when it was recorded".into());
+    }
+    if !asks_the_same(&how.kind, &spec.kind) {
+        return Err("what it asks for or expects is other than what was recorded".into());
+    }
+    let severity = spec.policy.severity;
+    if outcome.status == Status::Warn && (severity, outcome.severity) == (Severity::Block, Severity::Warn) {
+        return Err("when it was recorded it could only warn, and it did".into());
+    }
+    Ok(Outcome { status: effect(outcome.status, severity), severity, place: spec.place.clone(), ..outcome.clone() })
+}
+
+fn asks_the_same(how: &Kind, wanted: &Kind) -> bool {
+    match (how, wanted) {
+        (Kind::Ready(Ready { path, identity: _ }), Kind::Ready(wanted)) => *path == wanted.path,
+        (Kind::Http(how), Kind::Http(wanted)) => {
+            let asked = |HttpCheck { request, expect, retry_everything: _, takes_page }: &HttpCheck| {
+                (request.method.clone(), request.path.clone(), request.body.clone(), expect.clone(), *takes_page)
+            };
+            asked(how) == asked(wanted)
+        }
+        (Kind::Smoke(how), Kind::Smoke(wanted)) => {
+            let asked = |smoke: &Smoke| {
+                let requests = smoke.requests.iter();
+                let requests: Vec<_> =
+                    requests.map(|(request, expect)| (request.path.clone(), expect.clone())).collect();
+                let bounds = (smoke.min_assets, smoke.max_assets, smoke.max_redirects);
+                (requests, smoke.page.clone(), smoke.assets, smoke.asset_skew, smoke.imports, bounds)
+            };
+            asked(how) == asked(wanted)
+        }
+        _ => false,
+    }
+}
+
 const NO_SUCH_CHECK: &str = "the recorded plan has no such check";
 
 /// What was left out of the run because of a failure that is none any more: nobody saw it.
-fn never_run(recorded: &Summary, now: &Summary, own: Option<&Plan>) -> Vec<String> {
+fn never_run(recorded: &Summary, now: &Summary, own: Option<&Plan>) -> Vec<Unjudged> {
     let is_bad = |check: &&Outcome| matches!(check.status, Status::Fail | Status::Error);
     let Some(stopped_by) = recorded.checks.iter().find(is_bad) else { return Vec::new() };
     if now.checks.iter().any(|check| is_bad(&check)) {
@@ -129,7 +242,9 @@ fn never_run(recorded: &Summary, now: &Summary, own: Option<&Plan>) -> Vec<Strin
     };
     checks
         .filter(|(index, _)| was_on(*index))
-        .map(|(_, check)| format!("{}: it was not run, because {} did not pass", check.name, stopped_by.name))
+        .map(|(_, check)| {
+            Unjudged::gap(&check.name, format!("it was not run, because {} did not pass", stopped_by.name))
+        })
         .collect()
 }
 
@@ -170,13 +285,34 @@ fn kind_of<'p>(spec: Option<&'p CheckSpec>, outcome: &Outcome) -> Result<&'p Kin
 }
 
 /// The thresholds of one plan over what was scraped by another.
-fn otherwise(how: &Metrics, wanted: &Metrics) -> Metrics {
-    Metrics {
+///
+/// # Errors
+/// Why that is not what the one would have looked at.
+fn otherwise(how: &Metrics, wanted: &Metrics) -> Result<Metrics, String> {
+    let (was, path) = (&how.request.path, &wanted.request.path);
+    if wanted.says_path && was != path {
+        return Err(format!("{was} was scraped when it was recorded, and not {path}"));
+    }
+    if wanted.baseline.is_some() && how.baseline.is_none() {
+        return Err("the stable revision was not scraped when it was recorded".into());
+    }
+    if let Some(window) = wanted.window {
+        let wanted = text::duration(window.length);
+        match how.window {
+            None => return Err(format!("it was scraped once when it was recorded, and not watched for {wanted}")),
+            Some(how) if how.length < window.length => {
+                let was = text::duration(how.length);
+                return Err(format!("it was watched for {was} when it was recorded, and not for {wanted}"));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(Metrics {
         require: wanted.require.clone(),
         thresholds: wanted.thresholds.clone(),
         rules: wanted.rules.clone(),
         ..how.clone()
-    }
+    })
 }
 
 fn usable(tape: &Tape) -> Result<&Judged, String> {
@@ -187,10 +323,16 @@ fn usable(tape: &Tape) -> Result<&Judged, String> {
     }
 }
 
+/// How a check was judged, where all that it was judged over is there.
+fn whole(metrics: &Metrics, tape: &Tape) -> Result<Judged, String> {
+    let judged = usable(tape)?;
+    gap(metrics, tape, judged).map_or_else(|| Ok(judged.clone()), Err)
+}
+
 /// An outcome with its thresholds judged again.
 fn judged_in_place(outcome: &Outcome, tape: Tape, metrics: &Arc<Metrics>) -> Result<Outcome, String> {
-    let judged = usable(&tape)?.clone();
-    let again = judge_again(metrics, tape, &judged, &outcome.observations)?;
+    let judged = whole(metrics, &tape)?;
+    let again = judge_again(metrics, tape, &judged, &outcome.observations, By::ItsOwn)?;
     let observations =
         again.in_place(&outcome.observations).ok_or("the record holds other thresholds than its plan")?;
     Ok(concluded(outcome, observations, outcome, &judged))
@@ -198,8 +340,8 @@ fn judged_in_place(outcome: &Outcome, tape: Tape, metrics: &Arc<Metrics>) -> Res
 
 /// An outcome by other thresholds.
 fn judged_instead(outcome: &Outcome, tape: Tape, metrics: &Arc<Metrics>, spec: &CheckSpec) -> Result<Outcome, String> {
-    let judged = usable(&tape)?.clone();
-    let again = judge_again(metrics, tape, &judged, &outcome.observations)?;
+    let judged = whole(metrics, &tape)?;
+    let again = judge_again(metrics, tape, &judged, &outcome.observations, By::Others)?;
     let observations = again.instead(&outcome.observations);
     let by = Outcome { severity: spec.policy.severity, place: spec.place.clone(), ..outcome.clone() };
     Ok(concluded(outcome, observations, &by, &judged))

@@ -10,7 +10,7 @@ use crate::check::{Replayed, replay, replay_by};
 use crate::cli::Replay;
 use crate::evidence::Bundle;
 use crate::http::Address;
-use crate::outcome::{Exit, Status, Summary, Verdict};
+use crate::outcome::{Exit, Status, Summary, Unfinished, Verdict};
 use crate::plan::{Plan, PlanInput};
 use crate::report::{Format, ReportFile, ReportSpec, record_name};
 use crate::text;
@@ -34,7 +34,7 @@ pub(crate) fn run(session: &Session, args: &Replay) -> Result<Exit, CommandError
         })
     };
     if let [file] = files.as_slice() {
-        return one(session, judged(file)?, specs, plan.is_some());
+        return one(session, judged(file)?, specs);
     }
     if !specs.is_empty() {
         return Err(CommandError::usage(format!(
@@ -87,16 +87,20 @@ fn read(path: &Path) -> Result<Bundle, String> {
 }
 
 /// Shows one run as the gate showed it.
-fn one(session: &Session, replayed: Replayed, specs: Vec<ReportSpec>, by_another: bool) -> Result<Exit, CommandError> {
+fn one(session: &Session, replayed: Replayed, specs: Vec<ReportSpec>) -> Result<Exit, CommandError> {
     for why in &replayed.unjudged {
         session.complain(&format!("not judged again: {why}"));
     }
     for what in &replayed.differs {
         session.complain(&format!("judged otherwise than it was recorded: {what}"));
     }
-    // What the other thresholds could not be held against is no pass by them.
-    let is_open = by_another && !replayed.unjudged.is_empty() && replayed.now.verdict() == Verdict::Pass;
+    let open = replayed.is_open().then(|| {
+        let gaps: Vec<String> = replayed.unjudged.iter().map(ToString::to_string).collect();
+        Unfinished { cause: format!("not judged again: {}", gaps.join("; ")), exit: Exit::NoVerdict }
+    });
     let mut summary = replayed.now;
+    // What was not judged is no pass, whoever reads it.
+    summary.unfinished = summary.unfinished.or(open);
     let host = summary.url.as_deref().and_then(|url| Address::parse(url).ok()).map(|url| url.host().to_owned());
     let record = record_name(summary.started_at, summary.deployment.as_ref(), host.as_deref());
     let open = |spec: ReportSpec| {
@@ -106,8 +110,7 @@ fn one(session: &Session, replayed: Replayed, specs: Vec<ReportSpec>, by_another
     let reports: Vec<ReportFile> =
         specs.into_iter().map(open).collect::<Result<_, _>>().map_err(CommandError::usage)?;
     let failed = publish(session, &mut summary, reports, None);
-    let exit = ended(&summary, failed)?;
-    Ok(if is_open { exit.max(Exit::NoVerdict) } else { exit })
+    ended(&summary, failed)
 }
 
 /// What several runs come to.
@@ -130,22 +133,24 @@ impl Table {
         Self { by_others, lines: Vec::new(), healthy, would_fail, failed, would_pass, unjudged, exit: Exit::Pass }
     }
 
-    fn add(&mut self, file: &str, Replayed { recorded, now, unjudged, differs }: &Replayed) {
+    fn add(&mut self, file: &str, replayed: &Replayed) {
+        let Replayed { recorded, now, unjudged, differs } = replayed;
         let (before, after) = (recorded.verdict(), now.verdict());
         let line = |what: &str, why: &str| {
             let started = humantime::format_rfc3339_seconds(recorded.started_at);
             format!("{started}  {what:13}  {}: {why}", subject(recorded, file))
         };
         if !self.by_others {
-            self.exit = self.exit.max(now.exit());
+            let exit = now.exit();
+            self.exit = self.exit.max(if replayed.is_open() { exit.max(Exit::NoVerdict) } else { exit });
             let noted = differs.iter().map(|what| format!("; judged otherwise than it was recorded: {what}"));
             let noted: String = noted.chain(unjudged.iter().map(|why| format!("; not judged again: {why}"))).collect();
             self.lines.push(line(word(after), &format!("{}{noted}", why(now))));
-        } else if !unjudged.is_empty() && (after == before || after == Verdict::Pass) {
-            // By what could be judged it would end as it did, or pass; what could not be judged may say otherwise.
+        } else if replayed.may_be_otherwise() {
             self.unjudged += 1;
             self.exit = Exit::NoVerdict;
-            self.lines.push(line("not judged", &unjudged.join("; ")));
+            let why: Vec<String> = unjudged.iter().map(ToString::to_string).collect();
+            self.lines.push(line("not judged", &why.join("; ")));
         } else {
             let is_healthy = before == Verdict::Pass;
             let (all, changed) = if is_healthy {

@@ -8,7 +8,7 @@ use promeval::promql::ast::{Expr, ExprKind};
 
 use super::perturb::{Perturbation, Value, read};
 use super::verdict::{Fails, Proven};
-use crate::check::{healthy_traffic, judge_again, now};
+use crate::check::{By, healthy_traffic, judge_again, now};
 use crate::evidence::Tape;
 use crate::outcome::{
     Judged, Observation, Round, Scrape, ScrapeFormat, Severity, Side, SideSeen, Status, ThresholdVerdict,
@@ -175,9 +175,10 @@ impl<'s> One<'s> {
                 }
             }
         }
-        let seen = judge_again(&self.metrics, Tape { rounds, ..Tape::default() }, &self.scrapes.judged, &[])
-            .ok()?
-            .thresholds();
+        let seen =
+            judge_again(&self.metrics, Tape { rounds, ..Tape::default() }, &self.scrapes.judged, &[], By::ItsOwn)
+                .ok()?
+                .thresholds();
         let is_it = |(own, _): &(&Threshold, Observation)| {
             own.label() == threshold.label() && own.rule.source() == threshold.rule.source()
         };

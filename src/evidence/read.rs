@@ -26,6 +26,8 @@ const LONGEST: Duration = Duration::from_hours(366 * 24);
 /// The evidence of one run.
 #[derive(Debug)]
 pub(crate) struct Bundle {
+    /// The version of the format.
+    pub(crate) schema: u64,
     /// The version of the gate that wrote it.
     pub(crate) gate: String,
     /// The plan as it was written; nothing where the run ended before it was read.
@@ -139,7 +141,11 @@ impl<R: Read> Reader<R> {
                 serde_json::from_slice(&line).map_err(|error| format!("line {count} cannot be read: {error}"))?;
             match line {
                 Line::Evidence(_) => return Err(format!("line {count} begins it once more")),
-                Line::Plan(plan) => written = Some(*plan),
+                Line::Plan(plan) => {
+                    if written.replace(*plan).is_some() {
+                        return Err(format!("line {count} tells the plan once more"));
+                    }
+                }
                 // For whoever wants to know how it went: no verdict is made of it again.
                 Line::Exchange { .. } => {}
                 Line::Scraped { check, round, masked } => {
@@ -167,7 +173,9 @@ impl<R: Read> Reader<R> {
                 }
                 Line::Judged { check, judged } => {
                     in_time(judged.time, count)?;
-                    tapes.entry(check).or_default().judged = Some(judged);
+                    if tapes.entry(check).or_default().judged.replace(judged).is_some() {
+                        return Err(format!("line {count} tells once more how a check was judged"));
+                    }
                 }
                 Line::Lost { check, why } => tapes.entry(check).or_default().unusable = Some(why),
                 Line::Outcome(summary) => {
@@ -175,7 +183,14 @@ impl<R: Read> Reader<R> {
                         return Err(format!("line {count} ends it, and more follows"));
                     }
                     possible(&summary).ok_or_else(|| format!("line {count} tells of times that cannot be"))?;
-                    return Ok(Bundle { gate: evidence.gate, written, tapes, shapes, summary: *summary });
+                    return Ok(Bundle {
+                        schema: evidence.schema,
+                        gate: evidence.gate,
+                        written,
+                        tapes,
+                        shapes,
+                        summary: *summary,
+                    });
                 }
             }
         }

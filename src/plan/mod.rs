@@ -197,6 +197,8 @@ pub(crate) enum JsonWanted {
 pub(crate) struct Metrics {
     /// The scrape.
     pub(crate) request: Request,
+    /// Whether the checks file itself says its path.
+    pub(crate) says_path: bool,
     /// Families that must be declared.
     pub(crate) require: Vec<String>,
     /// What must hold.

@@ -48,6 +48,7 @@ mod proxy;
 mod query;
 mod release;
 mod replay;
+mod replay_unseen;
 mod report;
 mod report_file;
 mod reproduce;

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
 
 pub(super) use again::conclusion;
-pub(crate) use again::judge_again;
+pub(crate) use again::{By, gap, judge_again};
 pub(crate) use api::{ask_prometheus, prometheus_value};
 pub(super) use rules::is_made_by_a_rule;
 pub(super) use scrape::{Scraped, Scraper};
@@ -112,7 +112,7 @@ impl Sampling<'_> {
             self.context.observer.hear(&Event::Sampled { check, scrape, of: ticks, values });
             match seen {
                 Ok(seen) if window.fail_fast && seen.iter().any(fails) => {
-                    return Ok(Some(format!("stopped after {scrape} of {ticks} {word}s (fail_fast)")));
+                    return Ok(Some(stopped_early(scrape, ticks, word)));
                 }
                 Ok(_) => {}
                 Err(missed) if missed.is_transient && is_last && self.source.is_scraped() => {
@@ -186,10 +186,18 @@ impl Sampling<'_> {
         if self.context.courses {
             self.source.add_courses(self.context, &mut observations).await;
         }
-        observations.extend(said.map(|said| Observation::note("window", Status::Pass, said)));
+        observations.extend(said.map(|said| Observation::note(WINDOW, Status::Pass, said)));
         let (status, detail) = concluded(&observations, &seen);
         Ok(Finding::new(status, self.attempts, detail).seeing(observations))
     }
+}
+
+/// What there is to say of a window as a whole stands under this name.
+const WINDOW: &str = "window";
+
+/// That the first failure ended a window.
+fn stopped_early(samples: u32, planned: u32, word: &str) -> String {
+    format!("stopped after {samples} of {planned} {word}s (fail_fast)")
 }
 
 /// Whether a blocking threshold fails already. Too early in a window there is no data yet, which fails at its end only.

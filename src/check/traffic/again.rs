@@ -83,6 +83,7 @@ struct Replay<'t> {
     traffic: &'t Traffic,
     judge: Judge<'t>,
     note: Option<Observation>,
+    is_paired: bool,
     steps: &'t [TrafficLine],
     shapes: Vec<Shape>,
 }
@@ -115,7 +116,7 @@ impl<'t> Replay<'t> {
             return Err("the stable revision was not asked when it was recorded".into());
         }
         let judge = Judge::new(traffic, names.clone(), is_compared, *seed, i64::MIN);
-        Ok(Self { traffic, judge, note: note.as_deref().cloned(), steps, shapes })
+        Ok(Self { traffic, judge, note: note.as_deref().cloned(), is_paired: *is_paired, steps, shapes })
     }
 
     fn run(mut self, by_another: bool) -> Result<Finding, String> {
@@ -197,6 +198,9 @@ impl<'t> Replay<'t> {
             None => ended,
         };
         let is_counted = self.traffic.counters.is_some() && !matches!(self.traffic.compare, Compare::Off);
+        if is_counted && self.is_paired && users.is_none() {
+            return Err("the evidence does not hold what its users got".into());
+        }
         let users = users.filter(|_| is_counted).map(|users| users.observation(self.traffic));
         let mut finding = self.judge.finding(&end, users);
         finding.observations.extend(self.note);

@@ -57,9 +57,11 @@ pub(super) fn check(keys: Key<file::Metrics>, context: &mut Context<'_, '_>) -> 
             all
         }
     };
+    let says_path = keys.path.place().is_some();
     let request = Request { headers: headers?, ..Request::get(keys.path.get()?.meant.0) };
     let metrics = Metrics {
         request,
+        says_path,
         require,
         thresholds,
         rules,

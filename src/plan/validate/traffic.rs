@@ -64,6 +64,7 @@ pub(super) fn check(
     let window = Window { length: times.duration, interval: SAMPLED, fail_fast: false, max_failed_scrapes: 0 };
     let judged = Metrics {
         request: Request::get("/"),
+        says_path: false,
         require: Vec::new(),
         thresholds: thresholds?,
         rules: Vec::new(),
