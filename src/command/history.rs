@@ -27,7 +27,9 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Exit, CommandError> 
     };
     let history = History::of(&entries, readme.as_deref()).map_err(|why| usage(&why))?;
     if readme.as_ref() != Some(&history.readme) {
-        let written = replace(&path, history.readme.as_bytes());
+        // A link stays one: what it leads to is written.
+        let target = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
+        let written = replace(&target, history.readme.as_bytes());
         written
             .map_err(|error| CommandError::no_verdict(format!("{} could not be written: {error}", path.display())))?;
     }
@@ -44,16 +46,32 @@ pub(super) fn entries(folder: &Path) -> Result<Vec<Entry>, CommandError> {
     let mut entries = Vec::new();
     for found in fs::read_dir(folder).map_err(|error| usage(folder, &error))? {
         let path = found.map_err(|error| usage(folder, &error))?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let is_markdown = path.extension().is_some_and(|extension| extension == "md");
-        if !is_markdown || name.starts_with('.') || name == README || !path.is_file() {
+        // What is there and is no file is no record; a link that leads nowhere was one.
+        let is_other = fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file());
+        if !is_markdown || name.starts_with('.') || name == README || is_other {
             continue;
         }
-        let mut bytes = Vec::new();
-        let read = File::open(&path).and_then(|file| file.take(RECORD).read_to_end(&mut bytes));
-        read.map_err(|error| usage(&path, &error))?;
-        entries.push(Entry { file: name.to_owned(), text: String::from_utf8_lossy(&bytes).into_owned() });
+        let is_named = path.file_name().is_some_and(|name| name.to_str().is_some());
+        let text = if is_named { read(&path) } else { Err("its name is not UTF-8".into()) };
+        entries.push(Entry { file: name, text });
     }
     entries.sort_by(|a, b| a.file.cmp(&b.file));
     Ok(entries)
+}
+
+/// The beginning of a record.
+fn read(path: &Path) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(RECORD).read_to_end(&mut bytes));
+    read.map_err(|error| error.to_string())?;
+    let end = match std::str::from_utf8(&bytes) {
+        Ok(text) => text.len(),
+        // A character that the end of what is read has cut.
+        Err(error) if error.error_len().is_none() && bytes.len() as u64 == RECORD => error.valid_up_to(),
+        Err(_) => return Err("it is not UTF-8 text".into()),
+    };
+    bytes.truncate(end);
+    String::from_utf8(bytes).map_err(|error| error.to_string())
 }

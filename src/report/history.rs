@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::markdown::inline;
+use super::moment::{Moment, is_day, moment};
 use crate::plan::front_matter;
 use crate::text;
 
@@ -45,7 +46,7 @@ fn read(entries: &[Entry]) -> (Vec<Record>, Vec<Unreadable>) {
             Err(why) => unreadable.push(Unreadable { file: entry.file.clone(), why }),
         }
     }
-    records.sort_by(|a, b| b.date.cmp(&a.date).then_with(|| natural(&b.file).cmp(&natural(&a.file))));
+    records.sort_by(|a, b| b.moment().cmp(&a.moment()).then_with(|| natural(&b.file).cmp(&natural(&a.file))));
     (records, unreadable)
 }
 
@@ -59,8 +60,8 @@ const HEAD: &str = "| date | revision | image | description | status |\n|---|---
 pub(crate) struct Entry {
     /// Its name.
     pub(crate) file: String,
-    /// Its text, or at least its beginning.
-    pub(crate) text: String,
+    /// Its text, or at least its beginning; or why it cannot be read.
+    pub(crate) text: Result<String, String>,
 }
 
 /// A record that cannot be read, and why.
@@ -117,7 +118,7 @@ pub(crate) fn newest_record(entries: &[Entry], release: Option<&str>, revision: 
 #[derive(Default)]
 struct Record {
     file: String,
-    /// As RFC 3339 writes it, or a day alone: newer ones sort behind older ones.
+    /// As RFC 3339 writes it, or a day alone.
     date: String,
     revision: String,
     release: String,
@@ -146,15 +147,22 @@ impl History {
     /// Why the README has no place for it.
     pub(crate) fn of(entries: &[Entry], readme: Option<&str>) -> Result<Self, String> {
         let (records, unreadable) = read(entries);
-        let (before, old, after) = frame(readme)?;
-        let mut rows: Vec<(String, String)> = records
+        let (mut before, old, after) = frame(readme)?;
+        let mut rows: Vec<(Option<Moment>, String)> = records
             .iter()
             .zip(statuses(&records))
-            .map(|(record, status)| (record.date.clone(), record.row(&status)))
+            .map(|(record, status)| (record.moment(), record.row(&status)))
             .collect();
-        rows.extend(old.lines().filter(|line| is_by_hand(line)).map(|line| (date_of(line), format!("{line}\n"))));
+        for line in old.lines() {
+            match Line::of(line) {
+                Line::ByHand => rows.push((date_of(line), format!("{line}\n"))),
+                Line::Made => {}
+                // The table has no place for it, and it is nobody's to lose.
+                Line::Text => before.push_str(&format!("{line}\n")),
+            }
+        }
         // Of one date, what a person wrote stays behind the records.
-        rows.sort_by(|a, b| b.0.cmp(&a.0));
+        rows.sort_by_key(|(moment, _)| std::cmp::Reverse(*moment));
         let rows: String = rows.into_iter().map(|(_, row)| row).collect();
         let readme = format!("{before}{BEGIN}\n{HEAD}{rows}{END}\n{after}");
         Ok(Self { readme, records: records.len(), unreadable })
@@ -194,28 +202,34 @@ fn frame(readme: Option<&str>) -> Result<(String, &str, &str), String> {
     }
 }
 
-/// Whether a line of the table was written by a person: it leads to no file.
-fn is_by_hand(line: &str) -> bool {
-    let Some(first) = line.trim().strip_prefix('|').and_then(|rest| rest.split('|').next()) else { return false };
-    let first = first.trim();
-    let is_head = first == "date" || (first.starts_with([':', '-']) && first.chars().all(|c| matches!(c, '-' | ':')));
-    !(is_head || first.starts_with('[') && first.ends_with(".md)"))
+/// A line between the markers.
+enum Line {
+    /// Made from a record, or a part of the table itself.
+    Made,
+    /// A row that a person wrote: it leads to no file of this folder.
+    ByHand,
+    /// No row.
+    Text,
 }
 
-/// The day of a row that a person wrote; without one it sorts behind all others.
-fn date_of(line: &str) -> String {
-    let first = line.trim().trim_start_matches('|').trim();
-    first.get(..10).filter(|day| is_day(day)).unwrap_or_default().to_owned()
+impl Line {
+    fn of(line: &str) -> Self {
+        let Some(first) = line.trim().strip_prefix('|').and_then(|rest| rest.split('|').next()) else {
+            return if line.trim().is_empty() { Self::Made } else { Self::Text };
+        };
+        let first = first.trim();
+        let is_rule = first.starts_with([':', '-']) && first.chars().all(|c| matches!(c, '-' | ':'));
+        let is_head = first.eq_ignore_ascii_case("date") || is_rule;
+        // As a row of a record leads to it: by its name alone.
+        let target = first.strip_prefix('[').and_then(|link| link.split_once("]("));
+        let target = target.and_then(|(_, target)| target.strip_suffix(".md)"));
+        if is_head || target.is_some_and(|name| !name.contains(['/', ':'])) { Self::Made } else { Self::ByHand }
+    }
 }
 
-fn is_day(text: &str) -> bool {
-    let number = |range: std::ops::Range<usize>| {
-        let digits = text.get(range)?;
-        digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u32>().ok())?
-    };
-    let dashes = text.as_bytes().get(4) == Some(&b'-') && text.as_bytes().get(7) == Some(&b'-');
-    let day = (number(0..4), number(5..7), number(8..10));
-    text.len() == 10 && dashes && matches!(day, (Some(_), Some(1..=12), Some(1..=31)))
+/// The day of a row that a person wrote, which may be that of a link; without one it sorts behind all others.
+fn date_of(line: &str) -> Option<Moment> {
+    moment(line.trim().trim_start_matches('|').trim().trim_start_matches('['))
 }
 
 /// A name so that numbers in it sort as numbers: `rel-2` before `rel-10`.
@@ -240,10 +254,11 @@ impl Record {
     fn read(entry: &Entry) -> Result<Option<Self>, String> {
         let by_name = entry.file.get(..10).filter(|day| is_day(day));
         let mut record = Self { file: entry.file.clone(), ..Self::default() };
-        let Some(matter) = matter(&entry.text)? else {
+        let text = entry.text.as_ref().map_err(Clone::clone)?;
+        let Some(matter) = matter(text)? else {
             let Some(day) = by_name else { return Ok(None) };
             day.clone_into(&mut record.date);
-            record.description = heading(&entry.text).ok_or("it has neither front matter nor a heading")?;
+            record.description = heading(text).ok_or("it has neither front matter nor a heading")?;
             return Ok(Some(record));
         };
         for (key, value) in front_matter(matter).map_err(|why| format!("its front matter cannot be read: {why}"))? {
@@ -265,11 +280,11 @@ impl Record {
         if record.date.is_empty() {
             by_name.ok_or("its front matter has no date")?.clone_into(&mut record.date);
         }
-        if !record.date.get(..10).is_some_and(is_day) {
+        if record.moment().is_none() {
             return Err(format!("its date {:?} is not one such as 2026-01-31", text::cut(&record.date, 40)));
         }
         if record.description.is_empty() {
-            record.description = heading(&entry.text).unwrap_or_default();
+            record.description = heading(text).unwrap_or_default();
         }
         Ok(Some(record))
     }
@@ -277,6 +292,11 @@ impl Record {
     /// What its revision is known by.
     fn key(&self) -> &str {
         [&*self.revision, &self.release, &self.file].into_iter().find(|name| !name.is_empty()).unwrap_or_default()
+    }
+
+    /// When it was; known of every record that was read.
+    fn moment(&self) -> Option<Moment> {
+        moment(&self.date)
     }
 
     fn is(&self, name: &str) -> bool {
@@ -432,7 +452,7 @@ mod tests {
     use super::*;
 
     fn entry(file: &str, text: &str) -> Entry {
-        Entry { file: file.into(), text: text.into() }
+        Entry { file: file.into(), text: Ok(text.into()) }
     }
 
     /// A record as the gate writes it.
@@ -571,14 +591,16 @@ mod tests {
     fn the_table_is_rebuilt_byte_for_byte_and_the_rest_is_kept() {
         let readme = "# Ours\n\ntext | with | bars\n\n<!-- canary-gate history: begin -->\nold words\n| date | x |\n|:--|--|\n\
                       | 2025-12-24 | from before | the | gate | archived |\n| [2024-01-01](gone.md) | a | b | c | d |\n\
+                      | [2025-06-01](../older/2025-06-01.md) | of another folder |\n2023-01-01 | no row | c\n\n\
                       <!-- canary-gate history: end -->\n\nThe end";
         let entries =
             [record("2026-11-02T10:00:00Z", "r2", "pass", 100), record("2024-11-01T10:00:00Z", "r1", "pass", 100)];
         let once = History::of(&entries, Some(readme)).unwrap().readme;
-        let wanted = "# Ours\n\ntext | with | bars\n\n<!-- canary-gate history: begin -->\n\
+        let wanted = "# Ours\n\ntext | with | bars\n\nold words\n2023-01-01 | no row | c\n<!-- canary-gate history: begin -->\n\
             | date | revision | image | description | status |\n|---|---|---|---|---|\n\
             | [2026-11-02](2026-11-02-r2-100-10.md) | r2 | 1.r2 | about r2 | active (100 %) |\n\
             | 2025-12-24 | from before | the | gate | archived |\n\
+            | [2025-06-01](../older/2025-06-01.md) | of another folder |\n\
             | [2024-11-01](2024-11-01-r1-100-10.md) | r1 | 1.r1 | about r1 | archived |\n\
             <!-- canary-gate history: end -->\n\nThe end";
         assert_eq!(once, wanted);
@@ -602,6 +624,7 @@ mod tests {
             ("2026-01-01-a.md", "---\njust words\n---\n", "not a mapping"),
             ("2026-01-01-a.md", "---\ndate: yesterday\n---\n", "its date \"yesterday\""),
             ("2026-01-01-a.md", "---\ndate: 2026-13-01\n---\n", "its date \"2026-13-01\""),
+            ("2026-01-01-a.md", "---\ndate: 2026-02-30\n---\n", "its date \"2026-02-30\""),
             ("a.md", "---\nrevision: x\n---\n", "no date"),
             ("2026-01-01-a.md", "---\nshare: most\n---\n", "its share \"most\""),
             ("2026-01-01-a.md", "---\nshare: 101\n---\n", "its share \"101\""),
@@ -628,6 +651,26 @@ mod tests {
             "{once}"
         );
         assert_eq!(History::of(&entries, Some(&once)).unwrap().readme, once);
+    }
+
+    #[test]
+    fn the_newest_is_known_by_its_moment_whatever_its_zone_is() {
+        let dates = [
+            "2026-01-01T05:00:00Z",
+            "2026-01-01 06:00:00.25+02:00",
+            "2025-12-31T22:30-01:00",
+            "2026-01-01T04:00:00+05:00",
+            "2025-12-31 (in the evening)",
+        ];
+        let entries =
+            dates.map(|date| entry(&format!("{}.md", date.len()), &format!("---\ndate: {date}\n---\n# {date}\n")));
+        let mut shuffled: Vec<Entry> = entries.into_iter().collect();
+        shuffled.swap(0, 3);
+        shuffled.swap(1, 4);
+        let readme = History::of(&shuffled, None).unwrap().readme;
+        let order: Vec<usize> =
+            dates.iter().map(|date| readme.find(&format!(" {} |", inline(date))).unwrap()).collect();
+        assert!(order.is_sorted(), "{readme}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod json;
 mod junit;
 mod markdown;
 mod message;
+mod moment;
 mod plot;
 #[cfg(test)]
 mod samples;

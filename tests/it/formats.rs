@@ -1,6 +1,9 @@
 //! Reports in every format from one run, records in a folder, and the table of them.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -120,6 +123,33 @@ fn a_record_that_is_malformed_is_named_and_left_alone() {
     assert_eq!(read(&folder, "README.md"), "<!-- canary-gate history: begin -->\n");
     let nowhere = Gate::new().args(["history", "nowhere"]).run();
     assert_eq!(nowhere.code, 2, "{}", nowhere.stderr);
+}
+
+#[test]
+fn what_is_no_text_is_named_and_a_linked_readme_stays_a_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let (records, real) = (folder.path().join("records"), folder.path().join("real.md"));
+    fs::create_dir(&records).unwrap();
+    fs::write(&real, "# ours\n").unwrap();
+    symlink(&real, records.join("README.md")).unwrap();
+    symlink(folder.path().join("nowhere"), records.join("2026-01-02-gone.md")).unwrap();
+    fs::write(records.join("2026-01-03-latin.md"), b"# caf\xe9\n").unwrap();
+    fs::write(records.join(OsStr::from_bytes(b"2026-01-04-\xff.md")), "# x\n").unwrap();
+    // A character on the edge of what is read of a record is no mistake.
+    fs::write(records.join("2026-01-05-long.md"), format!("# long\n{}", "é".repeat(64 * 1024))).unwrap();
+    fs::create_dir(records.join("2026-01-06-folder.md")).unwrap();
+    let ran = Gate::new().args(["history", records.to_str().unwrap()]).run();
+    assert_eq!((ran.code, ran.stderr.lines().count()), (0, 3), "{}{}", ran.stdout, ran.stderr);
+    for piece in [
+        "2026-01-02-gone.md is left out: No such file",
+        "latin.md is left out: it is not UTF-8",
+        "its name is not UTF-8",
+    ] {
+        assert!(ran.stderr.contains(piece), "{}", ran.stderr);
+    }
+    assert!(fs::symlink_metadata(records.join("README.md")).unwrap().is_symlink());
+    let text = fs::read_to_string(&real).unwrap();
+    assert!(text.starts_with("# ours\n") && text.contains("| [2026-01-05](2026-01-05-long.md) |"), "{text}");
 }
 
 #[test]
