@@ -9,7 +9,7 @@ use url::Url;
 
 use super::failure::is_transient;
 use super::timing::Timing;
-use crate::text;
+use crate::text::{self, shown_url};
 
 /// What to do about an answer that not the application gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +65,11 @@ impl Answer {
     /// A header's value; what is not UTF-8 in it is shown as that.
     pub(crate) fn header(&self, name: &str) -> Option<Cow<'_, str>> {
         self.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()))
+    }
+
+    /// Where it redirects to, as a sentence may show it: what stands for a user, and behind the path, may be a credential.
+    pub(crate) fn shown_location(&self) -> Option<String> {
+        self.header("location").map(|location| shown_url(&location))
     }
 
     /// The media type in lower case, without its parameters; empty where there is none. Of several, the last that is one, as

@@ -11,6 +11,10 @@ pub(crate) fn shown_url(written: &str) -> String {
         _ => 0,
     };
     let (scheme, rest) = written.split_at(scheme);
+    // A path alone names no user.
+    if scheme.is_empty() && rest.starts_with('/') {
+        return rest.find(['?', '#']).map_or_else(|| rest.to_owned(), |at| format!("{}{MASK}", &rest[..=at]));
+    }
     let user = rest.rfind('@').map_or(0, |at| at + 1);
     // Where a query comes first, or a user with such a character in the password, nothing is certain.
     if rest[..user].contains(['?', '#']) {
@@ -69,6 +73,8 @@ mod tests {
             ("https://user:hunter2@host/?token=hunter2", "https://***@host/?***"),
             ("https://host/?mail=a@hunter2", "https://***"),
             ("https://host/#hunter2", "https://host/#***"),
+            ("/login/a@b?next=c@hunter2", "/login/a@b?***"),
+            ("/login", "/login"),
         ] {
             assert_eq!(shown_url(written), wanted);
         }

@@ -49,16 +49,35 @@ pub(crate) fn one_line(text: &str) -> String {
 }
 
 /// The text with every character escaped that could move the cursor, start a control sequence or reorder what is shown:
-/// control characters (line feeds too), bidirectional and zero-width marks. A terminal then shows what is there.
+/// control characters (line feeds too), bidirectional and zero-width marks. A terminal then shows what is there. So does a build
+/// system, which would take what stands behind `##` for a command to itself.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_unsafe) {
+    if !text.contains(is_unsafe) && commands(text).next().is_none() {
         return Cow::Borrowed(text);
     }
-    let mut safe = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if is_unsafe(c) { safe.extend(c.escape_default()) } else { safe.push(c) }
+    let (mut safe, mut commands) = (String::with_capacity(text.len() + 16), commands(text).peekable());
+    for (at, c) in text.char_indices() {
+        if commands.next_if_eq(&at).is_some() {
+            safe.extend(c.escape_unicode());
+        } else if is_unsafe(c) {
+            safe.extend(c.escape_default());
+        } else {
+            safe.push(c);
+        }
     }
     Cow::Owned(safe)
+}
+
+/// Where a build system would find a command in a text, anywhere in a line: the second mark of `##[error]` (GitHub Actions),
+/// `##vso[task.complete]` (Azure Pipelines) and their like.
+fn commands(text: &str) -> impl Iterator<Item = usize> {
+    const LONGEST: usize = 20;
+    let is_command = |at: &usize| {
+        let behind = text.as_bytes()[at + 1..].iter();
+        behind.take(LONGEST).find(|byte| !byte.is_ascii_alphabetic()) == Some(&b'[')
+    };
+    let marks = text.match_indices('#').map(|(at, _)| at);
+    marks.filter(move |at| *at > 0 && text.as_bytes()[at - 1] == b'#').filter(is_command)
 }
 
 /// As [`escaped`], for text of several lines: line feeds stay.
@@ -68,10 +87,10 @@ pub(crate) fn escaped_lines(text: &str) -> String {
 
 /// As [`escaped`], for JSON that is written already: it stays JSON, and says the same.
 pub(crate) fn escaped_json(json: &str) -> String {
-    let mut safe = String::with_capacity(json.len());
-    for c in json.chars() {
+    let (mut safe, mut commands) = (String::with_capacity(json.len()), commands(json).peekable());
+    for (at, c) in json.char_indices() {
         // The white space between the members of indented JSON is no text.
-        if is_unsafe(c) && c != '\n' {
+        if (is_unsafe(c) && c != '\n') || commands.next_if_eq(&at).is_some() {
             safe.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
         } else {
             safe.push(c);
@@ -141,18 +160,24 @@ mod tests {
             ("a\rb\tc\u{7f}\u{9b}", "a\\rb\\tc\\u{7f}\\u{9b}"),
             ("\u{202e}evil\u{200b}", "\\u{202e}evil\\u{200b}"),
             ("\u{180e}\u{3164}\u{e0041}", "\\u{180e}\\u{3164}\\u{e0041}"),
+            // Nor what a build system does.
+            ("a ##[stop-commands]x", "a #\\u{23}[stop-commands]x"),
+            ("##vso[task.complete result=Succeeded]", "#\\u{23}vso[task.complete result=Succeeded]"),
+            ("###[x] ##\n[y]", "##\\u{23}[x] ##\\n[y]"),
+            ("# a [b] ## c [d]", "# a [b] ## c [d]"),
         ] {
             assert_eq!(escaped(text), wanted);
+            assert_eq!(escaped(wanted), wanted);
         }
         assert_eq!(escaped_lines("a\nb\rc"), "a\nb\\rc");
     }
 
     #[test]
     fn json_stays_json_where_it_is_escaped() {
-        let value = serde_json::json!({ "a\u{200b}": "\u{202e}\u{2028}\u{85}\u{feff}\u{7f}\n\"é\u{1f600}" });
+        let value = serde_json::json!({ "a\u{200b}": "\u{202e}\u{2028}\u{85}\u{feff}\u{7f}\n\"é\u{1f600} ##[x]" });
         for written in [value.to_string(), format!("{value:#}")] {
             let json = escaped_json(&written);
-            assert!(!json.chars().any(|c| is_unsafe(c) && c != '\n'), "{json}");
+            assert!(!json.chars().any(|c| is_unsafe(c) && c != '\n') && !json.contains("##["), "{json}");
             assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap(), value, "{json}");
         }
     }

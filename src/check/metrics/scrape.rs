@@ -56,7 +56,7 @@ impl Scraper {
             let at = now();
             let answer = self.client.ask(&request, self.limits, deadline).await?;
             if answer.status != 200 {
-                let said = match (&answer.advice, answer.header("location"), answer.excerpt()) {
+                let said = match (&answer.advice, answer.shown_location(), answer.excerpt()) {
                     (Some(advice), ..) => format!("; {}", advice.text),
                     (None, Some(location), _) => format!(", to {location:?} (redirects are not followed here)"),
                     (None, None, body) if body.is_empty() => "; the body is empty".into(),

@@ -7,6 +7,7 @@ use crate::check::context::{AskError, Context};
 use crate::http::{Answer, Client, Request};
 use crate::outcome::Cause;
 use crate::plan::Smoke;
+use crate::text;
 
 /// Fetches from one canary.
 #[derive(Clone, Copy)]
@@ -63,7 +64,9 @@ impl Fetch<'_> {
             };
             let next = match url.join(&location) {
                 Ok(next) => next,
-                Err(error) => return permanent(format!("it redirects to {location:?}: {error}")),
+                Err(error) => {
+                    return permanent(format!("it redirects to {:?}: {error}", text::shown_url(&location)));
+                }
             };
             if next.origin() != url.origin() {
                 return Ok(End::Elsewhere(next));
@@ -76,6 +79,7 @@ impl Fetch<'_> {
 
 /// A redirect to another origin, as a cause.
 pub(super) fn elsewhere(to: &Url) -> Cause {
-    let to = crate::text::cut(to.as_str(), 200);
+    let to = text::shown_url(to.as_str());
+    let to = text::cut(&to, 200);
     format!("it redirects to another origin, {to:?}, which is not followed").into()
 }

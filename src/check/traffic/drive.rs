@@ -254,7 +254,7 @@ fn unexpected(answer: &Answer) -> Option<String> {
     if (200..300).contains(&answer.status) {
         return None;
     }
-    let said = match (&answer.advice, answer.header("location")) {
+    let said = match (&answer.advice, answer.shown_location()) {
         (Some(advice), _) => advice.text.clone(),
         (None, Some(location)) => format!("to {location:?} (redirects are not followed here)"),
         (None, None) => answer.excerpt(),
