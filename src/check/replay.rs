@@ -9,7 +9,9 @@ use super::context::Finding;
 use super::metrics::{By, conclusion, gap, judge_again};
 use super::traffic::{judge_by_another, judge_recorded};
 use crate::evidence::{Bundle, Tape, TrafficLine};
-use crate::outcome::{Judged, Observation, Outcome, Severity, Status, Summary, TrafficStep, Verdict, bounds, effect};
+use crate::outcome::{
+    Judged, Observation, Outcome, Seen, Severity, Status, Summary, TrafficStep, Verdict, bounds, effect,
+};
 use crate::plan::{CheckSpec, HttpCheck, Kind, Metrics, Plan, Ready, Smoke, Traffic};
 use crate::text;
 
@@ -63,8 +65,9 @@ impl Replayed {
     }
 }
 
-/// Judges a run by its own plan.
-pub(crate) fn replay(bundle: Bundle) -> Replayed {
+/// Judges a run by its own plan. `courses` says whether somebody wants to see how thresholds went over a window; where it was recorded
+/// they are judged again whatever is wanted.
+pub(crate) fn replay(bundle: Bundle, courses: bool) -> Replayed {
     let plan = own_plan(&bundle);
     let Bundle { schema, written, mut tapes, shapes, summary: recorded, gate, .. } = bundle;
     let (mut now, mut unjudged, mut differs) = (recorded.clone(), Vec::new(), Vec::new());
@@ -85,7 +88,7 @@ pub(crate) fn replay(bundle: Bundle) -> Replayed {
         };
         let is_gap = !is_masked && tape.unusable.is_none();
         let judged = kind.and_then(|kind| match kind {
-            Kind::Metrics(metrics) => judged_in_place(outcome, tape, metrics),
+            Kind::Metrics(metrics) => judged_in_place(outcome, tape, metrics, courses),
             Kind::Traffic(traffic) => traffic_in_place(outcome, &tape, traffic, &shapes),
             Kind::Ready(_) | Kind::Http(_) | Kind::Smoke(_) => Err(NO_SUCH_CHECK.into()),
         });
@@ -95,7 +98,7 @@ pub(crate) fn replay(bundle: Bundle) -> Replayed {
                 differs.push(format!("{name}: it was {status} by canary-gate {gate}: {detail}"));
                 *outcome = judged;
             }
-            Ok(_) => {}
+            Ok(judged) => *outcome = judged,
             Err(why) => unjudged.push(Unjudged { check: name, why, is_gap }),
         }
     }
@@ -122,8 +125,8 @@ fn untold(recorded: &Summary, plan: &Result<Plan, String>, is_masked: bool) -> V
 }
 
 /// Judges a run by the thresholds, the families and the limits of another plan; how it was scraped and what was sent stays as it
-/// was, and so does what a request or a page came to, where the other plan asks for the same.
-pub(crate) fn replay_by(bundle: Bundle, plan: &Plan) -> Replayed {
+/// was, and so does what a request or a page came to, where the other plan asks for the same. `courses` as for [`replay`].
+pub(crate) fn replay_by(bundle: Bundle, plan: &Plan, courses: bool) -> Replayed {
     let own = own_plan(&bundle);
     let Bundle { mut tapes, shapes, summary: recorded, .. } = bundle;
     let (mut now, mut unjudged) = (recorded.clone(), Vec::new());
@@ -157,10 +160,9 @@ pub(crate) fn replay_by(bundle: Bundle, plan: &Plan) -> Replayed {
             continue;
         };
         let judged = match (&spec.kind, how.map(|how| &how.kind)) {
-            (Kind::Metrics(wanted), Some(Kind::Metrics(how))) => {
-                otherwise(how, wanted).and_then(|metrics| judged_instead(outcome, tape, &Arc::new(metrics), spec))
-            }
-            (Kind::Metrics(wanted), _) => judged_instead(outcome, tape, wanted, spec),
+            (Kind::Metrics(wanted), Some(Kind::Metrics(how))) => otherwise(how, wanted)
+                .and_then(|metrics| judged_instead(outcome, tape, &Arc::new(metrics), spec, courses)),
+            (Kind::Metrics(wanted), _) => judged_instead(outcome, tape, wanted, spec, courses),
             (Kind::Traffic(wanted), Some(Kind::Traffic(how))) => {
                 traffic_instead(outcome, &tape, (how, wanted), spec, &shapes)
             }
@@ -256,10 +258,26 @@ fn missing(kind: &Kind) -> &'static str {
     if matches!(kind, Kind::Traffic(_)) { "no answers" } else { "no scrapes" }
 }
 
-/// Whether two outcomes say the same; a NaN is one, also if it is not equal to itself.
+/// Whether two outcomes say the same; a NaN is one, also if it is not equal to itself, and what was only drawn for one of them says
+/// nothing else.
 fn is_same(a: &Outcome, b: &Outcome) -> bool {
-    let text = |outcome| serde_json::to_string(outcome).ok();
+    let are_drawn = has_courses(a) && has_courses(b);
+    let text = |outcome: &Outcome| {
+        let mut outcome = outcome.clone();
+        for seen in &mut outcome.observations {
+            if let (Seen::Threshold(seen), false) = (&mut seen.seen, are_drawn) {
+                seen.courses.clear();
+            }
+        }
+        serde_json::to_string(&outcome).ok()
+    };
     text(a) == text(b)
+}
+
+/// Whether an outcome tells how its thresholds went over a window.
+fn has_courses(outcome: &Outcome) -> bool {
+    let drawn = |seen: &Observation| seen.threshold().is_some_and(|seen| !seen.courses.is_empty());
+    outcome.observations.iter().any(drawn)
 }
 
 fn own_plan(bundle: &Bundle) -> Result<Plan, String> {
@@ -330,18 +348,24 @@ fn whole(metrics: &Metrics, tape: &Tape) -> Result<Judged, String> {
 }
 
 /// An outcome with its thresholds judged again.
-fn judged_in_place(outcome: &Outcome, tape: Tape, metrics: &Arc<Metrics>) -> Result<Outcome, String> {
+fn judged_in_place(outcome: &Outcome, tape: Tape, metrics: &Arc<Metrics>, courses: bool) -> Result<Outcome, String> {
     let judged = whole(metrics, &tape)?;
-    let again = judge_again(metrics, tape, &judged, &outcome.observations, By::ItsOwn)?;
+    let again = judge_again(metrics, tape, &judged, courses || has_courses(outcome), By::ItsOwn)?;
     let observations =
         again.in_place(&outcome.observations).ok_or("the record holds other thresholds than its plan")?;
     Ok(concluded(outcome, observations, outcome, &judged))
 }
 
 /// An outcome by other thresholds.
-fn judged_instead(outcome: &Outcome, tape: Tape, metrics: &Arc<Metrics>, spec: &CheckSpec) -> Result<Outcome, String> {
+fn judged_instead(
+    outcome: &Outcome,
+    tape: Tape,
+    metrics: &Arc<Metrics>,
+    spec: &CheckSpec,
+    courses: bool,
+) -> Result<Outcome, String> {
     let judged = whole(metrics, &tape)?;
-    let again = judge_again(metrics, tape, &judged, &outcome.observations, By::Others)?;
+    let again = judge_again(metrics, tape, &judged, courses || has_courses(outcome), By::Others)?;
     let observations = again.instead(&outcome.observations);
     let by = Outcome { severity: spec.policy.severity, place: spec.place.clone(), ..outcome.clone() };
     Ok(concluded(outcome, observations, &by, &judged))

@@ -11,7 +11,7 @@ use super::history::entries;
 use super::process::{checks_file, time_of};
 use super::session::{Cloud, variable};
 use super::signals::Signals;
-use super::verify::{clients, ended, publish, pulse, write_reports};
+use super::verify::{clients, ended, open_all, publish, pulse, write_reports};
 use super::{CommandError, Session};
 use crate::check::{Everyone, Ledger};
 use crate::cli::Audit as Args;
@@ -161,11 +161,7 @@ fn open_reports(args: &Args, prepared: &Prepared, started_at: SystemTime) -> Res
         ..crate::outcome::DeploymentFacts::default()
     };
     let record = format!("{}-audit", record_name(started_at, Some(&facts), None));
-    let open = |spec: ReportSpec| {
-        let bytes = spec.format().render(&summary).map(String::into_bytes)?;
-        ReportFile::open(spec, bytes, &record)
-    };
-    prepared.reports.iter().cloned().map(open).collect::<Result<_, _>>().map_err(CommandError::usage)
+    open_all(prepared.reports.iter().cloned(), &summary, &record)
 }
 
 /// Fills the rows until they are full or a signal comes.

@@ -26,11 +26,12 @@ pub(crate) fn run(session: &Session, args: &Replay) -> Result<Exit, CommandError
     let inputs = files.iter().map(|path| ("the evidence", Some(&**path))).chain([("--checks", read_too)]);
     let inputs: Vec<(&str, Option<&Path>)> = inputs.collect();
     specs.iter().try_for_each(|spec| spec.spares(&inputs)).map_err(CommandError::usage)?;
+    let courses = specs.iter().any(|spec| spec.format().draws_courses());
     let judged = |path: &PathBuf| -> Result<Replayed, CommandError> {
         let bundle = read(path).map_err(|why| CommandError::usage(format!("{}: {why}", path.display())))?;
         Ok(match &plan {
-            Some(plan) => replay_by(bundle, plan),
-            None => replay(bundle),
+            Some(plan) => replay_by(bundle, plan, courses),
+            None => replay(bundle, courses),
         })
     };
     if let [file] = files.as_slice() {

@@ -138,16 +138,33 @@ fn open_reports(args: &Verify, started_at: SystemTime) -> Result<Vec<ReportFile>
     ];
     specs.iter().try_for_each(|spec| spec.spares(&inputs)).map_err(CommandError::usage)?;
     let record = record(args, started_at);
-    specs.into_iter().map(|spec| open_report(spec, &summary, &record)).collect()
+    open_all(specs, &summary, &record)
 }
 
-/// Opens a report with what stands until there is a verdict.
+/// Opens reports, each with what stands until there is a verdict. Where one cannot be written there is no run: the others are taken
+/// back, and one that replaced an older report says why.
 ///
 /// # Errors
 /// Why it cannot be written.
-pub(super) fn open_report(spec: ReportSpec, unfinished: &Summary, record: &str) -> Result<ReportFile, CommandError> {
-    let bytes = rendered(spec.format(), unfinished, None).map_err(CommandError::usage)?;
-    ReportFile::open(spec, bytes, record).map_err(CommandError::usage)
+pub(super) fn open_all(
+    specs: impl IntoIterator<Item = ReportSpec>,
+    unfinished: &Summary,
+    record: &str,
+) -> Result<Vec<ReportFile>, CommandError> {
+    let mut opened = Vec::new();
+    for spec in specs {
+        let file = rendered(spec.format(), unfinished, None).and_then(|bytes| ReportFile::open(spec, bytes, record));
+        match file.map_err(CommandError::usage) {
+            Ok(file) => opened.push(file),
+            Err(error) => {
+                let kept: Vec<ReportFile> = opened.into_iter().filter_map(ReportFile::withdraw).collect();
+                let why = Unfinished { cause: error.message.clone(), exit: error.exit };
+                let failed = write_reports(&Summary { unfinished: Some(why), ..unfinished.clone() }, kept, None);
+                return Err(failed.into_iter().fold(error, |first, then| first.and(&then)));
+            }
+        }
+    }
+    Ok(opened)
 }
 
 /// A report; of evidence what was recorded, where anything was.

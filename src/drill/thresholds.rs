@@ -176,7 +176,7 @@ impl<'s> One<'s> {
             }
         }
         let seen =
-            judge_again(&self.metrics, Tape { rounds, ..Tape::default() }, &self.scrapes.judged, &[], By::ItsOwn)
+            judge_again(&self.metrics, Tape { rounds, ..Tape::default() }, &self.scrapes.judged, false, By::ItsOwn)
                 .ok()?
                 .thresholds();
         let is_it = |(own, _): &(&Threshold, Observation)| {

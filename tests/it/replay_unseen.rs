@@ -206,3 +206,24 @@ fn counters_that_are_gone_from_the_evidence_are_no_pass() {
     assert!(again.stderr.contains("traffic: the evidence does not hold what its users got"), "{}", again.stderr);
     assert!(ran.code != 0 || again.code == 3, "{}", again.stdout);
 }
+
+#[test]
+fn a_page_of_evidence_draws_what_the_run_did_not() {
+    let shelf = Shelf::new();
+    shelf.healthy("e.gz", lag(3).set("metrics.window", "600ms"));
+    let page = shelf.path("page.html");
+    let page = page.to_str().unwrap();
+    let ran = shelf.replay("e.gz", &["--report", &format!("html={page}")]);
+    assert_eq!((ran.code, &*ran.stderr), (0, ""), "{}", ran.stdout);
+    let text = fs::read_to_string(page).unwrap();
+    assert!(text.contains("<polyline"), "{text}");
+    // Drawn by the run itself, it is the same page.
+    let canary = counting(lagging(0));
+    let live = shelf.path("live.html");
+    let gate = Gate::verify(&canary.url(), lag(3).set("metrics.window", "600ms"));
+    let gate = shelf.of("f.gz", gate).args(["--report", &format!("html={}", live.display())]);
+    assert_eq!(gate.run().code, 0);
+    let ran = shelf.replay("f.gz", &["--report", &format!("html={page}")]);
+    assert_eq!((ran.code, &*ran.stderr), (0, ""), "{}", ran.stdout);
+    assert_eq!(fs::read_to_string(page).unwrap(), fs::read_to_string(live).unwrap());
+}

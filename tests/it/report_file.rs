@@ -70,6 +70,24 @@ fn an_error_of_usage_leaves_no_older_report_and_no_new_file() {
 }
 
 #[test]
+fn a_report_that_cannot_be_written_takes_the_others_back() {
+    let canary = FAULTS[0].start();
+    let mut gate = Gate::verify(&canary.url(), "");
+    gate.file("old.json", r#"{"verdict":"pass"}"#);
+    let folder = gate.folder().to_owned();
+    let places = ["markdown=new.md", "markdown=records", "json=old.json", "html=nowhere/x.html"];
+    fs::create_dir(folder.join("records")).unwrap();
+    gate.command().args(places.iter().flat_map(|place| ["--report", place]));
+    let output = gate.command().output().unwrap();
+    assert_eq!((output.status.code(), canary.seen().len()), (Some(2), 0));
+    assert_eq!(names(&folder), ["checks.yaml", "old.json", "records"]);
+    assert!(names(&folder.join("records")).is_empty());
+    let left = report(&folder.join("old.json"));
+    assert_eq!((&left["verdict"], &left["exit_code"]), (&"error".into(), &2.into()));
+    assert!(left["cause"].as_str().unwrap().contains("nowhere/x.html cannot be written"), "{left}");
+}
+
+#[test]
 fn two_reports_of_one_place_are_refused_however_they_are_written() {
     let here = |folder: &Path, name: &str| format!("json={}", folder.join(name).display());
     for second in ["json=./a.json", "json=sub/../a.json", "json=link.json", "json=hard.json", "absolute"] {

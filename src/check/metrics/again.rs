@@ -63,7 +63,7 @@ pub(crate) fn gap(metrics: &Metrics, tape: &Tape, judged: &Judged) -> Option<Str
     (is_scraped && (sides.is_empty() || newest.is_none())).then(|| "the evidence holds none of its scrapes".into())
 }
 
-/// Judges the rounds of a check; how its thresholds went over the window only where what was `recorded` tells it.
+/// Judges the rounds of a check. `courses` says whether somebody wants to see how its thresholds went over the window.
 ///
 /// # Errors
 /// Why they cannot be judged by these thresholds.
@@ -71,7 +71,7 @@ pub(crate) fn judge_again(
     metrics: &Arc<Metrics>,
     tape: Tape,
     judged: &Judged,
-    recorded: &[Observation],
+    courses: bool,
     by: By,
 ) -> Result<Again, String> {
     let is_asked = !tape.asked.is_empty();
@@ -92,7 +92,6 @@ pub(crate) fn judge_again(
             return Err(format!("{name} was not recorded: the scrapes were too large to be kept whole"));
         }
     }
-    let courses = recorded.iter().any(has_courses);
     let labels = judged.labels.iter().cloned().collect();
     let mut state = WindowState::new(metrics.clone(), labels, courses);
     let mut watched = Watched::new(metrics, &tape, by);
@@ -279,10 +278,6 @@ impl Again {
             }
         }
     }
-}
-
-fn has_courses(seen: &Observation) -> bool {
-    seen.threshold().is_some_and(|seen| !seen.courses.is_empty())
 }
 
 fn is_good(status: Status) -> bool {

@@ -14,7 +14,7 @@ use tokio::time::Instant as Moment;
 use super::coordinates::Coordinates;
 use super::process::time_of;
 use super::signals::Signals;
-use super::verify::{ended, open_report, publish, write_reports};
+use super::verify::{ended, open_all, publish, write_reports};
 use super::{CommandError, Session};
 use crate::cli::Rollback as Args;
 use crate::google::run_traffic::ServiceName;
@@ -140,7 +140,7 @@ impl<'r> Rollback<'r> {
         let summary = Summary::unseen(self.began.0, unfinished);
         let service = &self.asked.service.service;
         let record = report::record_name(self.began.0, None, Some(&format!("rollback-{service}")));
-        specs.into_iter().map(|spec| open_report(spec, &summary, &record)).collect()
+        open_all(specs, &summary, &record)
     }
 
     async fn run(&self, signals: &mut Signals) -> Ran {
