@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::context::Finding;
 use super::metrics::{By, conclusion, gap, judge_again};
 use super::traffic::{judge_by_another, judge_recorded};
-use crate::evidence::{Bundle, Tape, TrafficLine};
+use crate::evidence::{Bundle, Tape, TrafficLine, Written};
 use crate::outcome::{
     Judged, Observation, Outcome, Seen, Severity, Status, Summary, TrafficStep, Verdict, bounds, effect,
 };
@@ -65,13 +65,15 @@ impl Replayed {
     }
 }
 
-/// Judges a run by its own plan. `courses` says whether somebody wants to see how thresholds went over a window; where it was recorded
-/// they are judged again whatever is wanted.
+/// Judges a run by its own plan. `courses` says whether somebody wants to see how thresholds went over a window: they are drawn where
+/// the run drew them, and on demand where it was not asked to.
 pub(crate) fn replay(bundle: Bundle, courses: bool) -> Replayed {
     let plan = own_plan(&bundle);
     let Bundle { schema, written, mut tapes, shapes, summary: recorded, gate, .. } = bundle;
     let (mut now, mut unjudged, mut differs) = (recorded.clone(), Vec::new(), Vec::new());
     let is_masked = written.is_some() && plan.is_err();
+    // A run that was asked for them drew what there was time for.
+    let courses = courses && written.as_ref().is_some_and(Written::is_undrawn);
     for (index, outcome) in now.checks.iter_mut().enumerate() {
         let kind = plan.as_ref().map_err(Clone::clone).and_then(|plan| kind_of(plan.checks.get(index), outcome));
         let name = outcome.name.clone();

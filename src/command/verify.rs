@@ -212,8 +212,9 @@ impl Prepared {
         };
         let (plan, written) = plan(session, &args.plan)?;
         let is_recorded = ReportSpec::all(&args.reports.report).map_err(usage)?;
+        let drawn = is_recorded.iter().any(|spec| spec.format().draws_courses());
         let is_recorded = is_recorded.iter().any(|spec| spec.format() == Format::Evidence);
-        let recorder = is_recorded.then(|| Rc::new(Recorder::new(written, &session.redactor)));
+        let recorder = is_recorded.then(|| Rc::new(Recorder::new(written.drawn(drawn), &session.redactor)));
         match (&url, &deployment) {
             (Some(_), None) => needs_no_deployment(&args.google, &plan)?,
             (Some(_), Some(_)) if args.url_from_environment => {

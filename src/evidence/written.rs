@@ -31,6 +31,9 @@ pub(crate) struct Written {
     meant: Value,
     /// Whether something of it was masked: it may not mean the same any more.
     masked: bool,
+    /// Whether a report was asked for that draws how thresholds went over a window; nothing where that was not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    drawn: Option<bool>,
 }
 
 /// Looks references up, and notes what files were read on the way; values behind references are not kept.
@@ -59,6 +62,7 @@ impl<'l> Noting<'l> {
             names: self.names.into_inner(),
             meant: meant(plan),
             masked: false,
+            drawn: None,
         }
     }
 }
@@ -107,6 +111,16 @@ impl Lookup for Written {
 }
 
 impl Written {
+    /// Notes whether a report was asked for that draws how thresholds went over a window.
+    pub(crate) fn drawn(self, drawn: bool) -> Self {
+        Self { drawn: Some(drawn), ..self }
+    }
+
+    /// Whether nobody asked the run for such a report, so that one that is made of its evidence need not be like another.
+    pub(crate) fn is_undrawn(&self) -> bool {
+        self.drawn == Some(false)
+    }
+
     /// The plan.
     ///
     /// # Errors
