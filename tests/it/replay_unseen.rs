@@ -128,7 +128,7 @@ fn evidence_with_a_gap_is_no_pass() {
     let text = shelf.text("e.gz");
     let lines: Vec<&str> = text.lines().collect();
     let is = |line: &&str, kind: &str| line.starts_with(&format!("{{\"{kind}\":"));
-    let first = |kind: &str| lines.iter().position(|line| is(&line, kind)).unwrap();
+    let first = |kind: &str| lines.iter().position(|line| is(line, kind)).unwrap();
     let without = |gone: &dyn Fn(usize, &&str) -> bool| -> Vec<String> {
         let kept = lines.iter().enumerate().filter(|(index, line)| !gone(*index, line));
         kept.map(|(_, line)| (*line).to_owned()).collect()
