@@ -20,8 +20,9 @@ pub(in crate::check) fn html(bytes: &[u8]) {
         match page::read(&answer, MOST, &Stop::never()) {
             Ok(page) => {
                 assert!(page.assets.len() <= MOST && page.assets.len() <= page.own);
-                let urls: HashSet<&Url> = page.assets.iter().map(|asset| &asset.url).collect();
-                assert_eq!(urls.len(), page.assets.len(), "an asset stands there twice");
+                // One that is a script and a style sheet is judged as each.
+                let assets: HashSet<_> = page.assets.iter().map(|asset| (&asset.url, asset.kind)).collect();
+                assert_eq!(assets.len(), page.assets.len(), "an asset stands there twice");
                 assert!(page.assets.iter().all(|asset| asset.url.origin() == page.url.origin()));
                 assert!(page.foreign.shown.iter().all(|(_, url)| url.origin() != page.url.origin()));
                 assert!(page.warnings.iter().all(|(name, detail)| !name.is_empty() && !detail.is_empty()));
