@@ -20,5 +20,6 @@ mod signals;
 mod told;
 pub(crate) mod verify;
 pub(crate) mod watch;
+mod watchdog;
 
 pub(crate) use session::{CommandError, Session};

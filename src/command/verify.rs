@@ -14,6 +14,7 @@ use super::afterwards::Afterwards;
 use super::process::checks_file;
 use super::session::Google;
 use super::signals::Signals;
+use super::watchdog::Watchdog;
 use super::{CommandError, Session};
 use crate::check::{self, Everyone, Ledger, MakeClient, Route};
 use crate::cli::{CredentialArgs, GoogleArgs, PlanArgs, Verify};
@@ -45,6 +46,7 @@ pub(crate) fn run(session: &Session, args: &Verify) -> Result<Exit, CommandError
             return Err(failed.into_iter().fold(error, |first, then| first.and(&then)));
         }
     };
+    let _watchdog = Watchdog::new(prepared.plan.timeout.saturating_sub(began.elapsed()));
     let courses = reports.iter().any(|report| report.format().draws_courses());
     let summary = runtime.block_on(summarize(session, &prepared, (started_at, began), &mut signals, courses));
     let mut summary = summary.redacted(&session.redactor);

@@ -1,5 +1,11 @@
 //! Time, memory and output are bounded, whatever comes.
 
+use std::io::Write as _;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 
 use crate::canary::app::TEXT;
@@ -39,4 +45,33 @@ fn a_large_answer_is_not_made_larger() {
     let (ran, peak) = Gate::verify(&server.url(), Checks::fast()).run_measured();
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(peak < 64 * 1024, "{peak} KiB");
+}
+
+/// Something to write to that is full, and stays so as long as the other end is kept.
+fn full() -> (UnixStream, Stdio) {
+    let (reader, mut writer) = UnixStream::pair().unwrap();
+    writer.set_nonblocking(true).unwrap();
+    while writer.write(&[b'x'; 1024]).is_ok() {}
+    while writer.write(b"x").is_ok() {}
+    writer.set_nonblocking(false).unwrap();
+    (reader, Stdio::from(OwnedFd::from(writer)))
+}
+
+#[test]
+fn what_nobody_reads_holds_no_run_beyond_its_limit() {
+    let canary = crate::canary::FAULTS[0].start();
+    for to_stderr in [true, false] {
+        let mut gate = Gate::verify(&canary.url(), Checks::fast().set("timeout", "2s"));
+        let (_reader, full) = full();
+        let command = gate.command().stdout(Stdio::null()).stderr(Stdio::null());
+        let command = if to_stderr { command.stderr(full) } else { command.stdout(full) };
+        let began = Instant::now();
+        let status = command.status().unwrap();
+        assert_eq!(status.code(), Some(3), "{to_stderr}");
+        assert!(began.elapsed() < Duration::from_secs(20), "{to_stderr}: {:?}", began.elapsed());
+        let report: Value = serde_json::from_slice(&std::fs::read(gate.folder().join("report.json")).unwrap()).unwrap();
+        // What stands there is what was known: nothing while the run went on, the verdict where it was only not printed.
+        let wanted = if to_stderr { "error" } else { "pass" };
+        assert_eq!(report["verdict"], wanted, "{to_stderr}: {report}");
+    }
 }
