@@ -194,6 +194,11 @@ pub(super) fn revision_state(deployment: &super::Deployment, service: &Service, 
         let why = format!("the shares of the traffic add up to {all} %: it is {}", service.serving());
         return RevisionState::Unseen(why);
     }
+    let mut shares = service.traffic_statuses.iter().filter(|status| status.percent > 0);
+    if let Some(nobody) = shares.find(|status| service.revision_of(status).is_empty()) {
+        let why = format!("the Cloud Run Admin API names no revision that has {} % of the traffic", nobody.percent);
+        return RevisionState::Unseen(why);
+    }
     if let Some(state) = tag_is_not_its(deployment, service) {
         return state;
     }
@@ -496,6 +501,8 @@ mod tests {
         assert!(matches!(behind, RevisionState::Pending(why) if why.contains("generation 2, observed 1")));
         let short = state(|service, _| service.traffic_statuses[1].percent = 40);
         assert!(matches!(short, RevisionState::Unseen(why) if why.contains("add up to 60 %")));
+        let nobody = state(|service, _| service.traffic_statuses[1].revision = String::new());
+        assert!(matches!(nobody, RevisionState::Unseen(why) if why.contains("names no revision that has 80 %")));
     }
 
     #[test]
