@@ -243,6 +243,8 @@ mod tests {
                 }
             }
         }
+        let coded: HeaderMap = [(CONTENT_ENCODING, "gzip".parse().unwrap())].into_iter().collect();
+        assert_eq!(super::decoded(&coded, &one, 1000).unwrap(), b"first\n");
         // Nothing is in no coding, whichever is named.
         let br: HeaderMap = [(CONTENT_ENCODING, "br".parse().unwrap())].into_iter().collect();
         assert_eq!(super::decoded(&br, b"", 1000).map_err(|failure| failure.to_string()), Ok(Vec::new()));
