@@ -268,12 +268,15 @@ def broken(copy, messages):
                 hit.update(r[2] for r in within)
                 break
         if not hit:
-            # What a function returns elsewhere no longer fits: the last one that returns early before that place.
+            # A function's signature or what it returns elsewhere no longer fits: what returns early behind the one, or before the other.
             for span in spans:
-                before = [r for r in ranges.get(span["file_name"], []) if r[1] <= span["byte_start"]]
-                early = [r for r in before if b"{ return " in (copy / span["file_name"]).read_bytes()[r[0] : r[1]]]
-                if early:
-                    hit.add(early[-1][2])
+                data = (copy / span["file_name"]).read_bytes() if ranges.get(span["file_name"]) else b""
+                early = [r for r in ranges.get(span["file_name"], []) if b"{ return " in data[r[0] : r[1]]]
+                behind = [r for r in early if r[0] >= span["byte_end"] and b"fn " not in data[span["byte_end"] : r[0]]]
+                before = [r for r in early if r[1] <= span["byte_start"]]
+                is_signature = bool(behind) and b"\n" not in data[span["byte_end"] : behind[0][0]]
+                if is_signature or before:
+                    hit.add((behind[0] if is_signature else before[-1])[2])
                     break
         if not hit and spans and "non-exhaustive" in message["message"]["message"]:
             # What an arm stands for may be needed: none of this match's can go.
