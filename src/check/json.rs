@@ -1,6 +1,6 @@
 //! One value of a JSON text, looked up while the text is read: no tree is built, however large the text is.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -250,12 +250,14 @@ impl<'de> Visitor<'de> for Compare<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<bool, A::Error> {
         let wanted = self.0.and_then(Value::as_object);
-        let (mut equal, mut count) = (wanted.is_some(), 0);
+        let (mut equal, mut met) = (wanted.is_some(), BTreeSet::new());
         while let Some(key) = entries.next_key::<std::borrow::Cow<'de, str>>()? {
-            equal &= entries.next_value_seed(Compare(wanted.and_then(|map| map.get(&*key))))?;
-            count += 1;
+            let known = wanted.and_then(|map| map.get_key_value(&*key));
+            // A key that is given twice does not stand for another one that is missing.
+            equal &= known.is_some_and(|(key, _)| met.insert(key));
+            equal &= entries.next_value_seed(Compare(known.map(|(_, value)| value)))?;
         }
-        Ok(equal && wanted.is_some_and(|map| map.len() == count))
+        Ok(equal && wanted.is_some_and(|map| map.len() == met.len()))
     }
 }
 
@@ -301,6 +303,49 @@ mod tests {
         }
         for path in ["$.missing", "$.status.deeper", "$.a['b c'][2]", "$.a['b c'][-3]", "$.a[0]", "$.status[0]"] {
             assert_eq!(found(document, path, &json!(1)), Ok(None), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_the_wanted_one_all_the_way_down() {
+        let document = json!({"b": true, "i": -1, "u": 7, "f": 0.5, "s": "x", "n": null, "l": [1, {"k": "v"}]});
+        let is = |wanted: &Value| found(&format!(r#"{{"a": {document}}}"#), "$.a", wanted).unwrap().unwrap().1;
+        assert!(is(&document));
+        for (key, others) in [
+            ("b", vec![json!(false), json!("true"), json!(1)]),
+            ("i", vec![json!(1), json!(-2), json!("-1")]),
+            ("u", vec![json!(8), json!(7.5), json!("7")]),
+            ("f", vec![json!(0.25), json!(0)]),
+            ("s", vec![json!("y"), json!(null)]),
+            ("n", vec![json!(0), json!(""), json!(false)]),
+            // A difference at the front, at the end, and in what is deeper; more and fewer.
+            (
+                "l",
+                vec![json!([2, {"k": "v"}]), json!([1, {"k": "w"}]), json!([1]), json!([1, {"k": "v"}, 2]), json!({})],
+            ),
+        ] {
+            for other in others {
+                let mut wanted = document.clone();
+                wanted[key] = other;
+                assert!(!is(&wanted), "{wanted}");
+            }
+            let mut fewer = document.clone();
+            fewer.as_object_mut().unwrap().shift_remove(key);
+            assert!(!is(&fewer), "{fewer}");
+        }
+        // One key given twice is not two keys.
+        let wanted = json!({"x": 1, "y": 2});
+        for twice in [r#"{"a": {"x": 1, "x": 1}}"#, r#"{"a": {"x": 1, "y": 2, "x": 1}}"#, r#"{"a": {"x": 3, "x": 1}}"#]
+        {
+            assert_eq!(found(twice, "$.a", &wanted), Ok(Some(("an object".into(), false))), "{twice}");
+        }
+    }
+
+    #[test]
+    fn an_object_and_a_list_are_told_from_text() {
+        let path = JsonPath::parse("$.a").unwrap();
+        for (body, document) in [("{}", Document::Object), (" [1]", Document::Array), ("\"{\"", Document::Scalar)] {
+            assert_eq!(find(body.as_bytes(), &path, None), Ok((None, document)), "{body}");
         }
     }
 

@@ -419,6 +419,51 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_is_of_the_revision_that_it_names() {
+        let mut service = service(&serde_json::json!([]));
+        service.latest_ready_revision = "app-9".into();
+        let of = |kind: &str, revision: &str| {
+            let entry = serde_json::json!({"type": kind, "revision": revision, "percent": 100});
+            service.revision_of(&serde_json::from_value(entry).unwrap())
+        };
+        assert_eq!(of("TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", ""), "app-9");
+        assert_eq!(of("TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "app-2"), "app-2");
+        // Where it names none, nobody has its traffic.
+        assert_eq!(of("TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION", ""), "");
+    }
+
+    #[test]
+    fn a_revision_that_took_up_its_newest_change_is_proven() {
+        let entries = serde_json::json!([{"revision": "app-2", "tag": "canary", "uri": "https://canary---app"}]);
+        let state_of = |generation: &str, observed: &str| {
+            let revision = Revision {
+                generation: generation.into(),
+                observed_generation: observed.into(),
+                ..revision("CONDITION_SUCCEEDED")
+            };
+            revision_state(&deployment(None, "canary"), &service(&entries), &revision)
+        };
+        for (generation, observed) in [("2", "2"), ("2", ""), ("", "")] {
+            assert_eq!(state_of(generation, observed), proven("https://canary---app"), "{generation:?} {observed:?}");
+        }
+        assert!(matches!(state_of("2", "1"), RevisionState::Pending(why) if why.contains("generation 2, observed 1")));
+    }
+
+    #[test]
+    fn further_addresses_that_prove_nothing_are_left_out() {
+        for further in ["https://app", "https://", "https://prior---app"] {
+            let entries = serde_json::json!([
+                {"revision": "app-1", "percent": 80, "tag": "prior", "uri": "https://prior---app"},
+                {"revision": "app-2", "tag": "canary", "uri": "https://canary---app"},
+                {"revision": "app-2", "percent": 20, "uri": further},
+            ]);
+            let found =
+                revision_state(&deployment(Some(20), "canary"), &service(&entries), &revision("CONDITION_SUCCEEDED"));
+            assert_eq!(found, proven("https://canary---app"), "{further}");
+        }
+    }
+
+    #[test]
     fn a_deployment_is_proven_pending_or_wrong() {
         let entries = serde_json::json!([
             {"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION", "revision": "app-1", "percent": 80},

@@ -125,6 +125,8 @@ mod tests {
             ("http://", "cannot be read"),
             ("https://exa mple.com", "cannot be read"),
             ("https://user:secret@example.com", "holds credentials"),
+            ("https://user@example.com", "holds credentials"),
+            ("https://:secret@example.com", "holds credentials"),
             ("https://example.com/?a=b", "query"),
             ("", "no scheme"),
             ("https://user:secret@ho st/", "cannot be read"),

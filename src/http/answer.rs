@@ -165,6 +165,12 @@ mod tests {
             (&["text/javascript", "*/*"], "text/javascript"),
             (&["text/html, text/css"], "text/css"),
             (&["text/css; x=\"a,text/html\""], "text/css"),
+            (&["text/css; x=\"a,text/html,b\""], "text/css"),
+            (&["text/javascript; x=\"\\\"\", text/css"], "text/css"),
+            (&["text/javascript", "text/"], "text/javascript"),
+            (&["text/javascript", "/css"], "text/javascript"),
+            (&["text/javascript", "te xt/html"], "text/javascript"),
+            (&["text/javascript", "text/h tml"], "text/javascript"),
             (&["nonsense"], "nonsense"),
             (&[], ""),
         ] {

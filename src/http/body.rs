@@ -198,6 +198,7 @@ mod tests {
             bytes
         };
         let bomb = gzip(&" ".repeat(5000));
+        let full = "x".repeat(1000);
         let with = |bytes: &[u8], tail: &[u8]| [bytes, tail].concat();
         let coding = |value| vec![("content-encoding", value)];
         let cases: Vec<(Headers, Vec<u8>, Result<&str, &str>)> = vec![
@@ -216,6 +217,11 @@ mod tests {
             (coding("gzip"), damaged, Err("cannot be decompressed")),
             (coding("gzip"), b"not compressed".to_vec(), Err("cannot be decompressed")),
             (coding("gzip"), bomb, Err("larger than the 1000 B")),
+            // The limit itself may come, of what is sent and of what it decodes to; not one byte more of either.
+            (vec![], b"x".repeat(1000), Ok(&full)),
+            (coding("gzip"), gzip(&full), Ok(&full)),
+            (coding("gzip"), gzip(&format!("{full}x")), Err("larger than the 1000 B")),
+            (coding("gzip"), gzip("").repeat(60), Err("larger than the 1000 B")),
             (vec![], vec![b'x'; 1001], Err("larger than the 1000 B")),
             (coding("br"), one.clone(), Err("the content coding br, which is not decoded")),
             (coding("gzip, gzip"), one.clone(), Err("the content coding gzip, gzip")),
@@ -237,5 +243,10 @@ mod tests {
                 }
             }
         }
+        let coded: HeaderMap = [(CONTENT_ENCODING, "gzip".parse().unwrap())].into_iter().collect();
+        assert_eq!(super::decoded(&coded, &one, 1000).unwrap(), b"first\n");
+        // Nothing is in no coding, whichever is named.
+        let br: HeaderMap = [(CONTENT_ENCODING, "br".parse().unwrap())].into_iter().collect();
+        assert_eq!(super::decoded(&br, b"", 1000).map_err(|failure| failure.to_string()), Ok(Vec::new()));
     }
 }

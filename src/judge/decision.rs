@@ -178,6 +178,19 @@ slow_bucket{le=\"1.0\"} 90
 slow_bucket{le=\"+Inf\"} 100
 slow_sum 60
 slow_count 100
+# TYPE fresh histogram
+fresh_bucket{le=\"0.1\"} 0
+fresh_bucket{le=\"0.5\"} 0
+fresh_bucket{le=\"1.0\"} 4
+fresh_bucket{le=\"+Inf\"} 4
+fresh_sum 3
+fresh_count 4
+# TYPE rounded histogram
+rounded_bucket{le=\"0.1\"} 1000000.0000001
+rounded_bucket{le=\"1.0\"} 1000000
+rounded_bucket{le=\"+Inf\"} 1000000
+rounded_sum 3
+rounded_count 1000000
 # TYPE odd histogram
 odd_bucket{path=\"/\",le=\"0.1\"} 9
 odd_bucket{path=\"/\",le=\"1.0\"} 5
@@ -243,6 +256,9 @@ odd_count{path=\"/\"} 10
             ("max_over_time(histogram_quantile(0.95, slow_bucket)[1s:1s]) < 2", NoData, "bucket bound, 1"),
             ("clamp_max(histogram_quantile(0.95, slow_bucket), 1) < 2", Pass, "1, want < 2"),
             ("histogram_fraction(0, 2, slow_bucket) > 0.8", Pass, "0.9, want > 0.8"),
+            // Buckets that are empty, or differ by what sums of rates are rounded by, fall nowhere.
+            ("histogram_quantile(0.5, fresh_bucket) < 2", Pass, "0.75, want < 2"),
+            ("histogram_quantile(0.5, rounded_bucket) < 2", Pass, "want < 2"),
             // What falls as the bounds rise is not the buckets of a histogram.
             (
                 "histogram_quantile(0.5, odd_bucket) < 2",

@@ -27,6 +27,19 @@ fn the_limit_for_the_whole_run_cuts_everything_and_leaves_time_for_the_report() 
 }
 
 #[test]
+fn what_failed_for_good_is_a_failure_however_short_the_run_is() {
+    let canary = Canary::start(Arc::new(|request| match &*request.path {
+        "/api/health" => Reply::new(503, "text/plain", "busy"),
+        _ => answer(request),
+    }));
+    // One request may take longer than the whole run; these took no time, and no attempt was left.
+    let checks = "timeout: 5s\nhealth: {retries: 1, request_timeout: 10s, backoff: {initial: 10ms, max: 20ms}}";
+    let ran = Gate::verify(&canary.url(), checks).run();
+    assert_eq!((ran.code, ran.status("health")), (1, "fail"), "{}", ran.stderr);
+    assert_eq!(ran.attempts("health"), 2);
+}
+
+#[test]
 fn a_server_that_asks_to_wait_is_waited_for() {
     let canary = Fault::named("rate-limited").unwrap().start();
     let began = Instant::now();

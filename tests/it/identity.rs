@@ -452,6 +452,36 @@ fn telling(google: &Canary, identity: &Value, more: &[&str]) -> crate::gate::Ran
 }
 
 #[test]
+fn answers_that_do_not_tell_the_revision_show_neither_it_nor_another() {
+    // How many answers name the deployed revision at first, what comes then, and how the gate ends.
+    let cases = [
+        (0, 200, None, (1, "fail")),
+        (0, 400, Some(DEPLOYED), (1, "fail")),
+        // Before the verdict it could not be seen once more: that is no other revision.
+        (2, 200, None, (3, "error")),
+        (2, 400, Some(PRIOR), (3, "error")),
+        (2, 200, Some(PRIOR), (1, "fail")),
+    ];
+    each(&cases, |&(named, status, revision, wanted)| {
+        let count = AtomicUsize::new(0);
+        let canary = Canary::start(Arc::new(move |request: &Request| match &*request.path {
+            "/api/version" if count.fetch_add(1, Ordering::SeqCst) < named => {
+                Reply::new(200, "text/plain", "1.2.3").header("X-Revision", DEPLOYED)
+            }
+            "/api/version" => {
+                let reply = Reply::new(status, "text/plain", "1.2.3");
+                revision.into_iter().fold(reply, |reply, revision| reply.header("X-Revision", revision))
+            }
+            _ => answer(request),
+        }));
+        let identity = json!({"path": "/api/version", "header": "X-Revision"});
+        let ran = telling(&World::of(&canary).serve(), &identity, &[]);
+        assert_eq!((ran.code, ran.status("ready")), wanted, "{named} {status} {revision:?}: {}", ran.stderr);
+        Ok(())
+    });
+}
+
+#[test]
 fn the_gate_waits_until_the_deployed_revision_answers() {
     for identity in
         [json!({"path": "/", "header": "X-Revision"}), json!({"path": "/api/version", "json": "$.revision"})]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -118,6 +118,35 @@ fn failed_scrapes_are_counted_and_bounded() {
         }
         Ok(())
     });
+}
+
+#[test]
+fn a_scrape_that_comes_late_takes_no_other_ones_time() {
+    // The third one is refused for longer than its interval, and would be answered if it were tried on.
+    let refused = std::sync::OnceLock::new();
+    let canary = answering(move |scrape| match scrape.before {
+        before @ ..2 => exposition(counters(100 * before, 0)),
+        _ if refused.get_or_init(Instant::now).elapsed() < Duration::from_millis(700) => {
+            Reply::new(503, "text/plain", "busy")
+        }
+        before => exposition(counters(100 * before, 0)),
+    });
+    let checks = Checks::watching().threshold("sum(requests_total) > 1").set("metrics.max_failed_scrapes", 0);
+    let ran = Gate::verify(&canary.url(), checks).run();
+    assert_eq!(ran.code, 1, "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.detail("metrics").contains("scrapes failed, over the 0 that may"), "{}", ran.detail("metrics"));
+}
+
+#[test]
+fn a_broken_exposition_is_no_scrape_that_may_fail() {
+    let canary = answering(|scrape| match scrape.before {
+        3 => exposition("# TYPE requests_total counter\nrequests_total{ 1\n"),
+        before => exposition(counters(100 * before, 0)),
+    });
+    let checks = Checks::watching().threshold("sum(requests_total) > 1").set("metrics.max_failed_scrapes", 5);
+    let ran = Gate::verify(&canary.url(), checks).run();
+    assert_eq!(ran.code, 1, "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.detail("metrics").contains("line 2"), "{}", ran.detail("metrics"));
 }
 
 /// A load balancer over three instances whose counters are far apart and grow at the same rate. A sticky one honours a

@@ -236,6 +236,9 @@ mod tests {
             ("SUCCEEDED", GOOD, ("WONDERFUL", "SUCCEEDED"), "stable", "not"),
             ("SUCCEEDED", ("SKIPPED", "SKIPPED"), GOOD, "canary", "not"),
             ("SUCCEEDED", ("SKIPPED", "SKIPPED"), GOOD, "stable", "verified"),
+            // The phase is deployed, and its verification is not at its end.
+            ("IN_PROGRESS", ("SUCCEEDED", "PENDING"), NOT_YET, "canary", "going"),
+            ("IN_PROGRESS", ("SUCCEEDED", "IN_PROGRESS"), NOT_YET, "canary", "going"),
             // Another phase does not stand for the one that is asked for.
             ("SUCCEEDED", GOOD, GOOD, "production", "not"),
             ("IN_PROGRESS", ("SUCCEEDED", "IGNORED"), NOT_YET, "canary", "not"),

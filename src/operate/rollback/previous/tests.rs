@@ -235,6 +235,7 @@ fn without_rollouts_records_and_the_traffic_tell() {
     #[rustfmt::skip]
     let cases: &[Without<'_>] = &[
         ("the one other with traffic", "app-2:20 app-1:80", "app-2", none, Ok("app-1")),
+        ("the tag of the canary is of the newest", "app-2:20:canary app-1:80", "app-2", none, Ok("app-1")),
         ("by the tag of the canary", "app-1:20:canary app-2:80", "app-3", none, Ok("app-2")),
         ("two say which is the newest", "app-1:20:canary app-2:80", "app-2", none, Err("two revisions")),
         ("nobody says which is the newest", "app-1:20 app-2:80", "app-3", none, Err("nothing says")),
@@ -299,4 +300,23 @@ fn what_a_person_names_is_taken_and_told_of() {
     let rollouts = [bad(2, "app-2", "app-0"), good(0, "app-0", "")];
     let why = chosen("app-2:20 app-0:80", "app-2", &rollouts, &failed, &To::Previous).unwrap_err().why;
     assert!(matches!(why, Why::KnownBad { .. }), "{why}");
+}
+
+#[test]
+fn a_choice_tells_of_another_success_and_a_doubt_of_each_candidate_once() {
+    let notes = |found: &str| {
+        let rollouts = [bad(3, "app-3", found), good(1, "app-1", "")];
+        chosen(&format!("app-3:20 {found}:80"), "app-3", &rollouts, &[], &To::Previous).unwrap().notes
+    };
+    assert_eq!(notes("app-h"), [Note::LastSuccessWas("app-1".into())]);
+    assert_eq!(notes("app-1"), []);
+    // The record that the choice rests on is not told of twice.
+    let records = [record("app-2", true, 100, ""), record("app-1", true, 100, "")];
+    let choice = chosen("app-2:100", "app-2", &[], &records, &To::Previous).unwrap();
+    assert_eq!((choice.by, choice.notes), (By::Record("app-1.md".into()), Vec::new()));
+    let rollouts = [good(2, "app-2", "app-1"), good(1, "app-1", ""), good(0, "app-0", "")];
+    let doubt = chosen("app-0:60 app-h:40", "app-2", &rollouts, &[], &To::Previous).unwrap_err();
+    let mut revisions: Vec<&str> = doubt.candidates.iter().map(|(revision, _)| &**revision).collect();
+    revisions.sort_unstable();
+    assert_eq!(revisions, ["app-0", "app-1", "app-2", "app-h"], "{:?}", doubt.candidates);
 }
