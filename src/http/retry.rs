@@ -105,12 +105,14 @@ pub(crate) async fn retry_until<T, E>(
     let standstill = Standstill::begin();
     let gave_up = loop {
         attempts += 1;
-        let (cause, asked) = match attempt(standstill.fair(deadline)).await {
+        let until = standstill.fair(deadline);
+        let (cause, asked) = match attempt(until).await {
             Attempt::Done(result) => return Tried { result: Ok(result), attempts },
             Attempt::Again(cause, asked) => (cause, asked.unwrap_or_default()),
         };
         let left = standstill.fair(deadline).saturating_duration_since(Instant::now());
-        if left.is_zero()
+        // What the gate stood still for may have moved the deadline on since.
+        if Instant::now() >= until
             && let Some(before) = before
         {
             break GaveUp { last: before, why: Why::CutOff { attempt: attempts } };
@@ -128,6 +130,10 @@ pub(crate) async fn retry_until<T, E>(
         let delay = if delay >= left { left / 2 } else { delay }.max(asked);
         note(Retrying { attempt: attempts, of, cause: &cause, next_in: delay });
         tokio::time::sleep(delay).await;
+        if standstill.fair(deadline).saturating_duration_since(Instant::now()) < SHORTEST / 2 {
+            // The machine was too busy to wake in time: what an attempt would see now is the end of the time.
+            break GaveUp { last: cause, why: Why::TimeUp { attempts } };
+        }
         before = Some(cause);
     };
     Tried { result: Err(gave_up), attempts }
