@@ -20,12 +20,16 @@ targets=("$@")
 command -v cargo-fuzz >/dev/null || cargo install --quiet --locked cargo-fuzz
 # The sanitizer's instrumentation is a nightly feature; the stable compiler has it too, behind this switch.
 export RUSTC_BOOTSTRAP=1
+# An input that is cut is mostly refused at once: each that is kept has room to grow.
+longest() { # TARGET
+  find "tests/fuzz/$1" -type f -printf '%s\n' | sort -n | awk '{ most = $1 } END { print (2 * most > 16384 ? 2 * most : 16384) }'
+}
 for target in "${targets[@]}"; do
   rm -rf "fuzz/corpus/$target"
   mkdir -p "fuzz/corpus/$target"
   # Those that come later are only read, so that what is found stays apart from what is kept.
   cargo fuzz run --sanitizer none "$target" "fuzz/corpus/$target" "tests/fuzz/$target" -- \
-    "${bounds[@]}" -max_len=16384 -timeout=10 -rss_limit_mb=1024 >"fuzz/$target.log" 2>&1 ||
+    "${bounds[@]}" -max_len="$(longest "$target")" -timeout=10 -rss_limit_mb=1024 >"fuzz/$target.log" 2>&1 ||
     { tail -40 "fuzz/$target.log" >&2; exit 1; }
   echo "fuzz: $target: $(grep -E '^Done|DONE' "fuzz/$target.log" | tail -1)"
 done

@@ -43,6 +43,7 @@ def cpu():
     """A twentieth, in slices as a quota of the kernel's gives them; then breaks that are longer than a request may take, or a check."""
     slices, breaks = (0.005, 0.095), (0.002, 4.0 if full else 1.5)
     strict = FAST.replace("timeout: 8s", "timeout: 3s").replace("request_timeout: 3s", "request_timeout: 1s")
+    running = []
     with canary(demo) as good, canary(demo, "health-hangs") as hangs, ThreadPoolExecutor() as pool:
         for what, url, text, share, codes, says, most in (
             ("a twentieth of a CPU", good, FAST, slices, [0], "PASS", 60),
@@ -55,8 +56,10 @@ def cpu():
             file = checks(text)
             command = [binary, "verify", "--url", url, "--checks", file.name]
             # The file is there for as long as the run goes on.
-            running = pool.submit(lambda file, *arguments: slowed(*arguments), file, command, *share)
-            running.add_done_callback(lambda ended, held=(what, codes, says, most): expect(held[0], ended.result(), *held[1:]))
+            ended = pool.submit(lambda file, *arguments: slowed(*arguments), file, command, *share)
+            running.append((ended, (what, codes, says, most)))
+        for ended, (what, *wanted) in running:
+            expect(what, ended.result(), *wanted)
 
 
 def memory():
@@ -65,7 +68,7 @@ def memory():
             bound = megabytes << 20
             ran = run([binary, "verify", "--url", url, "--checks", file.name], preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (bound, bound)))
             # Where there is not enough, it says what it lacked.
-            expect(f"{megabytes} MB of addresses", ran, [0, 3], "PASS|memory|Resource temporarily unavailable", 30)
+            expect(f"{megabytes} MB of addresses", ran, [0, 3], "PASS in|memory|no thread can be started", 30)
         group = "/sys/fs/cgroup/memory/canary-gate"
         unified = "/sys/fs/cgroup/canary-gate"
         for path, name in ((group, "memory.limit_in_bytes"), (unified, "memory.max")):
@@ -121,11 +124,11 @@ def streams():
             for shut in (">&-", "2>&-", "<&-", ">&- 2>&-", "<&- >&- 2>&-"):
                 ran = run(["sh", "-c", f'exec "$0" verify --url {url} {shut}', binary])
                 # A verdict that cannot be told is told by the exit code.
-                expect(f"{shut}, a {what} canary", ran, [code, 3], most=30)
+                expect(f"{shut}, a {what} canary", ran, [code], most=30)
             full = run(["sh", "-c", f'exec "$0" verify --url {url} >/dev/full', binary])
             expect(f"an output that is full, a {what} canary", full, [3], "standard output: No space left", 30)
             unread = run(["bash", "-c", f'"$0" verify --url {url} | true; exit "${{PIPESTATUS[0]}}"', binary])
-            expect(f"nobody reads, a {what} canary", unread, [code, 3], most=30)
+            expect(f"nobody reads, a {what} canary", unread, [code], most=30)
 
 
 def signals():
@@ -134,29 +137,40 @@ def signals():
     ends = Counter()
     formats = ["json", "junit", "markdown", "html", "tap", "github", "evidence"]
 
-    def one(number, name, moment, url, plan):
+    def one(number, name, moment, url, plan, whole):
         folder = tempfile.mkdtemp()
         reports = [part for kind in formats for part in ("--report", f"{kind}={folder}/report.{kind}")]
         began = time.monotonic()
         process = subprocess.Popen([binary, "verify", "--url", url, "--checks", plan, *reports], **QUIET)
         time.sleep(moment)
         process.send_signal(name)
+        signalled = time.monotonic()
         ran = waited(process, began, 30)
+        took = time.monotonic() - signalled
         report = f"{folder}/report.json"
         verdict = json.load(open(report))["verdict"] if os.path.exists(report) else None
         names = sorted(os.listdir(folder))
-        # Before the first line of the program ran, the signal's own end; else no verdict, unless it came too late.
-        right = (ran.code == -name and not names) or (ran.code, verdict) in ((3, "error"), (0, "pass"))
+        # Before the first line of the program ran, the signal's own end; else no verdict, unless the run had come to its end.
+        right = (ran.code == -name and not names) or (ran.code, verdict) == (3, "error")
+        right = right or ((ran.code, verdict) == (0, "pass") and moment > 0.9 * whole)
         ends[ran.code, verdict] += 1
+        # A process that hears it ends at once; the machine may be busy.
+        right = right and took < 2
         if not right or names not in ([], sorted(f"report.{kind}" for kind in formats)) or "panicked" in ran.said:
-            expect(f"signal {number}: {name.name} after {moment:.4f} s, {verdict}, {names}", ran, [])
+            expect(f"signal {number}: {name.name} after {moment:.4f} s, ended {took:.1f} s later, {verdict}, {names}", ran, [])
         shutil.rmtree(folder)
 
     with checks(WINDOWED) as file, canary(demo) as url, ThreadPoolExecutor(8) as pool:
+        whole = run([binary, "verify", "--url", url, "--checks", file.name]).took
+        rounds = []
         for number in range(ROUNDS):
             name = draw.choice([signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
             moment = draw.choice([draw.random() * 0.01, draw.random() * 0.1, draw.random() * 3.5])
-            pool.submit(one, number, name, moment, url, file.name)
+            rounds.append(pool.submit(one, number, name, moment, url, file.name, whole))
+        for ended in rounds:
+            ended.result()
+    if ends[3, "error"] < ROUNDS / 2:
+        expect(f"only {ends[3, 'error']} signals met a run", Ran(0, 0.0, ""), [])
     told = ", ".join(f"{count} × exit {code} ({verdict})" for (code, verdict), count in sorted(ends.items(), key=str))
     expect(f"{sum(ends.values())} of {ROUNDS} signals: {told}", Ran(ROUNDS - sum(ends.values()), 0.0, ""), [0])
 
