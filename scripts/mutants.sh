@@ -29,9 +29,9 @@ case ${1:-} in
 esac
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-command -v cargo-mutants >/dev/null || cargo install --quiet --locked cargo-mutants
-python3 -m venv "$work/python"
-"$work/python/bin/pip" install --quiet tree-sitter==0.26.1 tree-sitter-rust
+lacks() { echo "skipped: $1 cannot be had here"; exit 0; }
+command -v cargo-mutants >/dev/null || cargo install --quiet --locked cargo-mutants || lacks cargo-mutants
+{ python3 -m venv "$work/python" && "$work/python/bin/pip" install --quiet tree-sitter==0.26.1 tree-sitter-rust; } || lacks "tree-sitter for Python"
 for file in "${files[@]}"; do selected+=(--file "$file"); done
 cargo mutants --list --json "${selected[@]}" --exclude 'src/**/fuzzing.rs' --exclude 'src/**/tests.rs' >"$work/mutants.json"
 # A copy to change; what was built of dependencies serves there too.

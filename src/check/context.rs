@@ -208,6 +208,14 @@ impl<'r> Context<'r> {
             if cut && self.is_ended_by_the_run() && had < self.policy.request.time {
                 return Err(AskError::Unseen(cause));
             }
+            // Nor does what the gate's own standstill left of the run, too little for the check.
+            if let Some(still) = self.standstill.told()
+                && self.is_ended_by_the_run()
+                && matches!(gave_up.why, Why::TimeUp { .. } | Why::CutOff { .. } | Why::AsksTooLong { .. })
+            {
+                let text = format!("{}; {still}, and the run's time was up", cause.text);
+                return Err(AskError::Unseen(Cause { text, ..cause }));
+            }
             Err(AskError::Transient(cause, None))
         });
         (result, tried.attempts)

@@ -62,8 +62,9 @@ pub(crate) async fn run(
     let running = Box::pin(runner.run(route));
     tokio::select! {
         biased;
-        () = running => {}
+        // It has to look before anything begins.
         never = watch_standstills(deadline) => match never {},
+        () = running => {}
     }
 }
 

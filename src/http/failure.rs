@@ -102,7 +102,8 @@ impl Failure {
             return Self::new(FailureKind::Timeout, "not asked: the check's time was up");
         }
         let why = if by_deadline { ", all the time that was left" } else { "" };
-        let (after, still) = (text::duration(after), standstill.said());
+        let still = standstill.told().map_or(String::new(), |still| format!(" ({still} meanwhile)"));
+        let after = text::duration(after);
         Self::new(FailureKind::Timeout, format!("no whole answer within {after}{why}{still}"))
     }
 

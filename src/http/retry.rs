@@ -214,6 +214,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn no_attempt_is_made_that_could_only_see_the_end_of_the_time() {
+        let limit = Duration::from_secs(1);
+        for (asks, attempts) in [(990, 1), (960, 2)] {
+            let (tried, _) = tried(POLICY, limit, u32::MAX, Duration::ZERO, Some(Duration::from_millis(asks))).await;
+            assert_eq!((tried.attempts, tried.result.unwrap_err().last), (attempts, format!("cause {attempts}")));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn no_attempt_begins_after_the_deadline() {
         let began = Instant::now();
         let endless = RetryPolicy { retries: None, ..POLICY };

@@ -1,8 +1,8 @@
-//! How long the gate itself stood still: it got no CPU, or it was stopped. What took long meanwhile says nothing of a server: that
-//! time is given back to whatever has a deadline, up to the end of the run. A gate that is busy does not stand still: a server that
-//! floods it would gain time for itself.
+//! When the gate itself stood still: it got no CPU, or it was stopped. A deadline that passed meanwhile says nothing of a server: what had
+//! been left of the time is given once more, up to the end of the run. A gate that is awake when the time is up gives nothing back, so
+//! that no server gains by an earlier standstill; and one that is busy does not stand still: a server that floods it would gain by that.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::pin::pin;
 use std::time::Duration;
@@ -23,24 +23,30 @@ const WORTH_SAYING: Duration = Duration::from_millis(500);
 const ENOUGH: u32 = 5;
 
 /// What is known of the runtime of this thread.
-#[derive(Clone, Copy)]
 struct Looked {
-    /// What earlier looks found.
-    lost: Duration,
+    /// The standstills that earlier looks found, each from and until, in their order.
+    found: Vec<(Instant, Instant)>,
     /// When the next look is due, and the CPU time that the thread had had at the last one; nothing where nobody looks.
     due: Option<(Instant, Duration)>,
-    /// When the run ends: nothing is given back beyond it.
+    /// When the run ends: nothing is given beyond it.
     run_ends: Option<Instant>,
 }
 
 impl Looked {
-    fn lost_by(self, now: Instant) -> Duration {
-        let Some((due, had)) = self.due else { return self.lost };
+    /// The standstill that goes on, or was not looked at yet.
+    fn newest(&self, now: Instant) -> Option<(Instant, Instant)> {
+        let (due, had) = self.due?;
         let late = now.saturating_duration_since(due);
         if late <= TOLERATED {
-            return self.lost;
+            return None;
         }
-        self.lost + late.saturating_sub(ENOUGH * cpu_time().saturating_sub(had))
+        let lost = late.saturating_sub(ENOUGH * cpu_time().saturating_sub(had));
+        Some((now.checked_sub(lost)?, now)).filter(|_| lost > TOLERATED)
+    }
+
+    fn look(&mut self, now: Instant) {
+        self.found.extend(self.newest(now));
+        self.due = None;
     }
 }
 
@@ -51,7 +57,7 @@ fn cpu_time() -> Duration {
 }
 
 thread_local! {
-    static LOOKED: Cell<Looked> = const { Cell::new(Looked { lost: Duration::ZERO, due: None, run_ends: None }) };
+    static LOOKED: RefCell<Looked> = const { RefCell::new(Looked { found: Vec::new(), due: None, run_ends: None }) };
 }
 
 /// Nobody looks any more when this is dropped.
@@ -59,7 +65,10 @@ struct Ends;
 
 impl Drop for Ends {
     fn drop(&mut self) {
-        LOOKED.set(Looked { lost: lost(), due: None, run_ends: None });
+        LOOKED.with_borrow_mut(|looked| {
+            looked.look(Instant::now());
+            looked.run_ends = None;
+        });
     }
 }
 
@@ -67,46 +76,57 @@ impl Drop for Ends {
 pub(crate) async fn watch_standstills(run_ends: Instant) -> Infallible {
     let _ends = Ends;
     loop {
-        let due = Instant::now() + TICK;
-        LOOKED.set(Looked { lost: lost(), due: Some((due, cpu_time())), run_ends: Some(run_ends) });
+        let now = Instant::now();
+        let due = now + TICK;
+        LOOKED.with_borrow_mut(|looked| {
+            looked.look(now);
+            (looked.due, looked.run_ends) = (Some((due, cpu_time())), Some(run_ends));
+        });
         sleep_until(due).await;
     }
 }
 
-/// How long the gate has stood still so far, in all that it has done.
-fn lost() -> Duration {
-    LOOKED.get().lost_by(Instant::now())
-}
-
-/// The same; nothing where it is not worth a word.
-pub(crate) fn stood_still() -> Option<Duration> {
-    Some(lost()).filter(|lost| *lost >= WORTH_SAYING)
-}
-
-/// What the time of something that has begun is measured from.
+/// What a thing that has begun knows of standstills since then.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Standstill {
-    before: Duration,
+    /// How many there had been.
+    before: usize,
+    began: Instant,
 }
 
 impl Standstill {
     pub(crate) fn begin() -> Self {
-        Self { before: lost() }
+        Self { before: LOOKED.with_borrow(|looked| looked.found.len()), began: Instant::now() }
+    }
+
+    /// Those since then, each as far as it lies behind the beginning.
+    fn since<T>(self, told: impl FnOnce(&mut dyn Iterator<Item = (Instant, Instant)>) -> T) -> T {
+        LOOKED.with_borrow(|looked| {
+            let newest = looked.newest(Instant::now());
+            let all = looked.found.iter().skip(self.before).copied().chain(newest);
+            told(&mut all.map(|(from, until)| (from.max(self.began), until)).filter(|(from, until)| from < until))
+        })
     }
 
     /// How long the gate has stood still since then.
     pub(crate) fn lost(self) -> Duration {
-        lost().saturating_sub(self.before)
+        self.since(|standstills| standstills.map(|(from, until)| until.duration_since(from)).sum())
     }
 
-    /// A deadline, later by the time that was lost since then.
+    /// A deadline: where it passed in a standstill, what was left of the time when that began follows when it ended.
     pub(crate) fn fair(self, deadline: Instant) -> Instant {
-        let later = deadline + self.lost();
-        LOOKED.get().run_ends.map_or(later, |ends| later.min(ends.max(deadline)))
+        let later = self.since(|standstills| {
+            standstills.fold(deadline, |end, (from, until)| {
+                let passed = from <= end && end <= until;
+                if passed { until + end.duration_since(from) } else { end }
+            })
+        });
+        let run_ends = LOOKED.with_borrow(|looked| looked.run_ends);
+        run_ends.map_or(later, |ends| later.min(ends.max(deadline)))
     }
 
-    /// Waits for something until a deadline, and longer by what is lost meanwhile: what came while the gate stood still was in
-    /// time, and has only not been looked at. Nothing where it did not come.
+    /// Waits for something until a deadline, which is later where it passes in a standstill: what came meanwhile was in time, and
+    /// has only not been looked at. Nothing where it did not come.
     pub(crate) async fn wait<T>(self, deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
         let mut future = pin!(future);
         loop {
@@ -120,14 +140,20 @@ impl Standstill {
         }
     }
 
-    /// The same in words, behind what took long; nothing where it is not worth a word.
-    pub(crate) fn said(self) -> String {
+    /// How long the gate has stood still since then, where that is worth a word.
+    pub(crate) fn told(self) -> Option<String> {
         let lost = self.lost();
-        if lost < WORTH_SAYING {
-            return String::new();
-        }
-        format!(" (the gate itself stood still for another {}, which does not count)", crate::text::duration(lost))
+        (lost >= WORTH_SAYING).then(|| format!("the gate itself stood still for {}", crate::text::duration(lost)))
     }
+}
+
+/// How long the gate has stood still in all that it has done; nothing where it is not worth a word.
+pub(crate) fn stood_still() -> Option<Duration> {
+    let all = LOOKED.with_borrow(|looked| {
+        let newest = looked.newest(Instant::now());
+        looked.found.iter().copied().chain(newest).map(|(from, until)| until.duration_since(from)).sum()
+    });
+    Some(all).filter(|lost| *lost >= WORTH_SAYING)
 }
 
 #[cfg(test)]
@@ -137,6 +163,7 @@ mod tests {
     async fn beside(run_ends: Duration, test: impl Future<Output = ()>) {
         let run_ends = Instant::now() + run_ends;
         tokio::select! {
+            biased;
             never = watch_standstills(run_ends) => match never {},
             () = test => {}
         }
@@ -157,28 +184,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_lost_is_given_back_up_to_the_end_of_the_run() {
+    async fn a_deadline_that_passed_in_a_standstill_follows_it() {
         let second = Duration::from_secs(1);
-        beside(second * 3, async {
-            sleep_until(Instant::now() + TICK * 2).await;
-            let (mark, deadline) = (Standstill::begin(), Instant::now() + second);
-            assert!(mark.fair(deadline) < deadline + second / 2);
+        beside(second * 4, async {
+            let mark = Standstill::begin();
+            let (passed, ahead, run_ends) = (mark.began + second / 2, mark.began + second * 3, mark.began + second * 4);
+            assert_eq!((mark.fair(passed), mark.told()), (passed, None));
             std::thread::sleep(second);
             // Before anybody could look, and after.
             for _ in 0..2 {
                 let lost = mark.lost();
                 assert!(lost + TICK * 2 >= second, "{lost:?}");
-                assert!(mark.fair(deadline) >= deadline + second - TICK * 2);
-                assert!(mark.said().contains("stood still for another"), "{}", mark.said());
+                // Half a second was left.
+                let (from, to) = (mark.began + second * 5 / 4, mark.began + second * 5 / 2);
+                assert!((from..to).contains(&mark.fair(passed)), "{:?}", mark.fair(passed) - mark.began);
+                // Whoever is awake at the end has seen all there was, and what begins afterwards has lost nothing.
+                assert_eq!(mark.fair(ahead), ahead);
+                assert!(Standstill::begin().lost() < second / 2);
+                assert!(mark.told().unwrap().contains("stood still for"));
                 sleep_until(Instant::now() + TICK * 3).await;
             }
-            let at_end = Instant::now() + second * 3 / 2;
-            assert!(mark.fair(at_end) < at_end + second * 3 / 4, "beyond the end of the run");
+            std::thread::sleep(second * 2);
+            assert!(mark.fair(ahead) <= run_ends, "beyond the end of the run");
         })
         .await;
         // Nothing is lost where nobody looks.
         let mark = Standstill::begin();
         std::thread::sleep(TICK * 3);
-        assert_eq!((mark.lost(), mark.said()), (Duration::ZERO, String::new()));
+        assert_eq!((mark.lost(), mark.told()), (Duration::ZERO, None));
     }
 }

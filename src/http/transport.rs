@@ -17,9 +17,9 @@ use super::warm::{Place, Warm};
 use super::{Address, Client, Header, header, tls};
 use crate::outcome::Exchange;
 
-/// The most header fields of an answer. The HTTP library makes room for so many at each head, informational ones included: with four
-/// times as many a flood of those kept the gate busy for eight seconds before it could look at its clock.
-pub(super) const MAX_HEADERS: usize = 1024;
+/// The most header fields of an answer. The HTTP library makes room for so many at each head, informational ones included: with
+/// 4,096 a flood of those kept the gate busy for eight seconds before it could look at its clock. Servers take a hundred themselves.
+pub(super) const MAX_HEADERS: usize = 512;
 
 /// The most bytes that they have together over HTTP/2; over HTTP/1.1 the HTTP library bounds them at some 400 KiB too.
 const MAX_HEADER_BYTES: u32 = 400 * 1024;

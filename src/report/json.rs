@@ -44,8 +44,7 @@ struct Report<'r> {
     started_at: String,
     /// How long the run took, in milliseconds.
     duration_ms: u64,
-    /// How long the gate itself stood still in that time, in milliseconds: it had too little of a CPU, or was stopped. Deadlines are
-    /// later by as much. Left out where it is below 500.
+    /// How long the gate itself stood still in that time, in milliseconds: it had too little of a CPU, or was stopped. Left out where it is below 500.
     #[serde(skip_serializing_if = "Option::is_none")]
     stood_still_ms: Option<u64>,
     /// Pages of the Cloud Console; left out where no names are known.

@@ -88,7 +88,7 @@ impl Sampling<'_> {
         let (began, standstill) = (Instant::now(), Standstill::begin());
         let (ticks, word) = (window.scrapes(), self.source.sample_word());
         for tick in 0..ticks {
-            let start = standstill.fair(began + window.interval * tick);
+            let start = began + window.interval * tick + standstill.lost();
             if start >= self.context.deadline() {
                 // What there was no time for is not a scrape that may fail.
                 return Err(self.cut(tick, ticks));
@@ -99,7 +99,7 @@ impl Sampling<'_> {
             let next = if is_last && self.source.is_scraped() {
                 self.context.deadline()
             } else {
-                standstill.fair(began + window.interval * (tick + 1))
+                began + window.interval * (tick + 1) + standstill.lost()
             };
             let end = self.context.deadline().min(next);
             let seen = match self.sample(end).await {

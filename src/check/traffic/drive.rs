@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::schedule::{Due, Schedule};
 use crate::check::context::Context;
 use crate::check::expect;
-use crate::http::{Answer, Client, Failure, FailureKind, Header};
+use crate::http::{Answer, Client, Failure, FailureKind, Header, Standstill};
 use crate::judge::shape::Shape;
 use crate::outcome::{Answered, Side};
 use crate::plan::Traffic;
@@ -167,10 +167,12 @@ impl<'d> Drive<'d> {
             let request = planned.request.clone();
             let request =
                 request.with(Header::plain("X-Canary-Gate", "1")).with(Header::plain("traceparent", &due.traceparent));
-            let sent_at = Instant::now();
+            let (sent_at, standstill) = (Instant::now(), Standstill::begin());
             // What is in flight when the check's time is up has its own time all the same: the limit of the check allows for it.
             let asked = client.ask(&request, context.policy.request, context.deadline()).await;
             let whole = sent_at.elapsed();
+            // A gate that stands still while it waits is as late as one that sends late.
+            let lag = lag.map(|lag| lag.max(standstill.lost()));
             let setup = asked.as_ref().ok().and_then(|answer| answer.timing.setup());
             let latency = asked.as_ref().map_or(whole, |answer| answer.timing.latency());
             let waited = sent_at.saturating_duration_since(due_at);
