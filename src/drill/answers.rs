@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::exposition::{Change, Line, edited};
-use super::perturb::{Perturbation, Value as Played};
+use super::perturb::{Perturbation, STEP, Value as Played};
 use super::subject::Subject;
 use super::wire::Reply;
 use crate::plan::{JsonExpect, JsonStep, JsonWanted, Metrics, ToldBy};
@@ -184,7 +184,7 @@ fn selectors(metrics: &Metrics) -> Vec<Selector> {
     let of = |severity: Option<Severity>| -> Vec<Selector> {
         let thresholds = metrics.thresholds.iter();
         let thresholds = thresholds.filter(|threshold| severity.is_none_or(|wanted| threshold.severity == wanted));
-        thresholds.flat_map(|threshold| super::perturb::read(metrics, threshold.rule.expr())).collect()
+        thresholds.flat_map(|threshold| super::perturb::read(metrics, threshold.rule.expr()).0).collect()
     };
     let blocking = of(Some(Severity::Block));
     if blocking.is_empty() { of(None) } else { blocking }
@@ -215,7 +215,7 @@ fn perturbed(reply: &mut Reply, subject: &Subject, scrape: usize, perturbation: 
 
 pub(super) fn not_numbers(reply: &mut Reply, subject: &Subject, scrape: usize) -> Made {
     let plan = subject.metrics().ok_or("there are no metrics")?;
-    let perturbation = Perturbation { selectors: selectors(plan), value: Played::NotANumber };
+    let perturbation = Perturbation { selectors: selectors(plan), value: Played::NotANumber, step: STEP };
     perturbed(reply, subject, scrape, &perturbation)
 }
 

@@ -5,23 +5,27 @@ use std::collections::BTreeMap;
 use promeval::exposition::{Exposition, Format, Kind};
 use promeval::labels::METRIC_NAME;
 use promeval::number::format_value;
-use promeval::promql::Expr;
-use promeval::promql::ast::{Matcher, Selector, Test};
+use promeval::promql::ast::{AggregateOp, BinaryOp, Expr, ExprKind, Matcher, Reduction, Selector, SetOp, Test};
 
 use super::exposition::{Change, edited, family_of, is_sample, kind_of, labels, parsed};
 use crate::plan::{Metrics, RuleStep};
 
-/// The step of values that are high, from scrape to scrape: more than anything that a threshold compares in earnest.
-const STEP: f64 = 1e12;
+/// The step of values that are high, from scrape to scrape, where a threshold names no number above 10.
+pub(super) const STEP: f64 = 1e12;
 
-/// The step of a histogram's observations.
+/// The step of a histogram's observations beside [`STEP`].
 const OBSERVATIONS: f64 = 1e6;
+
+/// The recording rules that are followed from one to the next.
+const DEEPEST: usize = 8;
 
 /// What becomes of the series that selectors read.
 #[derive(Clone, Debug)]
 pub(super) struct Perturbation {
     pub(super) selectors: Vec<Selector>,
     pub(super) value: Value,
+    /// How far values that are high rise, from scrape to scrape.
+    pub(super) step: f64,
 }
 
 /// The ways in which series are changed.
@@ -33,8 +37,12 @@ pub(super) enum Value {
     Low,
     /// Far below zero, where the metric is no counter.
     Below,
+    /// High and zero in turn.
+    UpAndDown,
     /// This very value.
     Exactly(f64),
+    /// This very value in the first series, and zero in the others.
+    One(f64),
     NotANumber,
     /// Gone, with its family.
     Lost,
@@ -47,31 +55,40 @@ impl Value {
             Self::High => "high".into(),
             Self::Low => "low".into(),
             Self::Below => "below zero".into(),
+            Self::UpAndDown => "up and down".into(),
             Self::Exactly(value) => format!("at {}", format_value(value)),
+            Self::One(value) => format!("at {} in one series and 0 in the others", format_value(value)),
             Self::NotANumber => "NaN".into(),
             Self::Lost => "lost".into(),
         }
     }
 }
 
-/// What an expression reads of scrapes, each selector once: in place of what a recording rule makes stands what that reads.
-pub(super) fn read(metrics: &Metrics, expr: &Expr) -> Vec<Selector> {
-    const DEEPEST: usize = 8;
-    let mut found: Vec<Selector> = Vec::new();
+/// What makes the series that a selector asks for by their name, where recording rules do.
+fn makers<'m>(metrics: &'m Metrics, selector: &Selector) -> Vec<&'m Expr> {
+    let steps = metrics.rules.iter().filter_map(|step| match step {
+        RuleStep::Record(record) if selector.wants(&record.name) && selector.metric_name().is_some() => {
+            Some(&record.expr)
+        }
+        RuleStep::Record(_) | RuleStep::Alert(_) => None,
+    });
+    steps.collect()
+}
+
+/// What an expression reads of scrapes, each selector once, and its numbers: in place of what a recording rule makes stands what
+/// that reads.
+pub(super) fn read(metrics: &Metrics, expr: &Expr) -> (Vec<Selector>, Vec<f64>) {
+    let (mut found, mut numbers): (Vec<Selector>, Vec<f64>) = (Vec::new(), Vec::new());
     let mut level = vec![expr];
     for _ in 0..DEEPEST {
+        for number in level.iter().flat_map(|expr| expr.constants()) {
+            if !number.is_nan() && !numbers.contains(&number) {
+                numbers.push(number);
+            }
+        }
         let mut next = Vec::new();
         for selector in level.iter().flat_map(|expr| expr.selectors()) {
-            let makers: Vec<&Expr> = metrics
-                .rules
-                .iter()
-                .filter_map(|step| match step {
-                    RuleStep::Record(record) if selector.wants(&record.name) && selector.metric_name().is_some() => {
-                        Some(&record.expr)
-                    }
-                    RuleStep::Record(_) | RuleStep::Alert(_) => None,
-                })
-                .collect();
+            let makers = makers(metrics, selector);
             if makers.is_empty() && !found.iter().any(|known| known.matchers == selector.matchers) {
                 found.push(selector.clone());
             }
@@ -79,7 +96,61 @@ pub(super) fn read(metrics: &Metrics, expr: &Expr) -> Vec<Selector> {
         }
         level = next;
     }
-    found
+    (found, numbers)
+}
+
+/// Whether an expression asks for series alone, and not for what they say. `is_there` says so of what stands around it.
+pub(super) fn counts(metrics: &Metrics, expr: &Expr, is_there: bool) -> bool {
+    counts_to(metrics, expr, is_there, DEEPEST)
+}
+
+fn counts_to(metrics: &Metrics, expr: &Expr, is_there: bool, deepest: usize) -> bool {
+    let all = |is_there| expr.children().into_iter().all(|inner| counts_to(metrics, inner, is_there, deepest));
+    match &expr.kind {
+        ExprKind::Selector(selector) | ExprKind::Matrix(selector, _) => {
+            let makers = makers(metrics, selector);
+            is_there
+                || deepest > 0
+                    && !makers.is_empty()
+                    && makers.into_iter().all(|maker| counts_to(metrics, maker, false, deepest - 1))
+        }
+        ExprKind::Aggregate(aggregate) => match aggregate.op {
+            AggregateOp::Reduce(Reduction::Count | Reduction::Group) | AggregateOp::CountValues(_) => true,
+            _ => all(is_there),
+        },
+        ExprKind::Call(call) => match call.name() {
+            "absent" | "absent_over_time" | "present_over_time" | "count_over_time" | "timestamp" => true,
+            _ => all(is_there),
+        },
+        ExprKind::Binary(binary) => match binary.op {
+            BinaryOp::Arithmetic(_) | BinaryOp::Set(SetOp::Or) => all(is_there),
+            BinaryOp::Compare(_) => all(is_there && binary.returns_bool),
+            BinaryOp::Set(SetOp::And | SetOp::Unless) => {
+                counts_to(metrics, &binary.lhs, is_there, deepest) && counts_to(metrics, &binary.rhs, true, deepest)
+            }
+        },
+        _ => all(is_there),
+    }
+}
+
+/// The step that is higher than whatever an expression of these numbers compares, however they divide and multiply.
+pub(super) fn step_beyond(numbers: &[f64]) -> f64 {
+    const HIGHEST: f64 = 100.0;
+    let digits = numbers.iter().filter(|number| number.is_finite() && **number != 0.0);
+    let digits: f64 = digits.map(|number| number.abs().log10().abs()).sum();
+    STEP * 10_f64.powf(digits.min(HIGHEST).floor())
+}
+
+/// The values that are tried for these numbers: each, and just above and below it.
+pub(super) fn about(numbers: &[f64]) -> Vec<Value> {
+    let about = |number: &f64| {
+        let a_little = number.abs().max(1.0) * 1e-6;
+        let beside = [*number, number + a_little, number - a_little].map(Value::Exactly);
+        let one = Value::One(*number);
+        // There is nothing beside infinity.
+        if number.is_finite() { [&beside[..], &[one]].concat() } else { vec![beside[0], one] }
+    };
+    numbers.iter().flat_map(about).collect()
 }
 
 impl Perturbation {
@@ -95,12 +166,14 @@ impl Perturbation {
         scrape: usize,
     ) -> Result<Option<String>, String> {
         #[expect(clippy::cast_precision_loss, reason = "there are few scrapes")]
-        let step = (scrape + 1) as f64;
+        let number = (scrape + 1) as f64;
+        let high = self.step * number;
+        let is_up = self.value == Value::High || self.value == Value::UpAndDown && scrape.is_multiple_of(2);
         let of_histograms: Vec<Selector> = self.selectors.iter().filter_map(of_a_histogram).collect();
         let text = self.with_made(text, format, given)?;
         let exposition = parsed(&text, format)?;
         let highest = highest_bounds(&exposition);
-        let mut changed = 0;
+        let (mut changed, mut ones) = (0, 0);
         let result = edited(&text, format, given, &mut |line| {
             let is_histogram = of_histograms.iter().any(|selector| matches_without_bound(selector, line.labels));
             let is_read = self.selectors.iter().any(|selector| selector.matches(line.labels));
@@ -111,30 +184,40 @@ impl Perturbation {
             let change = match self.value {
                 Value::Lost => Change::Drop,
                 Value::NotANumber => Change::To(f64::NAN),
+                // What counts is never below zero, and one histogram of several is not told from the others.
+                Value::Exactly(value) | Value::One(value) if value < 0.0 && (line.is_counter || is_histogram) => {
+                    Change::Keep
+                }
+                Value::One(_) if is_histogram => Change::Keep,
                 Value::Exactly(value) => Change::To(value),
-                Value::High | Value::Low | Value::Below if is_histogram => {
-                    let more = OBSERVATIONS * step;
+                Value::One(value) => {
+                    ones += 1;
+                    Change::To(if ones == 1 { value } else { 0.0 })
+                }
+                Value::UpAndDown if !is_up => Change::To(0.0),
+                Value::High | Value::UpAndDown | Value::Low | Value::Below if is_histogram => {
+                    let more = OBSERVATIONS * (high / STEP);
                     let base = name.trim_end_matches("_bucket").trim_end_matches("_count").trim_end_matches("_sum");
                     let highest = highest.get(base).copied().unwrap_or(f64::INFINITY);
                     let bound = bound(line.labels.get("le"));
-                    let is_high = self.value == Value::High;
                     match bound {
-                        Some(bound) if is_high && bound < highest => Change::Keep,
+                        Some(bound) if is_up && bound < highest => Change::Keep,
                         None if name.ends_with("_sum") => {
-                            Change::To(line.value + if is_high { more * highest } else { 0.0 })
+                            Change::To(line.value + if is_up { more * highest } else { 0.0 })
                         }
                         _ => Change::To(line.value + more),
                     }
                 }
-                Value::High => Change::To(STEP * step),
+                Value::High | Value::UpAndDown => Change::To(high),
                 Value::Low => Change::To(0.0),
                 Value::Below if line.is_counter => Change::Keep,
-                Value::Below => Change::To(-STEP * step),
+                Value::Below => Change::To(-high),
             };
             changed += usize::from(change != Change::Keep);
             change
         })?;
-        if changed == 0 {
+        // One series alone is the whole of it.
+        if changed == 0 || ones == 1 {
             return Ok(None);
         }
         if self.value != Value::Lost {
@@ -301,7 +384,7 @@ mod tests {
 
     fn applied(text: &str, expr: &str, value: Value, scrape: usize) -> Option<String> {
         let selectors = parse(expr).unwrap().selectors().into_iter().cloned().collect();
-        Perturbation { selectors, value }.applied(text, Format::Prometheus, &[], scrape).unwrap()
+        Perturbation { selectors, value, step: STEP }.applied(text, Format::Prometheus, &[], scrape).unwrap()
     }
 
     #[test]

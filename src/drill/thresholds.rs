@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use promeval::exposition::Format;
-use promeval::promql::ast::{Expr, ExprKind};
+use promeval::number::format_value;
 
-use super::perturb::{Perturbation, Value, read};
+use super::perturb::{Perturbation, Value, about, counts, read, step_beyond};
 use super::verdict::{Fails, Proven};
 use crate::check::{By, healthy_traffic, judge_again, now};
 use crate::evidence::Tape;
@@ -17,6 +17,9 @@ use crate::plan::{Metrics, Rule, Threshold};
 
 /// The most selectors of an expression that are changed one by one.
 const ALONE: usize = 12;
+
+/// The most numbers of an expression that are tried as values.
+const NUMBERS: usize = 12;
 
 /// How long it may take, for all thresholds of a check. Mostly it takes milliseconds.
 const LONGEST: Duration = Duration::from_mins(1);
@@ -80,6 +83,10 @@ pub(super) fn prove(check: &str, metrics: &Metrics, scrapes: &Scrapes) -> (Vec<P
 struct One<'s> {
     metrics: Arc<Metrics>,
     selectors: Vec<promeval::promql::ast::Selector>,
+    /// The numbers of the expression.
+    numbers: Vec<f64>,
+    /// How far values that are high rise, from scrape to scrape.
+    step: f64,
     scrapes: &'s Scrapes,
     labels: Vec<(String, String)>,
 }
@@ -89,9 +96,10 @@ impl<'s> One<'s> {
         // An alert is a step of the rules by its position among the thresholds: all of them stay where there are rules.
         let alone =
             if metrics.rules.is_empty() { vec![metrics.thresholds[index].clone()] } else { metrics.thresholds.clone() };
-        let selectors = read(metrics, metrics.thresholds[index].rule.expr());
+        let (selectors, numbers) = read(metrics, metrics.thresholds[index].rule.expr());
         let metrics = Arc::new(Metrics { thresholds: alone, ..metrics.clone() });
-        Self { metrics, selectors, scrapes, labels: scrapes.labels() }
+        let step = step_beyond(&numbers);
+        Self { metrics, selectors, numbers, step, scrapes, labels: scrapes.labels() }
     }
 
     fn tried(&self, threshold: &Threshold, until: Instant) -> (Fails, Option<Perturbation>) {
@@ -103,7 +111,7 @@ impl<'s> One<'s> {
         }
         let mut tried = 0;
         let mut is_moved = false;
-        for perturbation in self.values(threshold) {
+        for perturbation in self.values() {
             if Instant::now() > until {
                 return (Fails::Unknown("there was no time left to try it to the end".into()), None);
             }
@@ -119,14 +127,16 @@ impl<'s> One<'s> {
                 return (Fails::ByValue(by), Some(perturbation));
             }
         }
-        let all = |value| Perturbation { selectors: self.selectors.clone(), value };
+        let all = |value| Perturbation { selectors: self.selectors.clone(), value, step: self.step };
         let without = |value| {
             let seen = self.judged(Some(&all(value)), threshold)?;
             (!matches!(seen.status, Status::Pass | Status::Skipped)).then_some(seen.detail)
         };
         let lost = without(Value::Lost);
         // What counts series, and not what they say, can fail by their loss alone.
-        if let (Some(lost), true, false) = (&lost, tried > 0, is_moved) {
+        let is_alert = matches!(threshold.rule, Rule::Silent(_));
+        let counts = counts(&self.metrics, threshold.rule.expr(), is_alert);
+        if let (Some(lost), true, true, false) = (&lost, tried > 0, counts, is_moved) {
             return (Fails::ByLoss(lost.clone()), None);
         }
         let when = match (&lost, without(Value::NotANumber)) {
@@ -138,15 +148,19 @@ impl<'s> One<'s> {
         let why = if tried == 0 {
             "it reads nothing that the service exposes".to_owned()
         } else {
-            format!("it holds whatever the values are, in {tried} trials; {when}")
+            #[expect(clippy::cast_precision_loss, reason = "there are few scrapes")]
+            let highest = self.step * self.scrapes.rounds.len() as f64;
+            format!("it holds in {tried} trials, with values up to {}; {when}", format_value(highest))
         };
         (Fails::Never(why), None)
     }
 
     /// The values that are tried: each selector's series alone, then all together.
-    fn values(&self, threshold: &Threshold) -> Vec<Perturbation> {
-        let mut kinds = vec![Value::High, Value::Low, Value::Below];
-        kinds.extend(limit(threshold).map(Value::Exactly));
+    fn values(&self) -> Vec<Perturbation> {
+        let mut kinds = vec![Value::High, Value::Low, Value::Below, Value::One(self.step), Value::UpAndDown];
+        // The last ones stand nearest to what is compared.
+        let first = self.numbers.len().saturating_sub(NUMBERS);
+        kinds.extend(about(&self.numbers[first..]));
         let alone = self.selectors.iter().take(ALONE).map(|selector| vec![selector.clone()]);
         let together = (self.selectors.len() > 1).then(|| self.selectors.clone());
         let groups: Vec<_> = alone.chain(together).collect();
@@ -154,7 +168,7 @@ impl<'s> One<'s> {
             let selectors = selectors.clone();
             kinds
                 .iter()
-                .map(move |value| Perturbation { selectors: selectors.clone(), value: *value })
+                .map(move |value| Perturbation { selectors: selectors.clone(), value: *value, step: self.step })
                 .collect::<Vec<_>>()
         };
         groups.iter().flat_map(of).collect()
@@ -196,12 +210,102 @@ fn values(seen: &Observation) -> String {
     format!("{:?}", elements.into_iter().flatten().map(|element| (element.value, element.limit)).collect::<Vec<_>>())
 }
 
-/// The number that a threshold compares with, where it is one.
-fn limit(threshold: &Threshold) -> Option<f64> {
-    let Rule::Holds(comparison) = &threshold.rule else { return None };
-    let number = |expr: &Expr| match expr.unwrapped().kind {
-        ExprKind::Number(number) => Some(number),
-        _ => None,
-    };
-    number(&comparison.parts().rhs).or_else(|| number(&comparison.parts().lhs))
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::outcome::Diagnostic;
+    use crate::plan::{Kind, Lookup, PlanInput};
+
+    const EXPOSED: &str = "# TYPE size gauge\nsize 40\n# TYPE hits_total counter\nhits_total{of=\"a\"} 7\nhits_total{of=\"b\"} 7\n\
+                           # TYPE load gauge\nload{of=\"a\"} 2\nload{of=\"b\"} 2\nload{of=\"c\"} 2\n";
+
+    /// One rules file, and nothing else.
+    struct Rules;
+
+    impl Lookup for Rules {
+        fn env(&self, _: &str) -> Result<String, String> {
+            Err("there is none".into())
+        }
+        fn file(&self, _: &str) -> Result<String, String> {
+            Err("there is none".into())
+        }
+        fn text(&self, _: &Path) -> Result<String, Diagnostic> {
+            Ok("groups: [{name: g, rules: [{record: mib, expr: size / 1024^2}]}]\n".into())
+        }
+        fn names(&self, _: &Path) -> Vec<String> {
+            Vec::new()
+        }
+    }
+
+    /// Four scrapes, a second apart.
+    fn tried(expr: &str) -> Fails {
+        let rules = if expr.contains("mib") { "rules: r.yml, " } else { "" };
+        let checks = format!(
+            "metrics: {{{rules}window: 3s, interval: 1s, require: [], thresholds: [{{name: t, expr: '{expr}'}}]}}"
+        );
+        let input = PlanInput { file: Some(("c.yaml".into(), checks)), ..PlanInput::default() };
+        let plan = input.plan(&Rules).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
+        let kinds = plan.checks.into_iter().map(|check| check.kind);
+        let metrics = kinds.filter_map(|kind| if let Kind::Metrics(metrics) = kind { Some(metrics) } else { None });
+        let mut scrapes = of_traffic(std::iter::empty());
+        let first = scrapes.judged.time;
+        let round = |number: i64| {
+            let mut round = scrapes.rounds[0].clone();
+            round.time = first + 1000 * number;
+            let scrape = round.sides[0].scrape.as_mut().unwrap();
+            (scrape.at, scrape.text) = (round.time, EXPOSED.into());
+            round
+        };
+        scrapes.rounds = (0..4).map(round).collect();
+        scrapes.judged.time = first + 3000;
+        let (proven, _) = prove("metrics", &metrics.last().unwrap(), &scrapes);
+        proven.into_iter().next().unwrap().fails
+    }
+
+    #[test]
+    fn a_threshold_that_some_value_fails_is_told_so() {
+        for (expr, wanted) in [
+            ("size < 4 * 1024^4", "size high: "),
+            ("size <= 4398046511104", "size high: "),
+            ("mib < 4 * 1024^4", "size high: "),
+            // Milliseconds since 1970.
+            ("size < 1700000000000", "size high: "),
+            ("size / 1000 - time() < 300", "size high: "),
+            ("sum(size) != bool 12.5 == 1", "size at 12.5: "),
+            ("sum(load) != bool 12.5 == 1", "load at 12.5 in one series and 0 in the others: "),
+            ("(size <= bool 5) + (size >= bool 10) == 1", "size at 5.000005: "),
+            ("(size < bool 10) + (size > bool 10) == 1", "size at 10: "),
+            ("stddev(load) < 4 * 1024^4", "load at "),
+            ("sum(resets(hits_total[3s])) < 1", "hits_total up and down: "),
+            ("sum(rate(hits_total[3s])) < 4 * 1024^4", "hits_total high: "),
+        ] {
+            let seen = tried(expr);
+            assert!(matches!(&seen, Fails::ByValue(said) if said.starts_with(wanted)), "{expr}: {seen:?}");
+        }
+    }
+
+    #[test]
+    fn a_threshold_that_no_value_fails_is_told_so() {
+        for (expr, wanted) in [
+            // Counters are never below zero.
+            (
+                "sum(hits_total) > -1",
+                "it holds in 4 trials, with values up to 4000000000000; only their loss and NaN are seen",
+            ),
+            ("sum(hits_total) >= 0", "it holds in "),
+            // What is compared does not move, and yet no series are counted.
+            ("sum(hits_total) >= bool 0 == 1", "it holds in "),
+            ("mib * 0 <= 0", "it holds in "),
+            ("missing < 5", "it reads nothing"),
+        ] {
+            let seen = tried(expr);
+            assert!(matches!(&seen, Fails::Never(said) if said.starts_with(wanted)), "{expr}: {seen:?}");
+        }
+        for expr in ["count(load) >= 3", "count(load) / 3 >= 1", "count(load unless missing) > 1"] {
+            let seen = tried(expr);
+            assert!(matches!(&seen, Fails::ByLoss(_)), "{expr}: {seen:?}");
+        }
+    }
 }

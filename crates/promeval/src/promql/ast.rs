@@ -127,6 +127,34 @@ impl Expr {
         }
     }
 
+    /// The number that the expression is, where it is calculated of numbers alone.
+    #[must_use]
+    pub fn constant(&self) -> Option<f64> {
+        match &self.kind {
+            ExprKind::Number(number) => Some(*number),
+            ExprKind::Paren(inner) => inner.constant(),
+            ExprKind::Negate(inner) => inner.constant().map(|number| -number),
+            ExprKind::Binary(binary) => {
+                let (lhs, rhs) = (binary.lhs.constant()?, binary.rhs.constant()?);
+                match binary.op {
+                    BinaryOp::Arithmetic(op) => Some(op.apply(lhs, rhs)),
+                    BinaryOp::Compare(op) => Some(f64::from(op.holds(lhs, rhs))),
+                    BinaryOp::Set(_) => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// The numbers in the expression, in the order of the source: what is calculated of numbers alone is one.
+    #[must_use]
+    pub fn constants(&self) -> Vec<f64> {
+        match self.constant() {
+            Some(number) => vec![number],
+            None => self.children().into_iter().flat_map(Self::constants).collect(),
+        }
+    }
+
     /// Every selector that is read over a range.
     #[must_use]
     pub fn ranges(&self) -> Vec<&Selector> {
@@ -342,6 +370,21 @@ impl AggregateOp {
         match self {
             Self::TopK(param) | Self::BottomK(param) | Self::Quantile(param) => Some(param),
             Self::Reduce(_) | Self::CountValues(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_is_calculated_of_numbers_alone_is_one_number() {
+        for (source, wanted) in [
+            ("a < 4 * 1024^4", vec![4_398_046_511_104.0]),
+            ("sum(a) / -(2 + 3) != bool 12.5 == 1", vec![-5.0, 12.5, 1.0]),
+            ("quantile(0.9, a) > (1 > bool 2)", vec![0.9, 0.0]),
+            ("a > b", vec![]),
+        ] {
+            assert_eq!(crate::promql::parse(source).unwrap().constants(), wanted, "{source}");
         }
     }
 }
