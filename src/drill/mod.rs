@@ -77,7 +77,7 @@ pub(crate) async fn drill(stage: Stage<'_>, drill: &RefCell<Drill>) -> Result<()
     let key = key()?;
     let pace = Pace::new();
     let forwarding = Forwarding { service: stage.service, key: &key, limits: widest(&plan), pace: Some(&pace) };
-    let revision = revision(stage.service, &plan, forwarding.limits).await?;
+    let revision = revision(&forwarding, &plan, drill).await?;
     let gate =
         Gate { transport: stage.transport, access: stage.access, address: &address, revision: revision.as_deref() };
     let company = Company { gate, forwarding, drill };
@@ -119,9 +119,14 @@ fn widest(plan: &Plan) -> RequestLimits {
 ///
 /// # Errors
 /// That the service does not say it.
-async fn revision(service: &Service, plan: &Plan, limits: RequestLimits) -> Result<Option<String>, String> {
+async fn revision(forwarding: &Forwarding<'_>, plan: &Plan, drill: &RefCell<Drill>) -> Result<Option<String>, String> {
+    let Forwarding { service, key: _, limits, pace } = *forwarding;
     let (Some(identity), Service::Own(client)) = (subject::identity(plan), service) else { return Ok(None) };
     let client: &Client = client;
+    if let Some(pace) = pace {
+        pace.turn().await;
+    }
+    drill.borrow_mut().requests += 1;
     let request = Request::get(&identity.path);
     let what = client.shown(&request);
     let answer = client.ask(&request, limits, Instant::now() + limits.time).await;
@@ -252,14 +257,19 @@ impl Scene<'_> {
             let again = self.play(shown[at].fault).await?;
             self.replace(&mut shown, at, again);
         }
+        // Its measure without a fault.
+        let mut unfit = None;
         if !alone.is_empty() && self.subject.targets(At::Traffic).is_ok() {
-            // Its measure without a fault.
             let only: BTreeSet<usize> = self.subject.touched(At::Traffic, Some(&BTreeSet::new()));
             let plan = touching(&self.subject.plan, &only);
-            self.company.healthy(&plan, "under the plan's traffic").await?;
+            unfit = self.company.healthy(&plan, "under the plan's traffic").await.err();
         }
         for fault in alone {
-            let one = self.play(fault).await?;
+            let one = match &unfit {
+                // What it says of the other faults stays.
+                Some(why) => Shown { fault, made: Made::Unclear(why.clone()), outcomes: Vec::new() },
+                None => self.play(fault).await?,
+            };
             self.take(&mut shown, one);
         }
         self.company.drill.borrow_mut().checks = self.checks(&shown);

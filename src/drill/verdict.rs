@@ -185,7 +185,7 @@ impl Drill {
             || self.checks.iter().any(Seen::is_vacuous);
         let is_unclear = self.faults.iter().any(|played| matches!(played.made, Made::Unclear(_)))
             || self.thresholds.iter().any(|threshold| matches!(threshold.fails, Fails::Unknown(_)))
-            || !self.faults.iter().any(|played| played.made.is_played());
+            || self.proves_nothing().is_some();
         if is_let_through {
             Exit::Fail
         } else if is_unclear {
@@ -193,6 +193,12 @@ impl Drill {
         } else {
             Exit::Pass
         }
+    }
+
+    /// Why the whole of it proves nothing, beside what is said of each fault, threshold and check.
+    pub(super) fn proves_nothing(&self) -> Option<&str> {
+        let is_played = self.faults.iter().any(|played| played.made.is_played());
+        self.stopped.as_deref().or_else(|| (!is_played).then_some("no fault was played"))
     }
 
     /// The verdict in a line.

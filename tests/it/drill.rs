@@ -183,8 +183,14 @@ fn what_does_not_apply_is_left_out() {
     let results = results(&ran);
     assert_eq!(named(&results, "left_out"), ["metrics-nan", "page-500", "script-404", "traffic-slower"]);
     assert_eq!(detail(&ran, "faults", "page-500"), "left_out: the check smoke is not drilled");
-    let ran = only(drill(&canary.url(), "smoke: {enabled: false}"), &["page-500"]).run();
+    let gate = only(drill(&canary.url(), "smoke: {enabled: false}"), &["page-500"]);
+    let mut gate = gate.args(["--report", "junit=junit.xml"]);
+    let folder = gate.folder().to_owned();
+    let output = gate.command().output().unwrap();
+    let ran = gate.ran(&output);
     assert_eq!((ran.code, results["page-500"].as_str()), (3, "left_out"), "nothing was played: {}", ran.stdout);
+    let junit = std::fs::read_to_string(folder.join("junit.xml")).unwrap();
+    assert!(junit.contains("errors=\"1\"") && junit.contains("<error message=\"no fault was played\""), "{junit}");
 }
 
 #[test]
@@ -237,6 +243,7 @@ fn a_revision_that_its_answers_tell_is_told_from_another() {
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
     let told = detail(&ran, "faults", "wrong-revision");
     assert!(told.contains("ready: GET /: the answer is of another-00001-abc, want app-00042-abc"), "{told}");
+    assert_eq!(ran.report["requests"], canary.seen().len(), "{}", ran.stdout);
     let silent = Fault::named("none").unwrap().start();
     let ran = only(drill(&silent.url(), checks), &["wrong-revision"]).run();
     assert!(ran.code == 3 && ran.stdout.contains("the answer does not say which revision it is of"), "{}", ran.stdout);
@@ -268,6 +275,28 @@ traffic:
         ran.stdout
     );
     assert!(detail(&ran, "thresholds", "of nothing").starts_with("vacuous"), "{}", ran.stdout);
+}
+
+#[test]
+fn traffic_that_cannot_be_judged_leaves_the_other_faults_as_they_are() {
+    let canary = Fault::named("none").unwrap().start();
+    let checks = "
+metrics: {enabled: false}
+smoke: {enabled: false}
+traffic: {enabled: true, requests: [{path: /api/nowhere}], rate: 20/s, duration: 1s, warm_up: null}
+";
+    let ran = only(drill(&canary.url(), checks), &["health-500", "traffic-errors"]).run();
+    assert_eq!(ran.code, 3, "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(results(&ran)["health-500"], "caught", "{}", ran.stdout);
+    assert!(
+        detail(&ran, "faults", "traffic-errors")
+            .starts_with("unclear: the service is not healthy under the plan's traffic"),
+        "{}",
+        ran.stdout
+    );
+    let checks = ran.report["checks"].as_array().unwrap();
+    assert!(checks.iter().any(|check| check["name"] == "health" && check["failed"] == 1), "{}", ran.stdout);
+    assert!(ran.report["stopped"].is_null(), "{}", ran.stdout);
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub(super) fn render(drill: &Drill) -> Result<String, String> {
         case(&check.name, "checks", status, &said)
     });
     suite(&mut report, "checks", checks.collect());
-    if let Some(why) = &drill.stopped {
+    if let Some(why) = drill.proves_nothing() {
         let one = case("the drill", "drill", not_well(NonSuccessKind::Error, why), why);
         suite(&mut report, "drill", vec![one]);
     }
