@@ -184,7 +184,7 @@ fn selectors(metrics: &Metrics) -> Vec<Selector> {
     let of = |severity: Option<Severity>| -> Vec<Selector> {
         let thresholds = metrics.thresholds.iter();
         let thresholds = thresholds.filter(|threshold| severity.is_none_or(|wanted| threshold.severity == wanted));
-        thresholds.flat_map(|threshold| super::perturb::read(metrics, threshold.rule.expr()).0).collect()
+        thresholds.flat_map(|threshold| super::reads::read(metrics, threshold.rule.expr()).0).collect()
     };
     let blocking = of(Some(Severity::Block));
     if blocking.is_empty() { of(None) } else { blocking }

@@ -11,6 +11,7 @@ mod faults;
 mod perturb;
 mod play;
 mod proxy;
+mod reads;
 mod render;
 mod sample;
 mod service;

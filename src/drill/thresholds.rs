@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use promeval::exposition::Format;
 use promeval::number::format_value;
 
-use super::perturb::{Perturbation, Value, about, counts, read, step_beyond};
+use super::perturb::{Perturbation, Value, about, step_beyond};
+use super::reads::{counts, read};
 use super::verdict::{Fails, Proven};
 use crate::check::{By, healthy_traffic, judge_again, now};
 use crate::evidence::Tape;
