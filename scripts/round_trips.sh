@@ -10,8 +10,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 runs=10 delays="50"
 # The bounds of a machine of its own have less room: the short form runs wherever there is one.
-direct=7 identity=9
-[ "${1:-}" != --full ] || { runs=20 delays="10 50 100" direct=6.5 identity=8.5; }
+direct=7 identity=8
+[ "${1:-}" != --full ] || { runs=20 delays="10 50 100" direct=6.5 identity=7.5; }
 work=$(mktemp -d)
 started=()
 trap 'for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done; rm -rf "$work"' EXIT
