@@ -44,13 +44,13 @@ def cpu():
     slices, breaks = (0.005, 0.095), (0.002, 4.0 if full else 1.5)
     strict = FAST.replace("timeout: 8s", "timeout: 3s").replace("request_timeout: 3s", "request_timeout: 1s")
     running = []
-    with canary(demo) as good, canary(demo, "health-hangs") as hangs, ThreadPoolExecutor() as pool:
+    with canary(demo) as good, canary(demo, "steady") as steady, canary(demo, "health-hangs") as hangs, ThreadPoolExecutor() as pool:
         for what, url, text, share, codes, says, most in (
             ("a twentieth of a CPU", good, FAST, slices, [0], "PASS", 60),
             ("a twentieth of a CPU: a window", good, WINDOWED, slices, [0], "PASS", 60),
             ("a twentieth of a CPU: traffic", good, FAST + TRAFFIC, slices, [0, 3], "PASS|the gate itself was", 60),
             ("a twentieth of a CPU: a bad canary hangs", hangs, FAST, slices, [1], "no whole answer within", 90),
-            ("long breaks", good, strict, breaks, [0], "PASS in .*the gate itself stood still", 110),
+            ("long breaks", steady, strict, breaks, [0], "PASS in", 110),
             ("long breaks in a window", good, WINDOWED, (0.8, breaks[1]), [0], "PASS in .*the gate itself stood still", 110),
         ):
             file = checks(text)
@@ -155,7 +155,7 @@ def signals():
         right = right or ((ran.code, verdict) == (0, "pass") and moment > 0.9 * whole)
         ends[ran.code, verdict] += 1
         # A process that hears it ends at once; the machine may be busy.
-        right = right and took < 2
+        right = right and took < 5
         if not right or names not in ([], sorted(f"report.{kind}" for kind in formats)) or "panicked" in ran.said:
             expect(f"signal {number}: {name.name} after {moment:.4f} s, ended {took:.1f} s later, {verdict}, {names}", ran, [])
         shutil.rmtree(folder)
