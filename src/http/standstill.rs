@@ -44,6 +44,11 @@ impl Looked {
         Some((now.checked_sub(lost)?, now)).filter(|_| lost > TOLERATED)
     }
 
+    /// Every standstill so far.
+    fn all(&self, now: Instant) -> impl Iterator<Item = (Instant, Instant)> {
+        self.found.iter().copied().chain(self.newest(now))
+    }
+
     fn look(&mut self, now: Instant) {
         self.found.extend(self.newest(now));
         self.due = None;
@@ -102,9 +107,8 @@ impl Standstill {
     /// Those since then, each as far as it lies behind the beginning.
     fn since<T>(self, told: impl FnOnce(&mut dyn Iterator<Item = (Instant, Instant)>) -> T) -> T {
         LOOKED.with_borrow(|looked| {
-            let newest = looked.newest(Instant::now());
-            let all = looked.found.iter().skip(self.before).copied().chain(newest);
-            told(&mut all.map(|(from, until)| (from.max(self.began), until)).filter(|(from, until)| from < until))
+            let later = looked.all(Instant::now()).skip(self.before);
+            told(&mut later.map(|(from, until)| (from.max(self.began), until)).filter(|(from, until)| from < until))
         })
     }
 
@@ -149,10 +153,8 @@ impl Standstill {
 
 /// How long the gate has stood still in all that it has done; nothing where it is not worth a word.
 pub(crate) fn stood_still() -> Option<Duration> {
-    let all = LOOKED.with_borrow(|looked| {
-        let newest = looked.newest(Instant::now());
-        looked.found.iter().copied().chain(newest).map(|(from, until)| until.duration_since(from)).sum()
-    });
+    let all =
+        LOOKED.with_borrow(|looked| looked.all(Instant::now()).map(|(from, until)| until.duration_since(from)).sum());
     Some(all).filter(|lost| *lost >= WORTH_SAYING)
 }
 
